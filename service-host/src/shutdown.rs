@@ -1,0 +1,71 @@
+//! One orderly end for a process: a signal begins it, everything else follows one handle.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What a shell reports for a program that an interrupt ended (128 + SIGINT).
+const EXIT_FORCED: i32 = 130;
+
+/// Says that the process is to end. Cheap to clone; every clone sees the same end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    token: CancellationToken,
+}
+
+impl Shutdown {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins the end on SIGTERM or SIGINT. A second signal ends the process at once, with exit code 130: whoever
+    /// sends two does not want to wait for a drain, and what was acknowledged is committed already.
+    ///
+    /// # Errors
+    /// When the handlers can't be installed. Must be called inside a tokio runtime.
+    pub fn on_signals(&self) -> io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = self.clone();
+        tokio::spawn(async move {
+            let mut next = async || {
+                tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                }
+            };
+            let name = next().await;
+            tracing::info!(signal = name, "shutting down");
+            shutdown.begin();
+            let name = next().await;
+            tracing::warn!(signal = name, "second signal, ending without a drain");
+            std::process::exit(EXIT_FORCED);
+        });
+        Ok(())
+    }
+
+    pub fn begin(&self) {
+        self.token.cancel();
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Completes when the end has begun.
+    pub async fn begun(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// A part that ends with this one, and can be ended before it.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { token: self.token.child_token() }
+    }
+
+    /// The same as a token, for libraries that take one.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
