@@ -1,0 +1,35 @@
+//! A private Postgres: started from the installed binaries, stopped with its owner, found again at the next start.
+//!
+//! The layout of the directory (`Options::data_dir`):
+//!
+//! | name | what it is |
+//! |---|---|
+//! | `lock` | held by the owner as long as it lives; its pid is inside |
+//! | `data/` | the cluster, owned by the account that the server runs as |
+//! | `socket/` | the server's unix socket |
+//! | `password` | of the one role, mode 600 |
+//! | `port` | the port that was free the last time |
+//! | `server.log` | what the server said since it was started |
+//! | `location` | only where the account can't reach this directory: where `data/` and `socket/` are instead |
+//!
+//! Postgres refuses to run as root, so a root process starts it as the user `postgres`, or `nobody`.
+//!
+//! The server never outlives its owner for long: a guardian (`guardian.sh`) waits on a pipe whose other end only the
+//! owner holds, and stops the server when it closes. Where even the guardian was killed, the next start in the same
+//! directory stops what was left.
+
+mod account;
+mod cluster;
+mod directory;
+mod error;
+mod guardian;
+mod installation;
+mod leftover;
+mod lock;
+mod server;
+mod settings;
+pub mod testing;
+
+pub use error::Error;
+pub use installation::{Installation, VERSION_MIN};
+pub use server::{EmbeddedPostgres, Options};
