@@ -1,0 +1,13 @@
+//! OCPP 1.6 JSON: one file per message, named after it.
+//!
+//! [`from_charger`] reads leniently and answers strictly; [`to_charger`] checks strictly before it sends and reads
+//! answers leniently. [`action`] is the table of all actions.
+
+pub mod action;
+pub mod from_charger;
+pub mod to_charger;
+
+pub use action::Action;
+
+/// The longest `IdToken` (1.6 section 7), in characters. Chargers send longer ones.
+pub const ID_TAG_MAX_CHARS: usize = 20;
