@@ -43,7 +43,12 @@ where
     T: Parser,
     I: IntoIterator<Item = std::ffi::OsString>,
 {
-    T::try_parse_from(args).map_err(|error| name_variable(error, &T::command()))
+    T::try_parse_from(args).map_err(|error| {
+        let mut command = T::command();
+        // Arguments can be written as clap writes them only once the command is complete.
+        command.build();
+        name_variable(error, &command)
+    })
 }
 
 fn name_variable(error: clap::Error, command: &Command) -> clap::Error {

@@ -1,0 +1,65 @@
+//! Signals, sent to a real process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use service_host::Shutdown;
+
+/// Starts [`process`] below and returns when it has its handlers.
+fn spawn(drains: bool) -> (Child, impl Iterator<Item = String>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "process", "--ignored", "--nocapture"])
+        .env("COULOMB_TEST_DRAINS", if drains { "1" } else { "0" })
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("listening")));
+    (child, lines)
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_signal_begins_an_orderly_end() {
+    for name in ["TERM", "INT"] {
+        let (mut child, _lines) = spawn(true);
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn a_second_signal_forces_the_end() {
+    let (mut child, mut lines) = spawn(false);
+    signal(&child, "INT");
+    assert!(lines.any(|line| line.contains("begun")));
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[tokio::test]
+#[ignore = "is started by other tests, as a process to signal"]
+async fn process() {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals().unwrap();
+    println!("listening");
+    shutdown.begun().await;
+    println!("begun");
+    if std::env::var("COULOMB_TEST_DRAINS").as_deref() == Ok("0") {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[test]
+fn a_part_can_end_before_the_whole_and_not_after_it() {
+    let whole = Shutdown::new();
+    let (one, two) = (whole.child(), whole.child());
+    one.begin();
+    assert!(one.has_begun() && !two.has_begun() && !whole.has_begun());
+    whole.begin();
+    assert!(two.has_begun());
+}
