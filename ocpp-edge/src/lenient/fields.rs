@@ -252,6 +252,8 @@ mod tests {
             ("{}", None, vec![What::Unreadable]),
             ("99999999999999999999", None, vec![What::Unreadable]),
             ("1e400", None, vec![What::Unreadable]),
+            ("1e4294967295", None, vec![What::Unreadable]),
+            ("1e-4294967295", None, vec![What::Unreadable]),
             ("null", None, vec![What::Empty]),
             ("\"\"", None, vec![What::Empty]),
         ] {

@@ -5,9 +5,14 @@
 
 pub mod action;
 pub mod from_charger;
+mod limited;
 pub mod to_charger;
 
 pub use action::Action;
+pub use limited::{Limited, OutOfLimits};
 
 /// The longest `IdToken` (1.6 section 7), in characters. Chargers send longer ones.
 pub const ID_TAG_MAX_CHARS: usize = 20;
+
+/// A tag, or a group of tags, that a charger can be told.
+pub type IdTag = Limited<1, ID_TAG_MAX_CHARS>;

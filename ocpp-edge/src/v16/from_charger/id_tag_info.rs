@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::lenient::words;
+use crate::v16::IdTag;
 
 words! {
     /// `AuthorizationStatus` (1.6 section 7).
@@ -23,9 +24,9 @@ pub struct IdTagInfo {
     /// When the charger should forget that it knows the tag.
     #[serde(serialize_with = "super::time::optional_rfc3339_millis", skip_serializing_if = "Option::is_none")]
     pub expiry_date: Option<DateTime<Utc>>,
-    /// The group whose other tags may stop what this one started; at most 20 characters.
+    /// The group whose other tags may stop what this one started.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent_id_tag: Option<String>,
+    pub parent_id_tag: Option<IdTag>,
 }
 
 impl IdTagInfo {

@@ -220,7 +220,7 @@ fn answers_are_written_as_specified() {
     let info = IdTagInfo {
         status: AuthorizationStatus::ConcurrentTx,
         expiry_date: Some(now),
-        parent_id_tag: Some("GROUP".to_owned()),
+        parent_id_tag: Some("GROUP".to_owned().try_into().unwrap()),
     };
     let written_info =
         json!({"status": "ConcurrentTx", "expiryDate": "2026-03-01T12:00:00.123Z", "parentIdTag": "GROUP"});

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Limited;
+use crate::v16::Limited;
 
 /// `ChangeConfiguration.req` (1.6 section 6.9).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::Limited;
 use crate::lenient::{Fields, Message, Refused};
+use crate::v16::Limited;
 
 /// `GetConfiguration.req` (1.6 section 6.23).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

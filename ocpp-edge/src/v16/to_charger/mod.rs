@@ -9,7 +9,6 @@ pub mod change_configuration;
 mod charging_profile;
 mod clear_cache;
 pub mod get_configuration;
-mod limited;
 mod remote_start_transaction;
 mod remote_stop_transaction;
 mod reset;
@@ -28,7 +27,6 @@ pub use charging_profile::{
 };
 pub use clear_cache::ClearCache;
 pub use get_configuration::{Configuration, ConfigurationKey, GetConfiguration};
-pub use limited::{Limited, OutOfLimits};
 pub use remote_start_transaction::RemoteStartTransaction;
 pub use remote_stop_transaction::RemoteStopTransaction;
 pub use reset::{Reset, ResetType};

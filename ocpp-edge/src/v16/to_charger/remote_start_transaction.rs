@@ -2,13 +2,14 @@ use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChargingProfile, ChargingProfilePurpose, Error, Limited};
+use super::{ChargingProfile, ChargingProfilePurpose, Error};
+use crate::v16::IdTag;
 
 /// `RemoteStartTransaction.req` (1.6 section 6.33).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RemoteStartTransaction {
-    pub id_tag: Limited<1, 20>,
+    pub id_tag: IdTag,
     /// Left out: the charger chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector_id: Option<NonZeroU16>,
