@@ -1,0 +1,71 @@
+//! A driver: a customer, without anything personal. Names and addresses are in accounts, which are not history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{Decide, aggregate, event_names};
+use crate::event::AggregateType;
+use crate::id::{DriverId, PlanId};
+use crate::refusal::Refusal;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DriverEvent {
+    DriverRegistered { driver_id: DriverId },
+    PlanActivated { plan_id: PlanId },
+    PlanEnded { plan_id: PlanId },
+}
+
+event_names!(DriverEvent { DriverRegistered => "1", PlanActivated => "1", PlanEnded => "1" });
+
+#[derive(Debug, Clone)]
+pub enum DriverCommand {
+    Register { driver_id: DriverId },
+    ActivatePlan { plan_id: PlanId },
+    EndPlan,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Driver {
+    pub driver_id: Option<DriverId>,
+    pub plan_id: Option<PlanId>,
+}
+
+impl Driver {
+    /// The group of a driver's tokens, as chargers see it in `parentIdTag` (at most 20 characters): their card can stop
+    /// what their phone started.
+    pub fn group_tag(driver_id: DriverId) -> String {
+        let mut tag = driver_id.0.simple().to_string();
+        tag.replace_range(..12, "");
+        tag
+    }
+
+    fn apply_event(&mut self, event: DriverEvent) {
+        match event {
+            DriverEvent::DriverRegistered { driver_id } => self.driver_id = Some(driver_id),
+            DriverEvent::PlanActivated { plan_id } => self.plan_id = Some(plan_id),
+            DriverEvent::PlanEnded { .. } => self.plan_id = None,
+        }
+    }
+}
+
+impl Decide for Driver {
+    const AGGREGATE: AggregateType = AggregateType::Driver;
+    const FOLD_VERSION: i32 = 1;
+
+    fn decide(&self, command: DriverCommand) -> Result<Vec<DriverEvent>, Refusal> {
+        match (command, self.driver_id) {
+            (DriverCommand::Register { driver_id }, None) => Ok(vec![DriverEvent::DriverRegistered { driver_id }]),
+            (DriverCommand::Register { .. }, Some(_)) => Ok(vec![]),
+            (_, None) => Err(Refusal::invalid("driver_id", "there is no such driver")),
+            (DriverCommand::ActivatePlan { plan_id }, Some(_)) if self.plan_id == Some(plan_id) => Ok(vec![]),
+            (DriverCommand::ActivatePlan { plan_id }, Some(_)) => {
+                let ended = self.plan_id.map(|plan_id| DriverEvent::PlanEnded { plan_id });
+                Ok(ended.into_iter().chain([DriverEvent::PlanActivated { plan_id }]).collect())
+            }
+            (DriverCommand::EndPlan, Some(_)) => {
+                Ok(self.plan_id.map(|plan_id| DriverEvent::PlanEnded { plan_id }).into_iter().collect())
+            }
+        }
+    }
+}
+
+aggregate!(Driver, DriverCommand, DriverEvent, Driver);

@@ -1,0 +1,74 @@
+//! What a place to plug in is, and how it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ConnectorId, EvseId};
+
+/// Our own words for the status of an outlet; the raw OCPP word is kept beside each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutletStatus {
+    Available,
+    Preparing,
+    Charging,
+    Suspended,
+    Finishing,
+    Reserved,
+    Unavailable,
+    Faulted,
+    Occupied,
+    /// Offline, not refreshed since it came back, or a word of a later version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl OutletStatus {
+    /// From the words of OCPP 1.6 (ChargePointStatus) and 2.0.1 (ConnectorStatusEnumType), compared without case.
+    pub fn from_ocpp(word: &str) -> Self {
+        let known: [(&str, Self); 10] = [
+            ("Available", Self::Available),
+            ("Preparing", Self::Preparing),
+            ("Charging", Self::Charging),
+            ("SuspendedEV", Self::Suspended),
+            ("SuspendedEVSE", Self::Suspended),
+            ("Finishing", Self::Finishing),
+            ("Reserved", Self::Reserved),
+            ("Unavailable", Self::Unavailable),
+            ("Faulted", Self::Faulted),
+            ("Occupied", Self::Occupied),
+        ];
+        known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map_or(Self::Unknown, |(_, status)| status)
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Preparing => "preparing",
+            Self::Charging => "charging",
+            Self::Suspended => "suspended",
+            Self::Finishing => "finishing",
+            Self::Reserved => "reserved",
+            Self::Unavailable => "unavailable",
+            Self::Faulted => "faulted",
+            Self::Occupied => "occupied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An EVSE as the operator describes it: one vehicle at a time, through one of its connectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evse {
+    pub evse_id: EvseId,
+    pub connectors: Vec<Connector>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connector {
+    pub connector_id: ConnectorId,
+    /// The plug, in OCPI's words (`IEC_62196_T2`, `IEC_62196_T2_COMBO`, `CHADEMO`, …); null while nobody said.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub max_power_w: Option<u32>,
+}

@@ -1,0 +1,180 @@
+//! What a charger is asked to do: a short stream of its own, requested → sent → accepted → done, or one of the other ends.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::aggregate::{Decide, aggregate, event_names};
+use crate::event::AggregateType;
+use crate::id::{ChargePointId, CommandId, SessionId};
+use crate::refusal::Refusal;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StationRequest {
+    pub command_id: CommandId,
+    pub charge_point_id: ChargePointId,
+    /// What it is for those who asked: `start_charging`, `stop_charging`, `reset`, …
+    pub kind: String,
+    /// The OCPP action, in the version of the charger.
+    pub action: String,
+    /// The request's payload as it will be sent.
+    pub payload: Value,
+    /// The session that it starts or stops.
+    pub session_id: Option<SessionId>,
+    pub requested_at: DateTime<Utc>,
+    /// Not sent by then, it never will be.
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum StationCommandEvent {
+    StationCommandRequested(StationRequest),
+    /// Appended before the frame is written: what was sent is never sent twice.
+    StationCommandSent { answer_until: DateTime<Utc> },
+    /// The charger said that it will.
+    StationCommandAccepted { answer: Value },
+    /// The effect was seen; or there is none to be seen.
+    StationCommandDone {},
+    /// The charger said that it won't.
+    StationCommandRejected { answer: Value, reason: String },
+    StationCommandFailed { reason: String },
+    /// No answer in time.
+    StationCommandTimedOut {},
+    /// Never sent, and too late now.
+    StationCommandExpired {},
+}
+
+event_names!(StationCommandEvent {
+    StationCommandRequested => "1",
+    StationCommandSent => "1",
+    StationCommandAccepted => "1",
+    StationCommandDone => "1",
+    StationCommandRejected => "1",
+    StationCommandFailed => "1",
+    StationCommandTimedOut => "1",
+    StationCommandExpired => "1",
+});
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandState {
+    #[default]
+    Requested,
+    Sent,
+    Accepted,
+    Done,
+    Rejected,
+    Failed,
+    TimedOut,
+    Expired,
+}
+
+impl CommandState {
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Done | Self::Rejected | Self::Failed | Self::TimedOut | Self::Expired)
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Sent => "sent",
+            Self::Accepted => "accepted",
+            Self::Done => "done",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum StationCommandCommand {
+    Request(StationRequest),
+    /// About to be written to the socket; refused when it was sent before, is settled, or has expired.
+    Send { now: DateTime<Utc>, answer_until: DateTime<Utc> },
+    Accept { answer: Value },
+    Done,
+    Reject { answer: Value, reason: String },
+    Fail { reason: String },
+    TimeOut,
+    /// Ends what was never sent and is past its time; nothing otherwise.
+    Expire { now: DateTime<Utc> },
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StationCommand {
+    pub request: Option<StationRequest>,
+    pub state: CommandState,
+    pub answer_until: Option<DateTime<Utc>>,
+    pub answer: Option<Value>,
+    /// Why it ended as it did, where there is something to say.
+    pub reason: Option<String>,
+}
+
+impl Decide for StationCommand {
+    const AGGREGATE: AggregateType = AggregateType::StationCommand;
+    const FOLD_VERSION: i32 = 1;
+
+    /// What comes late changes nothing: a settled command stays as it is.
+    fn decide(&self, command: StationCommandCommand) -> Result<Vec<StationCommandEvent>, Refusal> {
+        use StationCommandCommand as Command;
+        use StationCommandEvent as Event;
+        let Some(request) = &self.request else {
+            return match command {
+                Command::Request(request) => Ok(vec![Event::StationCommandRequested(request)]),
+                _ => Err(Refusal::CommandUnknown),
+            };
+        };
+        if self.state.is_settled() {
+            return Ok(vec![]);
+        }
+        Ok(match command {
+            Command::Request(_) => return Err(Refusal::AlreadyExists("The command exists already.")),
+            Command::Send { .. } if self.state != CommandState::Requested => vec![],
+            Command::Send { now, .. } if request.expires_at <= now => vec![Event::StationCommandExpired {}],
+            Command::Send { answer_until, .. } => vec![Event::StationCommandSent { answer_until }],
+            Command::Accept { .. } if self.state == CommandState::Accepted => vec![],
+            Command::Accept { answer } => vec![Event::StationCommandAccepted { answer }],
+            Command::Done => vec![Event::StationCommandDone {}],
+            Command::Reject { answer, reason } => vec![Event::StationCommandRejected { answer, reason }],
+            Command::Fail { reason } => vec![Event::StationCommandFailed { reason }],
+            Command::TimeOut => vec![Event::StationCommandTimedOut {}],
+            Command::Expire { now } if self.state == CommandState::Requested && request.expires_at <= now => {
+                vec![Event::StationCommandExpired {}]
+            }
+            Command::Expire { .. } => vec![],
+        })
+    }
+}
+
+impl StationCommand {
+    fn apply_event(&mut self, event: StationCommandEvent) {
+        use StationCommandEvent as Event;
+        match event {
+            Event::StationCommandRequested(request) => self.request = Some(request),
+            Event::StationCommandSent { answer_until } => {
+                self.state = CommandState::Sent;
+                self.answer_until = Some(answer_until);
+            }
+            Event::StationCommandAccepted { answer } => {
+                self.state = CommandState::Accepted;
+                self.answer = Some(answer);
+            }
+            Event::StationCommandDone {} => self.state = CommandState::Done,
+            Event::StationCommandRejected { answer, reason } => {
+                self.state = CommandState::Rejected;
+                self.answer = Some(answer);
+                self.reason = Some(reason);
+            }
+            Event::StationCommandFailed { reason } => {
+                self.state = CommandState::Failed;
+                self.reason = Some(reason);
+            }
+            Event::StationCommandTimedOut {} => self.state = CommandState::TimedOut,
+            Event::StationCommandExpired {} => self.state = CommandState::Expired,
+        }
+    }
+}
+
+aggregate!(StationCommand, StationCommandCommand, StationCommandEvent, StationCommand);

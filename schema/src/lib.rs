@@ -1,0 +1,11 @@
+//! Every contract between processes: migrations, the event catalogue, the records of the log, rows, the wire.
+
+pub mod catalogue;
+pub mod log;
+pub mod metadata;
+pub mod partition;
+pub mod upcast;
+pub mod view;
+
+/// The database, from nothing to today. Migrations expand first and contract later.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
