@@ -163,8 +163,10 @@ mod tests {
         use Delivery::{Live, Queued};
         use TimeSource::{Device, DeviceCorrected, Received, Unknown};
         let local_time_as_utc = "2024-05-01T12:00:00Z";
+        // Case, live messages before, device time, delivery, not before; expected moment and source.
+        type Row<'a> = (&'a str, &'a [&'a str], &'a str, Delivery, Option<&'a str>, Option<&'a str>, TimeSource);
         #[rustfmt::skip]
-        let table: [(&str, &[&str], &str, Delivery, Option<&str>, Option<&str>, TimeSource); 14] = [
+        let table: [Row; 14] = [
             ("a good clock", &[], "2024-05-01T09:59:59Z", Live, None, Some("2024-05-01T09:59:59Z"), Device),
             ("a little ahead", &[], "2024-05-01T10:00:20Z", Live, None, Some("2024-05-01T10:00:20Z"), Device),
             ("queued, nothing learned", &[], "2024-05-01T02:00:00Z", Queued, None, Some("2024-05-01T02:00:00Z"), Device),

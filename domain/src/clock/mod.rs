@@ -7,5 +7,5 @@
 mod device_clock;
 mod device_time;
 
-pub use device_clock::{DeviceClock, Delivery, OccurredAt, TimeSource};
+pub use device_clock::{Delivery, DeviceClock, OccurredAt, TimeSource};
 pub use device_time::DeviceTime;

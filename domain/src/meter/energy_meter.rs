@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_energy_of_a_session() {
-        for (case, steps, expected, flags) in [
+        #[rustfmt::skip]
+        let table = [
             ("nothing", &[][..], None, &[][..]),
             ("only a start", &[Start(1000)], None, &[]),
             ("one reading alone", &[Read(1000)], None, &[]),
@@ -180,7 +181,8 @@ mod tests {
             ("stop of 0 after readings", &[Start(1000), Read(1500), Stop(0)], Some(500), &[RegisterReset, StopBelowStart]),
             ("intervals", &[Interval(100), Interval(200)], Some(300), &[]),
             ("a register is better than intervals", &[Start(1000), Interval(100), Stop(1700)], Some(700), &[]),
-        ] {
+        ];
+        for (case, steps, expected, flags) in table {
             let meter = follow(steps, None);
             assert_eq!(meter.energy_wh(), expected.map(Decimal::from), "{case}");
             assert_eq!(meter.flags().iter().copied().collect::<Vec<_>>(), flags, "{case}");

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn import_register() {
-        for (case, json, expected) in [
+        #[rustfmt::skip]
+        let table = [
             ("defaults", r#"[{"value":"1234"}]"#, Some("1234")),
             ("kWh", r#"[{"value":"1.2345","unit":"kWh","measurand":"Energy.Active.Import.Register"}]"#, Some("1234.5")),
             ("spelling", r#"[{"value":" 7 ","unit":"KWH","measurand":"energy.active.import.register"}]"#, Some("7000")),
@@ -146,7 +147,8 @@ mod tests {
             ("negative", r#"[{"value":"-5"}]"#, None),
             ("absurd", r#"[{"value":"99999999999999999999"}]"#, None),
             ("unknown measurand", r#"[{"value":"5","measurand":"Vendor.Secret"}]"#, None),
-        ] {
+        ];
+        for (case, json, expected) in table {
             let measured = sampled(json).measured();
             assert_eq!(measured.import_register_wh.map(|v| v.to_string()).as_deref(), expected, "{case}");
         }

@@ -126,7 +126,8 @@ mod tests {
     }
 
     fn wall(zone: Tz, seconds_of_day: &[u32], from: &str, to: &str) -> Vec<String> {
-        let boundaries = Boundaries { seconds_of_day: seconds_of_day.iter().copied().collect(), ..Boundaries::default() };
+        let boundaries =
+            Boundaries { seconds_of_day: seconds_of_day.iter().copied().collect(), ..Boundaries::default() };
         let moments = boundaries.moments(zone, at(from), at(from), at(to));
         moments.into_iter().map(|moment| moment.format("%dT%H:%M").to_string()).collect()
     }
@@ -135,14 +136,16 @@ mod tests {
     fn wall_clock_moments() {
         let berlin = chrono_tz::Europe::Berlin;
         let half_past_two = [0, 9000];
-        for (case, zone, seconds, from, to, expected) in [
+        #[rustfmt::skip]
+        let table = [
             ("summer", berlin, &half_past_two[..], "2024-07-01T12:00:00Z", "2024-07-02T12:00:00Z", &["01T22:00", "02T00:30"][..]),
             ("spring gap", berlin, &half_past_two, "2024-03-30T12:00:00Z", "2024-03-31T12:00:00Z", &["30T23:00", "31T01:00"]),
             ("autumn overlap", berlin, &half_past_two, "2024-10-26T12:00:00Z", "2024-10-27T12:00:00Z", &["26T22:00", "27T00:30", "27T01:00", "27T01:30"]),
             ("half an hour", chrono_tz::Asia::Kolkata, &[0], "2024-07-01T12:00:00Z", "2024-07-02T12:00:00Z", &["01T18:30"]),
             ("two days", berlin, &[0], "2024-07-01T12:00:00Z", "2024-07-03T12:00:00Z", &["01T22:00", "02T22:00"]),
             ("strictly inside", berlin, &[0], "2024-07-01T22:00:00Z", "2024-07-02T22:00:00Z", &[]),
-        ] {
+        ];
+        for (case, zone, seconds, from, to, expected) in table {
             assert_eq!(wall(zone, seconds, from, to), expected, "{case}");
         }
     }

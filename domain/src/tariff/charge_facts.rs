@@ -107,7 +107,8 @@ impl ChargeFacts {
         self.observe(at);
         let index = self.points.partition_point(|point| point.at <= at);
         if let Some(next) = self.points.get(index) {
-            let fits = energy_wh <= next.energy_wh && index.checked_sub(1).is_none_or(|i| self.points[i].energy_wh <= energy_wh);
+            let fits = energy_wh <= next.energy_wh
+                && index.checked_sub(1).is_none_or(|i| self.points[i].energy_wh <= energy_wh);
             if !fits {
                 self.contradictory = true;
                 return;
@@ -163,7 +164,8 @@ impl ChargeFacts {
         let started_at = self.started_at.unwrap_or(before.at);
         let too_long = after.at - before.at > TimeDelta::days(DURATION_DAYS_MAX);
         before.at == after.at
-            || boundaries.power_class(average_power_w(before, point)) == boundaries.power_class(average_power_w(point, after))
+            || boundaries.power_class(average_power_w(before, point))
+                == boundaries.power_class(average_power_w(point, after))
                 && boundaries.energies_wh(before.energy_wh, after.energy_wh).next().is_none()
                 && (too_long || boundaries.moments(zone, started_at, before.at, after.at).is_empty())
     }

@@ -93,9 +93,11 @@ fn use_stretch<'t>(
 
 /// In doubt about the time of day, in favour of the driver.
 fn cheapest_energy(tariff: &Tariff) -> Option<(usize, &PriceComponent)> {
-    let all = tariff.elements.iter().enumerate().flat_map(|(index, element)| {
-        element.price_components.iter().map(move |component| (index, component))
-    });
+    let all = tariff
+        .elements
+        .iter()
+        .enumerate()
+        .flat_map(|(index, element)| element.price_components.iter().map(move |component| (index, component)));
     all.filter(|(_, component)| component.kind == ComponentType::Energy).min_by_key(|(_, component)| component.price)
 }
 
@@ -141,11 +143,8 @@ fn with_taxes(
     // before_taxes = due * net / gross, total = due * (100 + percent) / gross
     let (net, gross) = if tariff.tax_included { (hundred, hundred + percent) } else { (hundred, hundred) };
     let before = |factor: Decimal| quotient(due * factor, denominator() * gross);
-    let total = if tariff.tax_included {
-        due / denominator()
-    } else {
-        due * (hundred + percent) / (denominator() * hundred)
-    };
+    let total =
+        if tariff.tax_included { due / denominator() } else { due * (hundred + percent) / (denominator() * hundred) };
     let taxes = tariff.taxes.iter().map(|tax| AppliedTax {
         name: tax.name.clone(),
         percent: tax.percent,

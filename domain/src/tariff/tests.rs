@@ -41,9 +41,7 @@ fn tariff(content: &Value) -> Tariff {
 
 /// One element for each price of energy, with its restrictions.
 fn energy(elements: &[(&str, Value)]) -> Value {
-    let element = |(price, restrictions): &(&str, Value)| {
-        json!({"price_components": [{"type": "ENERGY", "price": price}], "restrictions": restrictions})
-    };
+    let element = |(price, restrictions): &(&str, Value)| json!({"price_components": [{"type": "ENERGY", "price": price}], "restrictions": restrictions});
     json!({"elements": elements.iter().map(element).collect::<Vec<_>>()})
 }
 
@@ -60,8 +58,7 @@ const fn charge(
 }
 
 /// Two hours around midnight in Berlin, 20 kWh.
-const MIDNIGHT: Session =
-    charge("2024-07-01T21:00:00", &[("2024-07-01T23:00:00", 20_000)], "2024-07-01T23:00:00");
+const MIDNIGHT: Session = charge("2024-07-01T21:00:00", &[("2024-07-01T23:00:00", 20_000)], "2024-07-01T23:00:00");
 /// From 00:00 to 06:00 on the wall, in the night in which 02:00–03:00 does not exist: five hours.
 const SPRING: Session = charge("2024-03-30T23:00:00", &[("2024-03-31T04:00:00", 50_000)], "2024-03-31T04:00:00");
 /// From 00:00 to 06:00 on the wall, in the night in which 02:00–03:00 comes twice: seven hours.
@@ -75,8 +72,7 @@ const PARKED: Session = Session {
 };
 /// 50 minutes 30 seconds, 10,200 Wh.
 const ODD: Session = charge("2024-07-01T10:00:00", &[("2024-07-01T10:50:30", 10_200)], "2024-07-01T10:50:30");
-const NO_TIME_AT_ALL: Session =
-    charge("2024-07-01T10:00:00", &[("2024-07-01T10:00:00", 500)], "2024-07-01T10:00:00");
+const NO_TIME_AT_ALL: Session = charge("2024-07-01T10:00:00", &[("2024-07-01T10:00:00", 500)], "2024-07-01T10:00:00");
 
 #[test]
 fn prices() {
@@ -92,6 +88,7 @@ fn prices() {
     let vat = json!([{"name": "VAT", "percent": 19}]);
     let two_taxes = json!([{"name": "GST", "percent": 5}, {"name": "QST", "percent": 9.975}]);
 
+    #[rustfmt::skip]
     let table: Vec<(&str, Value, Tz, &Session, &str, bool)> = vec![
         ("energy", energy(&[("0.49", all())]), Berlin, &MIDNIGHT, "9.80 EUR", false),
         ("until midnight", energy(&[("0.30", night.clone()), ("0.50", all())]), Berlin, &MIDNIGHT, "8.00 EUR", false),
@@ -153,7 +150,8 @@ fn what_is_missing_is_an_estimate_and_never_zero() {
     let tariff = tariff(&content);
     const START: &str = "2024-07-01T10:00:00";
     const STOP: &str = "2024-07-01T11:00:00";
-    for (case, session, total, kinds) in [
+    #[rustfmt::skip]
+    let table = [
         ("energy unknown", charge(START, &[], STOP), "3.00 EUR", &[LineKind::Time, LineKind::Flat][..]),
         ("start unknown: energy alone", charge("", &[(STOP, 10_000)], STOP), "6.00 EUR", &[LineKind::Energy]),
         ("stop unknown: energy alone", charge(START, &[("", 10_000)], ""), "6.00 EUR", &[LineKind::Energy]),
@@ -161,14 +159,18 @@ fn what_is_missing_is_an_estimate_and_never_zero() {
         ("a year and more: energy alone", charge("2020-01-01T00:00:00", &[(STOP, 10_000)], STOP), "6.00 EUR", &[LineKind::Energy]),
         ("nothing known", charge("", &[], ""), "0.00 EUR", &[]),
         ("nothing at the stop", charge(START, &[("2024-07-01T10:30:00", 5_000)], STOP), "6.00 EUR", &[LineKind::Energy, LineKind::Time, LineKind::Flat]),
-    ] {
+    ];
+    for (case, session, total, kinds) in table {
         let priced = price(&tariff, Berlin, &facts(&session, &tariff, Berlin));
         assert_eq!(priced.total.to_string(), total, "{case}: {priced:#?}");
         assert_eq!(priced.lines.iter().map(|line| line.kind).collect::<Vec<_>>(), kinds, "{case}");
         assert!(priced.estimated, "{case}");
     }
     // Every price of energy depends on the time, and that is not known: the lowest.
-    let by_time = self::tariff(&energy(&[("0.60", json!({"start_time": "06:00", "end_time": "20:00"})), ("0.30", json!({"end_time": "06:00"}))]));
+    let by_time = self::tariff(&energy(&[
+        ("0.60", json!({"start_time": "06:00", "end_time": "20:00"})),
+        ("0.30", json!({"end_time": "06:00"})),
+    ]));
     let priced = price(&by_time, Berlin, &facts(&charge("", &[("", 10_000)], ""), &by_time, Berlin));
     assert_eq!(priced.total.to_string(), "3.00 EUR");
 }
@@ -185,10 +187,13 @@ fn taxes_and_periods_are_shown() {
     assert_eq!(priced.taxes[0].amount.to_string(), "1.27731092437");
     let periods: Vec<_> = priced.periods.iter().map(|p| (p.from, p.to, p.energy_wh, p.energy_element)).collect();
     let ten = Some(Decimal::from(10_000));
-    assert_eq!(periods, [
-        (at("2024-07-01T21:00:00"), at("2024-07-01T22:00:00"), ten, Some(0)),
-        (at("2024-07-01T22:00:00"), at("2024-07-01T23:00:00"), ten, Some(1)),
-    ]);
+    assert_eq!(
+        periods,
+        [
+            (at("2024-07-01T21:00:00"), at("2024-07-01T22:00:00"), ten, Some(0)),
+            (at("2024-07-01T22:00:00"), at("2024-07-01T23:00:00"), ten, Some(1)),
+        ]
+    );
 }
 
 /// A tariff with every kind of boundary.
@@ -261,11 +266,13 @@ fn the_running_cost_at_the_end_is_the_final_one() {
 #[test]
 fn contradicting_readings_make_an_estimate() {
     let tariff = tariff(&energy(&[("1", json!({}))]));
-    for (case, readings, total) in [
+    #[rustfmt::skip]
+    let table = [
         ("a correction downwards", &[("2024-07-01T10:10:00", 9_000), ("2024-07-01T10:20:00", 5_000)][..], "5.00 EUR"),
         ("late and too high", &[("2024-07-01T10:20:00", 5_000), ("2024-07-01T10:10:00", 9_000)], "5.00 EUR"),
         ("negative", &[("2024-07-01T10:20:00", 5_000), ("2024-07-01T10:30:00", -1)], "5.00 EUR"),
-    ] {
+    ];
+    for (case, readings, total) in table {
         let mut charge = ChargeFacts::started(Some(at("2024-07-01T10:00:00")));
         for (time, wh) in readings {
             charge.push_reading(Some(at(time)), Decimal::from(*wh), Some((&tariff, Berlin)));
@@ -280,7 +287,8 @@ fn a_tariff_is_refused_by_the_name_of_its_field() {
     let valid = json!({"currency": "EUR", "tax_included": true, "taxes": [{"name": "VAT", "percent": 19}],
         "elements": [{"price_components": [{"type": "ENERGY", "price": "0.49", "step_size": 1}], "restrictions": {}}]});
     Tariff::parse(&valid).unwrap();
-    for (pointer, value, field) in [
+    #[rustfmt::skip]
+    let table = [
         ("/elements", json!([]), "elements"),
         ("/currency", json!("XXX"), "tariff"),
         ("/taxes/0/name", json!(" "), "taxes[0].name"),
@@ -296,7 +304,8 @@ fn a_tariff_is_refused_by_the_name_of_its_field() {
         ("/elements/0/restrictions", json!({"min_kwh": -5}), "elements[0].restrictions.min_kwh"),
         ("/elements/0/restrictions", json!({"start_date": "2024-02-02", "end_date": "2024-02-01"}), "elements[0].restrictions.end_date"),
         ("/elements/0/restrictions", json!({"min_duration_s": 9, "max_duration_s": 5}), "elements[0].restrictions.max_duration_s"),
-    ] {
+    ];
+    for (pointer, value, field) in table {
         let mut wrong = valid.clone();
         *wrong.pointer_mut(pointer).unwrap() = value;
         let error = Tariff::parse(&wrong).unwrap_err();

@@ -1,12 +1,12 @@
 //! A session cut into stretches, in each of which every restriction of the tariff either holds or doesn't.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::boundaries::Boundaries;
 use super::charge_facts::{ChargeFacts, EnergyPoint, Span};
 use super::priced_session::Activity;
-use chrono_tz::Tz;
 
 /// Digits after the point of an interpolated energy in Wh. Stretches share their ends, so nothing is lost by rounding.
 const INTERPOLATED_DIGITS: u32 = 6;
@@ -36,12 +36,13 @@ impl Stretch {
     }
 }
 
-/// The session's stretches in order; at least one, even if it took no time.
+/// The session's stretches in order. A session with a known time has at least one, even if it took no time; one of
+/// which neither time nor energy is known has none.
 pub(super) fn stretches(charge: &ChargeFacts, boundaries: &Boundaries, zone: Tz) -> Vec<Stretch> {
     match (charge.span(), charge.energy_wh()) {
         (Some(span), energy_wh) => timed(charge, span, energy_wh, boundaries, zone),
         (None, Some(energy_wh)) => untimed(energy_wh, boundaries),
-        (None, None) => vec![stretch(Cut { at: None, energy_wh: None }, Cut { at: None, energy_wh: None }, None, Activity::Charging)],
+        (None, None) => Vec::new(),
     }
 }
 
@@ -51,7 +52,13 @@ pub(super) fn average_power_w(from: EnergyPoint, to: EnergyPoint) -> Option<Deci
     (milliseconds > 0).then(|| (to.energy_wh - from.energy_wh) * Decimal::from(3_600_000) / Decimal::from(milliseconds))
 }
 
-fn timed(charge: &ChargeFacts, span: Span, energy_wh: Option<Decimal>, boundaries: &Boundaries, zone: Tz) -> Vec<Stretch> {
+fn timed(
+    charge: &ChargeFacts,
+    span: Span,
+    energy_wh: Option<Decimal>,
+    boundaries: &Boundaries,
+    zone: Tz,
+) -> Vec<Stretch> {
     let mut moments = boundaries.moments(zone, span.started_at, span.started_at, span.ended_at);
     let stop = moments.partition_point(|moment| *moment < span.stopped_at);
     if moments.get(stop) != Some(&span.stopped_at) {
@@ -74,7 +81,7 @@ fn timed(charge: &ChargeFacts, span: Span, energy_wh: Option<Decimal>, boundarie
         let crossed = boundaries.energies_wh(from.energy_wh, to.energy_wh);
         cuts.extend(crossed.map(|energy_wh| EnergyPoint { at: moment_of(energy_wh, from, to), energy_wh }));
         cuts.push(to);
-        cuts.sort_by(|a, b| (a.energy_wh, a.at).cmp(&(b.energy_wh, b.at)));
+        cuts.sort_by_key(|cut| (cut.energy_wh, cut.at));
         // Both are rounded (to a millisecond, to a µWh), and neither may step back for that.
         let mut latest = from.at;
         let cuts: Vec<_> = cuts
@@ -86,21 +93,26 @@ fn timed(charge: &ChargeFacts, span: Span, energy_wh: Option<Decimal>, boundarie
             .collect();
         stretches.extend(join(&cuts, average_power_w(from, to), span));
     }
-    let all = stretches.clone();
+    // Readings at one moment, or a threshold just reached, leave empty stretches; but a flat fee needs one.
+    let first = stretches.first().copied();
     stretches.retain(|stretch| stretch.from != stretch.to);
-    if stretches.is_empty() { all.into_iter().take(1).collect() } else { stretches }
+    if stretches.is_empty() { first.into_iter().collect() } else { stretches }
 }
 
 /// Start, readings and end. Readings beyond either end count at that end.
 fn knots(charge: &ChargeFacts, span: Span, energy_wh: Decimal) -> Vec<EnergyPoint> {
     let start = EnergyPoint { at: span.started_at, energy_wh: Decimal::ZERO };
-    let readings = charge.points().iter().map(|point| EnergyPoint { at: point.at.clamp(span.started_at, span.ended_at), ..*point });
+    let readings = charge
+        .points()
+        .iter()
+        .map(|point| EnergyPoint { at: point.at.clamp(span.started_at, span.ended_at), ..*point });
     let end = EnergyPoint { at: span.ended_at, energy_wh };
     [start].into_iter().chain(readings).chain([end]).collect()
 }
 
 fn untimed(energy_wh: Decimal, boundaries: &Boundaries) -> Vec<Stretch> {
-    let energies = [Decimal::ZERO].into_iter().chain(boundaries.energies_wh(Decimal::ZERO, energy_wh)).chain([energy_wh]);
+    let energies =
+        [Decimal::ZERO].into_iter().chain(boundaries.energies_wh(Decimal::ZERO, energy_wh)).chain([energy_wh]);
     let cuts: Vec<_> = energies.map(|energy_wh| Cut { at: None, energy_wh: Some(energy_wh) }).collect();
     cuts.windows(2).map(|pair| stretch(pair[0], pair[1], None, Activity::Charging)).collect()
 }

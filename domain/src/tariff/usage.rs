@@ -46,7 +46,8 @@ impl<'t> Usages<'t> {
     pub fn round_up_to_steps(&mut self) {
         let time = if self.any(ComponentType::ParkingTime) { ComponentType::ParkingTime } else { ComponentType::Time };
         for kind in [ComponentType::Energy, time] {
-            let total: Decimal = self.0.iter().filter(|usage| usage.component.kind == kind).map(|usage| usage.used).sum();
+            let total: Decimal =
+                self.0.iter().filter(|usage| usage.component.kind == kind).map(|usage| usage.used).sum();
             if let Some(last) = self.0.iter_mut().rfind(|usage| usage.component.kind == kind) {
                 let per_unit = if kind == ComponentType::Energy { 1 } else { 1000 };
                 let step = Decimal::from(i64::from(last.component.step_size.max(1)) * per_unit);
