@@ -46,33 +46,42 @@ impl EnergyMeter {
     }
 
     /// A reading, at the time that was decided for it. `max_power_w` is the outlet's, if it is known.
-    pub fn observe(&mut self, occurred_at: Option<DateTime<Utc>>, measured: &Measured, max_power_w: Option<u32>) {
+    ///
+    /// Answers the energy imported until that moment, in Wh, if the reading tells it: for a late reading less than
+    /// [`energy_wh`](Self::energy_wh), and `None` for one without energy.
+    pub fn observe(
+        &mut self,
+        occurred_at: Option<DateTime<Utc>>,
+        measured: &Measured,
+        max_power_w: Option<u32>,
+    ) -> Option<Decimal> {
         if let Some(wh) = measured.begin_import_register_wh {
             self.import.begin(wh);
         }
         if let Some(wh) = measured.begin_export_register_wh {
             self.export.begin(wh);
         }
-        if let Some(wh) = measured.import_register_wh {
-            self.import.observe(occurred_at, wh, max_power_w, &mut self.flags);
-        }
         if let Some(wh) = measured.export_register_wh {
             self.export.observe(occurred_at, wh, max_power_w, &mut self.flags);
         }
         add(&mut self.import_intervals_wh, measured.import_interval_wh);
         add(&mut self.export_intervals_wh, measured.export_interval_wh);
+        match measured.import_register_wh {
+            Some(wh) => self.import.observe(occurred_at, wh, max_power_w, &mut self.flags),
+            None => measured.import_interval_wh.and_then(|_| self.energy_wh()),
+        }
     }
 
-    /// The import register that came with the stop, in Wh.
+    /// The import register that came with the stop, in Wh. Answers the energy at the stop as
+    /// [`observe`](Self::observe) does.
     pub fn stop(
         &mut self,
         occurred_at: Option<DateTime<Utc>>,
         meter_stop_wh: Option<Decimal>,
         max_power_w: Option<u32>,
-    ) {
-        if let Some(wh) = meter_stop_wh.filter(is_a_register) {
-            self.import.stop(occurred_at, wh, max_power_w, &mut self.flags);
-        }
+    ) -> Option<Decimal> {
+        let wh = meter_stop_wh.filter(is_a_register)?;
+        self.import.stop(occurred_at, wh, max_power_w, &mut self.flags)
     }
 
     /// Energy imported by the car since the start, in Wh. `None` is unknown, never 0.
@@ -134,7 +143,7 @@ mod tests {
             let mut measured = Measured::default();
             match *step {
                 Start(wh) => meter.start(at, Some(wh.into())),
-                Stop(wh) => meter.stop(at, Some(wh.into()), max_power_w),
+                Stop(wh) => _ = meter.stop(at, Some(wh.into()), max_power_w),
                 Read(wh) => measured.import_register_wh = Some(wh.into()),
                 At(minutes, wh) => {
                     at = Some(began + TimeDelta::minutes(minutes));
@@ -207,6 +216,24 @@ mod tests {
         meter.stop(None, Some(1500.into()), None);
         assert_eq!(meter.energy_wh(), Some(Decimal::new(5007, 1)));
         assert!(meter.flags().is_empty());
+    }
+
+    #[test]
+    fn a_reading_tells_the_energy_of_its_own_moment() {
+        let mut meter = EnergyMeter::default();
+        let minute = |minute: u32| format!("2024-05-01T10:{minute:02}:00Z").parse().ok();
+        meter.start(minute(0), Some(1000.into()));
+        let mut read = |at, wh: i64| {
+            let measured = Measured { import_register_wh: Some(wh.into()), ..Measured::default() };
+            meter.observe(at, &measured, None)
+        };
+        assert_eq!(read(minute(10), 1700), Some(700.into()));
+        assert_eq!(read(minute(5), 1300), Some(300.into()), "late");
+        assert_eq!(read(minute(20), 50), Some(700.into()), "reset");
+        assert_eq!(read(minute(15), 1800), None, "late, and from before the reset");
+        assert_eq!(meter.observe(minute(25), &Measured::default(), None), None);
+        assert_eq!(meter.stop(minute(30), None, None), None);
+        assert_eq!(meter.stop(minute(30), Some(150.into()), None), Some(800.into()));
     }
 
     #[test]

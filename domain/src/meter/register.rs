@@ -94,7 +94,22 @@ impl RegisterTracker {
         self.replace_stand_in();
     }
 
+    /// Takes a reading and answers the session's energy at its moment, which for a late one is not the newest.
     pub(super) fn observe(
+        &mut self,
+        at: Option<DateTime<Utc>>,
+        wh: Decimal,
+        max_power_w: Option<u32>,
+        flags: &mut BTreeSet<MeterFlag>,
+    ) -> Option<Decimal> {
+        self.follow(at, wh, max_power_w, flags);
+        let (baseline, last) = (self.baseline_wh?, self.last?);
+        // A register outside the running stretch belongs to an earlier one, whose baseline is gone.
+        let of_this_stretch = self.known && (baseline..=last.wh).contains(&wh);
+        of_this_stretch.then(|| (self.finished_wh + wh - baseline).normalize())
+    }
+
+    fn follow(
         &mut self,
         at: Option<DateTime<Utc>>,
         wh: Decimal,
@@ -153,7 +168,7 @@ impl RegisterTracker {
         wh: Decimal,
         max_power_w: Option<u32>,
         flags: &mut BTreeSet<MeterFlag>,
-    ) {
+    ) -> Option<Decimal> {
         if self.start_wh.is_some_and(|start_wh| wh < start_wh) {
             flags.insert(MeterFlag::StopBelowStart);
         }
@@ -161,7 +176,7 @@ impl RegisterTracker {
             Some(last) if last.wh <= wh => at.max(last.at),
             _ => at,
         };
-        self.observe(at, wh, max_power_w, flags);
+        self.observe(at, wh, max_power_w, flags)
     }
 
     fn finish_stretch(&mut self, last: Register) {

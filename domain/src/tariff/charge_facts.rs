@@ -90,6 +90,26 @@ impl ChargeFacts {
         self.observed_until = self.observed_until.max(Some(at));
     }
 
+    /// Takes what a report says of the session's energy: `then_wh` at its own moment (as `EnergyMeter::observe` answers), and
+    /// `total_wh`, all that is known now, which a late correction of the start may have raised.
+    pub fn record(
+        &mut self,
+        at: Option<DateTime<Utc>>,
+        then_wh: Option<Decimal>,
+        total_wh: Option<Decimal>,
+        tariff: Option<(&Tariff, Tz)>,
+    ) {
+        if let Some(at) = at {
+            self.observe(at);
+        }
+        if let Some(then_wh) = then_wh {
+            self.push_reading(at, then_wh, tariff);
+        }
+        if let Some(total_wh) = total_wh.filter(|_| total_wh > self.energy_wh()) {
+            self.push_reading(None, total_wh, tariff);
+        }
+    }
+
     /// Adds the session's cumulative energy at a moment, and forgets readings that the tariff cannot tell apart. A
     /// reading may come late. Without a tariff nothing is forgotten (up to a limit).
     ///

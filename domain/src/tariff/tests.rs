@@ -264,6 +264,24 @@ fn the_running_cost_at_the_end_is_the_final_one() {
 }
 
 #[test]
+fn a_late_correction_raises_the_total_without_moving_readings() {
+    let tariff = tariff(&energy(&[("1", json!({"end_time": "12:20"})), ("2", json!({}))]));
+    let mut charge = ChargeFacts::started(Some(at("2024-07-01T10:00:00")));
+    let rules = Some((&tariff, Berlin));
+    let wh = |wh: i64| Some(Decimal::from(wh));
+    for (time, then_wh, total_wh) in [
+        ("2024-07-01T10:20:00", wh(4_000), wh(4_000)),
+        ("2024-07-01T10:40:00", wh(8_000), wh(8_000)),
+        ("2024-07-01T10:30:00", wh(7_000), wh(8_000)),
+        // The register at the start was lower than thought: another kWh, of nobody knows when.
+        ("2024-07-01T10:00:00", None, wh(9_000)),
+    ] {
+        charge.record(Some(at(time)), then_wh, total_wh, rules);
+    }
+    assert_eq!(price(&tariff, Berlin, &charge).total.to_string(), "14.00 EUR");
+}
+
+#[test]
 fn contradicting_readings_make_an_estimate() {
     let tariff = tariff(&energy(&[("1", json!({}))]));
     #[rustfmt::skip]
