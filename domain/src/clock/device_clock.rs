@@ -87,7 +87,7 @@ impl DeviceClock {
         self.skews_ms.clear();
     }
 
-    /// Learns from a live report. Queued reports and incredible times teach nothing.
+    /// Learns from a live report; call it before [`occurred_at`](Self::occurred_at) of the same report. Queued reports and incredible times teach nothing.
     pub fn learn(&mut self, device: &DeviceTime, received_at: DateTime<Utc>, delivery: Delivery) {
         let Some(at) = device.at else { return };
         let skew = received_at - at;
