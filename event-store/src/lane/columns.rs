@@ -1,0 +1,147 @@
+//! A batch as the columns that `log_append` takes.
+
+use chrono::{DateTime, Utc};
+use schema::partition::partition;
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use uuid::Uuid;
+
+use crate::append::{Append, Expected, GuardCondition};
+
+/// Borrowed from the appends, except for what has to be made.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    counts: Vec<i32>,
+    writes: Writes<'a>,
+    guards: Guards<'a>,
+    keys: Keys<'a>,
+    events: Events<'a>,
+}
+
+#[derive(Default)]
+struct Writes<'a> {
+    append: Vec<i32>,
+    kind: Vec<&'a str>,
+    id: Vec<Uuid>,
+    expect: Vec<i64>,
+    fence: Vec<i64>,
+    first: Vec<i32>,
+    count: Vec<i32>,
+}
+
+#[derive(Default)]
+struct Guards<'a> {
+    append: Vec<i32>,
+    kind: Vec<&'a str>,
+    id: Vec<Uuid>,
+    version: Vec<i64>,
+    fence: Vec<i64>,
+}
+
+#[derive(Default)]
+struct Keys<'a> {
+    append: Vec<i32>,
+    scope: Vec<&'a str>,
+    key: Vec<&'a str>,
+    hash: Vec<&'a [u8]>,
+    answer: Vec<String>,
+    expires: Vec<Option<DateTime<Utc>>>,
+}
+
+#[derive(Default)]
+struct Events<'a> {
+    write: Vec<i32>,
+    nth: Vec<i32>,
+    kind: Vec<&'a str>,
+    version: Vec<&'a str>,
+    id: Vec<Uuid>,
+    partition_key: Vec<Uuid>,
+    partition: Vec<i16>,
+    retention: Vec<i16>,
+    payload: Vec<&'a str>,
+    metadata: Vec<&'a str>,
+}
+
+/// An index as SQL counts, from 1. Batches are bounded far below what an i32 holds.
+fn index(n: usize) -> i32 {
+    i32::try_from(n).expect("a batch is bounded")
+}
+
+impl<'a> Columns<'a> {
+    pub fn of(appends: impl Iterator<Item = &'a Append>) -> Self {
+        let mut columns = Self::default();
+        for append in appends {
+            columns.push(append);
+        }
+        columns
+    }
+
+    fn push(&mut self, append: &'a Append) {
+        self.counts.push(index(append.event_count()));
+        let nth_append = index(self.counts.len());
+        for write in &append.writes {
+            self.push_write(nth_append, write);
+        }
+        for guard in &append.guards {
+            let (version, fence) = match guard.condition {
+                GuardCondition::Version(version) => (version, -1),
+                GuardCondition::Fence(epoch) => (-1, epoch.0),
+            };
+            self.guards.append.push(nth_append);
+            self.guards.kind.push(guard.stream.aggregate.as_str());
+            self.guards.id.push(guard.stream.id);
+            self.guards.version.push(version);
+            self.guards.fence.push(fence);
+        }
+        if let Some(key) = &append.key {
+            self.keys.append.push(nth_append);
+            self.keys.scope.push(&key.scope);
+            self.keys.key.push(&key.key);
+            self.keys.hash.push(&key.body_hash);
+            self.keys.answer.push(key.answer.to_string());
+            self.keys.expires.push(key.expires_at);
+        }
+    }
+
+    fn push_write(&mut self, nth_append: i32, write: &'a crate::append::Write) {
+        let writes = &mut self.writes;
+        writes.append.push(nth_append);
+        writes.kind.push(write.stream.aggregate.as_str());
+        writes.id.push(write.stream.id);
+        writes.expect.push(match write.expected {
+            Expected::New => 0,
+            Expected::Version(version) => version,
+            Expected::Any => -1,
+        });
+        writes.fence.push(write.fence.map_or(0, |epoch| epoch.0));
+        writes.first.push(index(self.events.id.len() + 1));
+        writes.count.push(index(write.events.len()));
+        let nth_write = index(writes.id.len());
+        for (nth, event) in (1..).zip(&write.events) {
+            let events = &mut self.events;
+            events.write.push(nth_write);
+            events.nth.push(nth);
+            events.kind.push(event.event_type);
+            events.version.push(event.event_version);
+            events.id.push(event.event_id);
+            events.partition_key.push(event.partition_key);
+            events.partition.push(i16::from(partition(event.partition_key).number()));
+            events.retention.push(event.retention.code());
+            events.payload.push(&event.payload);
+            events.metadata.push(&event.metadata);
+        }
+    }
+
+    pub fn statement(self, exclusive: bool, notify: Option<&'a str>) -> Query<'a, Postgres, PgArguments> {
+        let Self { counts, writes: w, guards: g, keys: k, events: e } = self;
+        let statement = sqlx::query(include_str!("append.sql")).bind(exclusive).bind(notify).bind(counts);
+        let statement = statement.bind(w.append).bind(w.kind).bind(w.id).bind(w.expect).bind(w.fence);
+        let statement = statement.bind(w.first).bind(w.count);
+        let statement = statement.bind(g.append).bind(g.kind).bind(g.id).bind(g.version).bind(g.fence);
+        let statement = statement.bind(k.append).bind(k.scope).bind(k.key).bind(k.hash).bind(k.answer).bind(k.expires);
+        let statement = statement.bind(e.write).bind(e.nth).bind(e.kind).bind(e.version).bind(e.id);
+        let statement = statement.bind(e.partition_key).bind(e.partition).bind(e.retention);
+        statement.bind(e.payload).bind(e.metadata)
+    }
+}

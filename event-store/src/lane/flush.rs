@@ -1,0 +1,285 @@
+//! One flush: the call, and what to do when it fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use schema::log::{Position, RecordedEvent};
+use schema::partition::partition;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::append::{self, Append, Appended};
+use crate::lane::columns::Columns;
+use crate::lane::verdict::Verdicts;
+use crate::lane::{Pending, recall};
+use crate::options::StoreOptions;
+use crate::ranges;
+use crate::tail::Tail;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is tried before it is trusted with appends that can't be repeated.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+pub(super) struct Flusher {
+    connect: PgConnectOptions,
+    connection: Option<PgConnection>,
+    used: Instant,
+    options: StoreOptions,
+    tail: Tail,
+}
+
+/// Why a call failed, and hence what is known of its batch.
+enum Failure {
+    /// Others moved something between decision and commit. Rolled back.
+    Raced(sqlx::Error),
+    /// The head ran out of position ranges. Rolled back.
+    NoRange(sqlx::Error),
+    /// Something in the batch is not to the server's liking. Rolled back.
+    Rejected(sqlx::Error),
+    /// The server can't now. Rolled back, or never sent.
+    Later(sqlx::Error),
+    /// The connection was lost, or ended by the server, while the call was under way.
+    Unknown(sqlx::Error),
+}
+
+impl Failure {
+    /// An error that came back from a call. What the server reports as an ERROR was rolled back; a FATAL one may have
+    /// come after the commit.
+    fn of(error: sqlx::Error) -> Self {
+        let Some(reported) = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        else {
+            return Self::Unknown(error);
+        };
+        if matches!(reported.severity(), PgSeverity::Fatal | PgSeverity::Panic) {
+            return Self::Unknown(error);
+        }
+        match reported.code() {
+            "40001" | "40P01" => Self::Raced(error),
+            "23514" => Self::NoRange(error),
+            // Read-only: a node that was the primary. Shutting down, out of resources, locks, a cancelled statement.
+            code if code == "25006" || ["53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+                Self::Later(error)
+            }
+            _ => Self::Rejected(error),
+        }
+    }
+
+    fn into_error(self) -> sqlx::Error {
+        match self {
+            Self::Raced(error)
+            | Self::NoRange(error)
+            | Self::Rejected(error)
+            | Self::Later(error)
+            | Self::Unknown(error) => error,
+        }
+    }
+}
+
+impl Flusher {
+    pub fn new(connect: PgConnectOptions, options: StoreOptions, tail: Tail) -> Self {
+        Self { connect, connection: None, used: Instant::now(), options, tail }
+    }
+
+    /// Sees every append of the batch to its answer.
+    pub async fn flush(&mut self, batch: Vec<Pending>) {
+        let mut batches = vec![batch];
+        while let Some(batch) = batches.pop() {
+            batches.extend(self.settle(batch).await);
+        }
+    }
+
+    /// Answers the batch; one that the server rejects comes back in halves, so that only the culprit is refused.
+    async fn settle(&mut self, mut batch: Vec<Pending>) -> Vec<Vec<Pending>> {
+        let give_up_at = Instant::now() + self.options.retry_for;
+        let mut exclusive = false;
+        let mut pause = PAUSE_MIN;
+        while !batch.is_empty() {
+            let failure = match self.call(&batch, exclusive).await {
+                Ok(verdicts) => {
+                    self.answer(batch, &verdicts).await;
+                    break;
+                }
+                Err(failure) => failure,
+            };
+            match &failure {
+                Failure::Raced(_) if !exclusive => {
+                    metrics::counter!("coulomb_append_races_total").increment(1);
+                    exclusive = true;
+                    continue;
+                }
+                Failure::Rejected(_) if batch.len() > 1 => {
+                    let second = batch.split_off(batch.len() / 2);
+                    return vec![second, batch];
+                }
+                Failure::NoRange(_) => self.make_ranges().await,
+                Failure::Later(_) => self.connection = None,
+                Failure::Unknown(_) => {
+                    self.connection = None;
+                    batch.iter_mut().for_each(|pending| pending.uncertain = true);
+                }
+                Failure::Raced(_) | Failure::Rejected(_) => {}
+            }
+            let over = Instant::now() >= give_up_at || matches!(failure, Failure::Rejected(_));
+            let error = Arc::new(failure.into_error());
+            tracing::warn!(appends = batch.len(), %error, over, "a flush failed");
+            let may_repeat = |pending: &Pending| !over && (!pending.uncertain || pending.append.is_repeatable());
+            let (again, given_up): (Vec<_>, Vec<_>) = batch.into_iter().partition(may_repeat);
+            for pending in given_up {
+                let source = Arc::clone(&error);
+                let refusal = if pending.uncertain {
+                    append::Error::UnknownOutcome(source)
+                } else {
+                    append::Error::Unavailable(source)
+                };
+                pending.answer(Err(refusal));
+            }
+            batch = again;
+            if !batch.is_empty() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+        vec![]
+    }
+
+    async fn call(&mut self, batch: &[Pending], exclusive: bool) -> Result<Verdicts, Failure> {
+        self.ensure_connected().await.map_err(Failure::Later)?;
+        let (timeout, pooled) = (self.options.flush_timeout, self.options.transaction_pooler);
+        let notify = self.options.notify.then(|| self.tail.sender());
+        // Taken out, so that a call that is given up takes its connection with it.
+        let Some(mut connection) = self.connection.take() else {
+            return Err(Failure::Later(sqlx::Error::PoolClosed));
+        };
+        let started = Instant::now();
+        let statement = Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, notify);
+        let called = tokio::time::timeout(timeout, async {
+            if !pooled {
+                return statement.fetch_one(&mut connection).await;
+            }
+            let mut transaction = connection.begin().await?;
+            let row = statement.persistent(false).fetch_one(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(row)
+        });
+        let row = match called.await {
+            Ok(row) => row,
+            Err(_) => return Err(Failure::Unknown(sqlx::Error::PoolTimedOut)),
+        };
+        self.used = Instant::now();
+        metrics::histogram!("coulomb_append_flush_seconds").record(started.elapsed());
+        metrics::histogram!("coulomb_append_batch_appends").record(batch.len() as f64);
+        let verdicts = row.and_then(|row| Verdicts::read(&row)).map_err(Failure::of);
+        self.connection = Some(connection);
+        verdicts
+    }
+
+    async fn ensure_connected(&mut self) -> Result<(), sqlx::Error> {
+        if let Some(connection) = &mut self.connection
+            && self.used.elapsed() > TRUSTED_IDLE
+            && tokio::time::timeout(CONNECT_WITHIN, connection.ping()).await.is_ok_and(|ping| ping.is_ok())
+        {
+            self.used = Instant::now();
+        }
+        if self.connection.is_none() || self.used.elapsed() > TRUSTED_IDLE {
+            self.connection = None;
+            let connection = tokio::time::timeout(CONNECT_WITHIN, self.connect.connect());
+            self.connection = Some(connection.await.map_err(|_| sqlx::Error::PoolTimedOut)??);
+            self.used = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// The caretaker should have made them long ago.
+    async fn make_ranges(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        tracing::warn!("the head ran out of position ranges");
+        if let Err(error) = ranges::make_ahead(connection, &self.options).await {
+            tracing::error!(%error, "no position range can be made");
+        }
+    }
+
+    async fn answer(&mut self, batch: Vec<Pending>, verdicts: &Verdicts) {
+        let mut outcomes = verdicts.outcomes(batch.iter().map(|pending| &pending.append));
+        if self.tail.is_followed() {
+            self.tail.publish(verdicts.base, verdicts.generation, recorded(&batch, &outcomes, verdicts));
+        }
+        for (pending, outcome) in batch.iter().zip(&mut outcomes) {
+            let is_committed = matches!(outcome, Ok(Appended::Committed { .. }));
+            if pending.uncertain && !is_committed {
+                self.recall(&pending.append, outcome).await;
+            }
+        }
+        for (pending, outcome) in batch.into_iter().zip(outcomes) {
+            pending.answer(outcome);
+        }
+    }
+
+    /// The first try of an append may have been committed, which then refused the second one.
+    async fn recall(&mut self, append: &Append, outcome: &mut Result<Appended, append::Error>) {
+        let Some(connection) = &mut self.connection else { return };
+        match recall::committed(connection, append, !self.options.transaction_pooler).await {
+            Ok(Some(committed)) => *outcome = Ok(committed),
+            Ok(None) => {}
+            // A replay's answer is as good as the first.
+            Err(_) if outcome.is_ok() => self.connection = None,
+            Err(error) => {
+                self.connection = None;
+                *outcome = Err(append::Error::UnknownOutcome(Arc::new(error)));
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn answer(self, outcome: Result<Appended, append::Error>) {
+        metrics::histogram!("coulomb_append_seconds").record(self.submitted.elapsed());
+        let word = match &outcome {
+            Ok(Appended::Committed { .. }) => "committed",
+            Ok(Appended::Replayed { .. }) => "replayed",
+            Err(append::Error::Conflict { .. }) => "conflict",
+            Err(append::Error::Fenced { .. }) => "fenced",
+            Err(append::Error::KeyReused) => "key_reused",
+            Err(_) => "failed",
+        };
+        metrics::counter!("coulomb_appends_total", "outcome" => word).increment(1);
+        // Nobody may be waiting any more: a cancelled caller doesn't cancel its append.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// The committed events of a batch as a reader would find them: there is no need to read back what one has in hand.
+fn recorded(
+    batch: &[Pending],
+    outcomes: &[Result<Appended, append::Error>],
+    verdicts: &Verdicts,
+) -> Vec<Arc<RecordedEvent>> {
+    let mut events = Vec::new();
+    let mut position = verdicts.base;
+    for (pending, outcome) in batch.iter().zip(outcomes) {
+        let Ok(Appended::Committed { versions, .. }) = outcome else { continue };
+        for (write, version) in pending.append.writes.iter().zip(versions) {
+            let before = version - write.events.len() as i64;
+            for (nth, event) in (1..).zip(&write.events) {
+                position = Position(position.0 + 1);
+                events.push(Arc::new(RecordedEvent {
+                    position,
+                    generation: verdicts.generation,
+                    partition: partition(event.partition_key),
+                    partition_key: event.partition_key,
+                    stream: write.stream,
+                    sequence: before + nth,
+                    event_id: event.event_id,
+                    event_type: event.event_type.to_owned(),
+                    event_version: event.event_version.to_owned(),
+                    retention: event.retention,
+                    recorded_at: verdicts.recorded_at,
+                    envelope: Arc::clone(&event.envelope),
+                    event: Ok(Arc::clone(&event.event)),
+                }));
+            }
+        }
+    }
+    events
+}

@@ -1,0 +1,70 @@
+//! Which of the waiting appends go into the next flush.
+
+use std::collections::{HashSet, VecDeque};
+
+use schema::log::StreamId;
+
+use crate::lane::Pending;
+use crate::options::StoreOptions;
+
+/// Takes as many as fit, in their order. Those that touch what an earlier one of the batch writes wait for the next
+/// flush, since the append function decides all of a batch against what was there before it; and whatever touches what a
+/// waiting one touches waits behind it.
+pub(super) fn next_batch(backlog: &mut VecDeque<Pending>, options: &StoreOptions) -> Vec<Pending> {
+    let mut batch = Vec::with_capacity(backlog.len().min(options.flush_appends_max));
+    let mut touched = Touched::default();
+    let (mut events, mut bytes) = (0, 0);
+    let mut waiting = VecDeque::new();
+    while let Some(pending) = backlog.pop_front() {
+        let fits = batch.is_empty()
+            || (batch.len() < options.flush_appends_max
+                && events + pending.append.event_count() <= options.flush_events_max
+                && bytes + pending.weight_bytes <= options.flush_bytes_max);
+        if !fits {
+            waiting.push_back(pending);
+            break;
+        }
+        if touched.is_free_for(&pending) {
+            touched.take(&pending);
+            events += pending.append.event_count();
+            bytes += pending.weight_bytes;
+            batch.push(pending);
+        } else {
+            touched.block(&pending);
+            waiting.push_back(pending);
+        }
+    }
+    waiting.append(backlog);
+    *backlog = waiting;
+    batch
+}
+
+#[derive(Default)]
+struct Touched {
+    written: HashSet<StreamId>,
+    guarded: HashSet<StreamId>,
+    keys: HashSet<(String, String)>,
+}
+
+impl Touched {
+    fn is_free_for(&self, pending: &Pending) -> bool {
+        let append = &pending.append;
+        let of_writes = |stream| !self.written.contains(&stream) && !self.guarded.contains(&stream);
+        append.writes.iter().all(|write| of_writes(write.stream))
+            && append.guards.iter().all(|guard| !self.written.contains(&guard.stream))
+            && append.key.iter().all(|key| !self.keys.contains(&(key.scope.clone(), key.key.clone())))
+    }
+
+    fn take(&mut self, pending: &Pending) {
+        let append = &pending.append;
+        self.written.extend(append.writes.iter().map(|write| write.stream));
+        self.guarded.extend(append.guards.iter().map(|guard| guard.stream));
+        self.keys.extend(append.key.iter().map(|key| (key.scope.clone(), key.key.clone())));
+    }
+
+    /// It waits: nothing of the same streams may overtake it.
+    fn block(&mut self, pending: &Pending) {
+        self.take(pending);
+        self.written.extend(pending.append.guards.iter().map(|guard| guard.stream));
+    }
+}

@@ -1,0 +1,28 @@
+//! The log: append, load, follow, leases. The only SQL about events is here and in `schema/migrations`.
+//!
+//! [`EventStore`] is the handle. Commands use [`Session`]; consumers of the log use the traits of [`feed`].
+
+pub mod append;
+mod cache;
+mod caretaker;
+mod database;
+pub mod feed;
+mod lane;
+pub mod leases;
+pub mod load;
+pub mod options;
+mod partitions;
+mod ranges;
+pub mod read;
+pub mod session;
+mod states;
+mod store;
+mod tail;
+
+pub use append::{Append, Appended, CommandKey, Expected, Guard, GuardCondition, Write};
+pub use cache::Loaded;
+pub use load::stream_of;
+pub use options::{StoreOptions, Wake};
+pub use partitions::PartitionSet;
+pub use session::Session;
+pub use store::{Answered, ConnectError, EventStore};

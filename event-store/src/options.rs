@@ -1,0 +1,79 @@
+//! What can be set, and the limits on everything that waits.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// How many flushes may be under way at once. One is enough until the log is the bottleneck.
+    pub lanes: usize,
+    /// Appends in one flush.
+    pub flush_appends_max: usize,
+    /// Events in one flush, above the first append.
+    pub flush_events_max: usize,
+    /// Bytes in one flush, above the first append.
+    pub flush_bytes_max: usize,
+    /// Appends that wait in each lane; further callers wait for a place.
+    pub queue_appends_max: usize,
+    /// Bytes that wait in each lane.
+    pub queue_bytes_max: usize,
+    /// How long one flush may take before its connection is given up.
+    pub flush_timeout: Duration,
+    /// For how long a flush that can't be made is tried again, before its callers are told.
+    pub retry_for: Duration,
+    /// Positions in a range. Ranges are tables: a network of 10,000 events/s makes one in a quarter of an hour.
+    pub range_positions: i64,
+    /// Ranges that are kept ready.
+    pub ranges_ahead: i32,
+    /// Aggregate states kept in memory.
+    pub cache_states_max: usize,
+    /// A state is stored when it has grown by so many events since it was last.
+    pub store_state_every_events: i64,
+    /// Recent events kept for followers.
+    pub tail_events_max: usize,
+    /// Without a notice, how often the head is looked at.
+    pub poll_every: Duration,
+    /// Where notices of other processes come from.
+    pub wake: Wake,
+    /// Whether other processes are to be noticed of appends.
+    pub notify: bool,
+    /// Connections lead through a pooler in transaction mode: no statement outlives its transaction.
+    pub transaction_pooler: bool,
+}
+
+/// How a process learns that another one has appended.
+#[derive(Debug, Clone, Default)]
+pub enum Wake {
+    /// LISTEN, on a connection like the pool's.
+    #[default]
+    Listen,
+    /// LISTEN on a direct connection, where the pool's leads through a pooler.
+    ListenAt(Box<PgConnectOptions>),
+    /// By polling alone.
+    Poll,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            lanes: 1,
+            flush_appends_max: 256,
+            flush_events_max: 512,
+            flush_bytes_max: 4 * 1024 * 1024,
+            queue_appends_max: 8 * 1024,
+            queue_bytes_max: 64 * 1024 * 1024,
+            flush_timeout: Duration::from_secs(15),
+            retry_for: Duration::from_secs(5),
+            range_positions: 10_000_000,
+            ranges_ahead: 2,
+            cache_states_max: 100_000,
+            store_state_every_events: 100,
+            tail_events_max: 16 * 1024,
+            poll_every: Duration::from_millis(500),
+            wake: Wake::default(),
+            notify: true,
+            transaction_pooler: false,
+        }
+    }
+}

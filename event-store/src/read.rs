@@ -1,0 +1,139 @@
+//! Reading the log: in short transactions over position ranges, since one snapshot held open makes every append dearer.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::envelope::Retention;
+use domain::event::AggregateType;
+use schema::log::{Generation, Position, RawEvent, RecordedEvent, StreamId};
+use schema::metadata;
+use schema::partition::Partition;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::EventStore;
+use crate::partitions::PartitionSet;
+
+/// Positions that one statement looks over.
+pub const READ_POSITIONS_MAX: i64 = 10_000;
+/// Events of a stream that one statement answers.
+const STREAM_PAGE: i64 = 1_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the log can't be reached")]
+    Unavailable(#[from] sqlx::Error),
+    #[error("the event at {position} has no {what} that can be read")]
+    Corrupt { position: Position, what: &'static str },
+}
+
+/// A stretch of the log.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    pub events: Vec<RecordedEvent>,
+    /// Everything that was asked for up to here is in `events`; positions between them are of others, or are dropped.
+    pub upto: Position,
+    pub generation: Generation,
+}
+
+impl EventStore {
+    /// The end of the log.
+    pub async fn head(&self) -> Result<(Position, Generation), Error> {
+        let statement = sqlx::query("SELECT position, generation FROM log_head");
+        let rows = self.database().fetch_all(statement).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok((Position(row.try_get(0)?), Generation(row.try_get(1)?)))
+    }
+
+    /// The events of some partitions after `from`, over at most `limit` positions ([`READ_POSITIONS_MAX`]).
+    pub async fn read(&self, from: Position, limit: i64, partitions: PartitionSet) -> Result<Stretch, Error> {
+        let (head, generation) = self.head().await?;
+        let upto = Position(head.0.min(from.0.saturating_add(limit.clamp(1, READ_POSITIONS_MAX))));
+        if upto <= from {
+            return Ok(Stretch { events: vec![], upto: from, generation });
+        }
+        let events = self.read_range(from, upto, partitions).await?;
+        Ok(Stretch { events, upto, generation })
+    }
+
+    /// The events of some partitions in (`after`, `upto`], where `upto` is not above the head.
+    pub(crate) async fn read_range(
+        &self,
+        after: Position,
+        upto: Position,
+        partitions: PartitionSet,
+    ) -> Result<Vec<RecordedEvent>, Error> {
+        let chosen =
+            (!partitions.is_all()).then(|| partitions.iter().map(|p| i16::from(p.number())).collect::<Vec<_>>());
+        let statement = sqlx::query(include_str!("read/range.sql")).bind(after.0).bind(upto.0).bind(chosen);
+        self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+    }
+
+    /// The events of one stream from a sequence on, all of them.
+    pub async fn read_stream(&self, stream: StreamId, from_sequence: i64) -> Result<Vec<RecordedEvent>, Error> {
+        let mut events = Vec::new();
+        let mut after = from_sequence.saturating_sub(1);
+        loop {
+            let statement = sqlx::query(include_str!("read/stream.sql"))
+                .bind(stream.id)
+                .bind(stream.aggregate.as_str())
+                .bind(after)
+                .bind(STREAM_PAGE);
+            let page = self.database().fetch_all(statement).await?;
+            events.reserve(page.len());
+            for row in &page {
+                events.push(recorded(row)?);
+            }
+            match events.last() {
+                Some(last) if page.len() as i64 == STREAM_PAGE => after = last.sequence,
+                _ => return Ok(events),
+            }
+        }
+    }
+
+    /// Each partition of an aggregate type's streams is read by its own feed; this is for one type over all of them.
+    pub async fn read_aggregates(
+        &self,
+        from: Position,
+        limit: i64,
+        aggregates: &[AggregateType],
+    ) -> Result<Stretch, Error> {
+        let mut stretch = self.read(from, limit, PartitionSet::ALL).await?;
+        stretch.events.retain(|event| aggregates.contains(&event.stream.aggregate));
+        Ok(stretch)
+    }
+}
+
+/// A row of the columns that `read/*.sql` name, in their order.
+pub(crate) fn recorded(row: &PgRow) -> Result<RecordedEvent, Error> {
+    let position = Position(row.try_get(0)?);
+    let corrupt = |what| Error::Corrupt { position, what };
+    let aggregate_type: &str = row.try_get(8)?;
+    let aggregate_id: &str = row.try_get(9)?;
+    let event_type: &str = row.try_get(10)?;
+    let event_version: &str = row.try_get(11)?;
+    let payload: &str = row.try_get(12)?;
+    let recorded_at: DateTime<Utc> = row.try_get(3)?;
+    let aggregate = AggregateType::parse(aggregate_type).ok_or(corrupt("aggregate type"))?;
+    let id = Uuid::parse_str(aggregate_id).map_err(|_| corrupt("aggregate id"))?;
+    let retention = Retention::from_code(row.try_get(6)?).ok_or(corrupt("retention class"))?;
+    let partition = u8::try_from(row.try_get::<i16, _>(7)?).ok().and_then(Partition::new);
+    let envelope = metadata::from_json(row.try_get(13)?).map_err(|_| corrupt("metadata"))?;
+    let event = RawEvent { aggregate_type, event_type, event_version, payload }.decode();
+    Ok(RecordedEvent {
+        position,
+        generation: Generation(row.try_get(2)?),
+        partition: partition.ok_or(corrupt("partition"))?,
+        partition_key: row.try_get(5)?,
+        stream: StreamId { aggregate, id },
+        sequence: row.try_get(1)?,
+        event_id: row.try_get(4)?,
+        event_type: event_type.to_owned(),
+        event_version: event_version.to_owned(),
+        retention,
+        recorded_at,
+        envelope: Arc::new(envelope),
+        event: event.map(Arc::new).map_err(Arc::new),
+    })
+}

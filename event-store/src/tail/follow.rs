@@ -1,0 +1,100 @@
+//! A follower: from the ring where it can, from Postgres where it is further behind.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schema::log::{Position, RecordedEvent};
+use schema::partition::{PARTITION_COUNT, Partition};
+use tokio::sync::watch::Receiver;
+
+use crate::EventStore;
+use crate::feed::{Error, Feed, FeedBatch, From};
+use crate::partitions::PartitionSet;
+use crate::read::READ_POSITIONS_MAX;
+use crate::tail::Tail;
+use crate::tail::ring::Glance;
+
+/// Events of one batch from the ring.
+const BATCH_EVENTS_MAX: usize = 1_000;
+/// Positions that are looked over at once by who is behind; few, since the whole stretch is decoded before it is handed on.
+const CATCH_UP_POSITIONS: i64 = 2_000;
+const _: () = assert!(CATCH_UP_POSITIONS <= READ_POSITIONS_MAX);
+
+pub(crate) struct PostgresFeed {
+    store: EventStore,
+    tail: Tail,
+    moved: Receiver<Position>,
+    partitions: PartitionSet,
+    at: Position,
+    /// Where each partition has got to, while some are ahead of `at`.
+    cursors: Option<[Position; PARTITION_COUNT as usize]>,
+    checked: bool,
+}
+
+impl PostgresFeed {
+    pub fn new(store: EventStore, tail: Tail, partitions: PartitionSet, from: From) -> Self {
+        let moved = tail.0.moved.subscribe();
+        let (at, cursors) = match from {
+            From::Position(position) => (position, None),
+            From::Cursors(cursors) => {
+                let mut of = [Position::START; PARTITION_COUNT as usize];
+                for (partition, position) in cursors {
+                    of[usize::from(partition.number())] = position;
+                }
+                let slot = |partition: Partition| of[usize::from(partition.number())];
+                (partitions.iter().map(slot).min().unwrap_or_default(), Some(of))
+            }
+        };
+        Self { store, tail, moved, partitions, at, cursors, checked: false }
+    }
+
+    /// Leaves out what a partition has had already.
+    fn not_yet_had(&mut self, events: &mut Vec<Arc<RecordedEvent>>, upto: Position) {
+        let Some(cursors) = &self.cursors else { return };
+        events.retain(|event| event.position > cursors[usize::from(event.partition.number())]);
+        if cursors.iter().all(|&cursor| cursor <= upto) {
+            self.cursors = None;
+        }
+    }
+
+    /// Positions above the head belong to a history that is gone.
+    async fn check_start(&mut self) -> Result<(), Error> {
+        if !self.checked {
+            let (head, generation) = self.store.head().await?;
+            let highest = |of: &[Position; PARTITION_COUNT as usize]| of.iter().copied().max();
+            let from = self.cursors.as_ref().and_then(highest).unwrap_or_default().max(self.at);
+            if from > head {
+                return Err(Error::AheadOfLog { from, head, generation });
+            }
+            self.checked = true;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Feed for PostgresFeed {
+    async fn next(&mut self) -> Result<FeedBatch, Error> {
+        self.check_start().await?;
+        loop {
+            // Marked as seen before the look, so that what comes after the look wakes us.
+            self.moved.borrow_and_update();
+            let glance = self.tail.with_ring(|ring| ring.glance(self.at, self.partitions, BATCH_EVENTS_MAX));
+            let mut batch = match glance {
+                Some(Glance::Events(events, upto, generation)) => FeedBatch { events, upto, generation },
+                Some(Glance::Behind) => {
+                    let stretch = self.store.read(self.at, CATCH_UP_POSITIONS, self.partitions).await?;
+                    let events = stretch.events.into_iter().map(Arc::new).collect();
+                    FeedBatch { events, upto: stretch.upto, generation: stretch.generation }
+                }
+                Some(Glance::Nothing) | None => {
+                    self.moved.changed().await.map_err(|_| Error::Closed)?;
+                    continue;
+                }
+            };
+            self.not_yet_had(&mut batch.events, batch.upto);
+            self.at = batch.upto;
+            return Ok(batch);
+        }
+    }
+}

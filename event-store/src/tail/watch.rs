@@ -1,0 +1,126 @@
+//! Keeps the ring up to date with what other processes append: woken by their notices, and by polling in case one is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use schema::log::{Generation, Position};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::mpsc;
+
+use crate::options::Wake;
+use crate::partitions::PartitionSet;
+use crate::read::{self, READ_POSITIONS_MAX};
+use crate::store::WeakStore;
+use crate::tail::Tail;
+use crate::tail::ring::Ring;
+
+const CHANNEL: &str = "coulomb_log";
+/// What another lane of this process has committed and not yet published comes within this; reading it would be in vain.
+const GRACE: Duration = Duration::from_millis(2);
+const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Runs until the store is dropped.
+pub(crate) async fn run(
+    store: WeakStore,
+    tail: Tail,
+    poll_every: Duration,
+    wake: Wake,
+    pool_connect: PgConnectOptions,
+) {
+    tail.0.followed.store(true, Ordering::Release);
+    let (noticed, mut notices) = mpsc::channel(1);
+    let listen_at = match wake {
+        Wake::Listen => Some(pool_connect),
+        Wake::ListenAt(connect) => Some(*connect),
+        Wake::Poll => None,
+    };
+    if let Some(connect) = listen_at {
+        tokio::spawn(listen(connect, noticed, tail.sender().to_owned()));
+    }
+    let mut failed = false;
+    loop {
+        let Some(current) = store.upgrade() else { return };
+        let looked = look(&current, &tail).await;
+        drop(current);
+        if let Err(error) = &looked
+            && !failed
+        {
+            tracing::warn!(%error, "the tail can't read the log");
+        }
+        failed = looked.is_err();
+        tokio::select! {
+            () = tail.0.look.notified() => tokio::time::sleep(GRACE).await,
+            _ = notices.recv() => {}
+            () = tokio::time::sleep(poll_every) => {}
+        }
+    }
+}
+
+/// Brings the ring up to the head.
+async fn look(store: &crate::EventStore, tail: &Tail) -> Result<(), read::Error> {
+    loop {
+        let (head, generation) = store.head().await?;
+        let Some(from) = begin(tail, head, generation, store) else {
+            tail.moved(head);
+            return Ok(());
+        };
+        if from >= head {
+            return Ok(());
+        }
+        let upto = Position(head.0.min(from.0 + READ_POSITIONS_MAX));
+        let events = store.read_range(from, upto, PartitionSet::ALL).await?;
+        let events = events.into_iter().map(Arc::new).collect();
+        if let Some(upto) = tail.with_ring(|ring| {
+            ring.take(from, upto, events);
+            ring.upto()
+        }) {
+            tail.moved(upto);
+        }
+    }
+}
+
+/// Up to where the ring goes; it is begun anew for another generation, or when it lies above the head.
+fn begin(tail: &Tail, head: Position, generation: Generation, store: &crate::EventStore) -> Option<Position> {
+    let mut slot = tail.0.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match slot.as_ref() {
+        // Above the head as it was asked for: a lane has published since.
+        Some(ring) if ring.generation() == generation => Some(ring.upto()),
+        _ => {
+            *slot = Some(Ring::starting_at(head, generation, store.options().tail_events_max));
+            None
+        }
+    }
+}
+
+/// Passes notices of other processes on; several at once are one. Ends with the watcher.
+async fn listen(connect: PgConnectOptions, noticed: mpsc::Sender<()>, own: String) {
+    while !noticed.is_closed() {
+        if let Err(error) = listen_once(&connect, &noticed, &own).await {
+            tracing::warn!(%error, "no notices from the log; polling");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LISTEN_AGAIN_AFTER) => {}
+            () = noticed.closed() => {}
+        }
+    }
+}
+
+async fn listen_once(connect: &PgConnectOptions, noticed: &mpsc::Sender<()>, own: &str) -> Result<(), sqlx::Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(CHANNEL).await?;
+    // What came before we listened.
+    let _ = noticed.try_send(());
+    loop {
+        tokio::select! {
+            // None: the connection was lost, and notices with it.
+            notice = listener.try_recv() => {
+                if notice?.is_none_or(|notice| notice.payload() != own) {
+                    let _ = noticed.try_send(());
+                }
+            }
+            () = noticed.closed() => return Ok(()),
+        }
+    }
+}
