@@ -1,9 +1,9 @@
 //! Pieces of configuration that roles share, and a parser whose refusals name the variable.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, Command, Parser};
+use clap::{Arg, Args, Command, Parser};
 
 use crate::logging::LogFormat;
 
@@ -15,12 +15,23 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
-/// Where one service listens.
-#[derive(Args, Clone, Copy, Debug)]
+/// Where one service listens for HTTP; every role has its own default.
+#[derive(Args, Clone, Copy, Debug, Default)]
 pub struct HttpArgs {
-    /// Address and port for HTTP; port 0 takes a free one
-    #[arg(long = "http", env = "COULOMB_HTTP_LISTEN", value_name = "ADDRESS:PORT")]
+    /// Where to listen for HTTP: a port, or address:port; port 0 takes a free one
+    #[arg(long, env = "COULOMB_HTTP_LISTEN", value_parser = listen_address, value_name = "[ADDRESS:]PORT")]
     pub http: Option<SocketAddr>,
+}
+
+/// An address to listen on; a port alone is one of this machine only.
+///
+/// # Errors
+/// When it is neither; names are not looked up.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| "neither a port nor address:port, such as 8080, 0.0.0.0:8080 or [::1]:8080".to_owned())
 }
 
 /// Parses the command line and the environment, or ends the process with what was wrong.
@@ -52,31 +63,33 @@ where
 }
 
 fn name_variable(error: clap::Error, command: &Command) -> clap::Error {
-    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
+    let (Some(ContextValue::String(wrong)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
         return error;
     };
-    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
-        return error;
-    };
-    let Some(variable) = variable_of(command, wrong) else {
+    let Some((argument, variable)) = with_variable(command, wrong) else {
         return error;
     };
     let from_environment = std::env::var_os(&variable).is_some_and(|set| set.to_string_lossy() == value.as_str());
-    if !from_environment {
+    let secret = argument.is_hide_env_values_set();
+    if !from_environment && !secret {
         return error;
     }
+    let name = if from_environment { format!("the variable {variable}") } else { wrong.clone() };
+    // A password in a URL, or a key, is not for the terminal or whoever collects its output.
+    let shown = if secret { "a value".to_owned() } else { format!("the value '{value}'") };
     let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-    clap::Error::raw(
-        error.kind(),
-        format!("the variable {variable} has the value '{value}', which is refused{cause}\n"),
-    )
-    .with_cmd(command)
+    let possible = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) if !values.is_empty() => format!(" [possible: {}]", values.join(", ")),
+        _ => String::new(),
+    };
+    clap::Error::raw(error.kind(), format!("{name} has {shown} that is refused{cause}{possible}\n")).with_cmd(command)
 }
 
-/// The variable of the argument that clap writes as `displayed`, in this command or any below it.
-fn variable_of(command: &Command, displayed: &str) -> Option<String> {
+/// The argument that clap writes as `displayed`, in this command or any below it, and its variable.
+fn with_variable<'a>(command: &'a Command, displayed: &str) -> Option<(&'a Arg, String)> {
     let own = command.get_arguments().find(|argument| argument.to_string() == displayed);
-    own.and_then(|argument| argument.get_env())
-        .map(|name| name.to_string_lossy().into_owned())
-        .or_else(|| command.get_subcommands().find_map(|below| variable_of(below, displayed)))
+    own.and_then(|argument| Some((argument, argument.get_env()?.to_string_lossy().into_owned())))
+        .or_else(|| command.get_subcommands().find_map(|below| with_variable(below, displayed)))
 }

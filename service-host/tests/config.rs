@@ -28,7 +28,10 @@ fn a_wrong_flag_is_named() {
     let message = parse(&["coulomb", "up", "--http", "nonsense"]).unwrap_err();
     assert!(message.contains("--http") && message.contains("nonsense"), "{message}");
     assert!(!message.contains("the variable"), "{message}");
-    assert!(parse(&["coulomb", "up", "--http", "127.0.0.1:0"]).is_ok());
+    for (given, address) in [("8090", "127.0.0.1:8090"), ("0.0.0.0:80", "0.0.0.0:80"), ("[::1]:0", "[::1]:0")] {
+        let Role::Up(args) = parse(&["coulomb", "up", "--http", given]).unwrap().role;
+        assert_eq!(args.http.unwrap().to_string(), address);
+    }
 }
 
 #[test]

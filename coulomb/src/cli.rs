@@ -1,0 +1,90 @@
+//! The command line, written to be learned from `--help`.
+
+use clap::{Args, Parser, Subcommand};
+use service_host::config::{HttpArgs, LogArgs};
+
+use crate::settings::{OcppArgs, Settings};
+
+/// An event-sourced platform for EV charging networks
+///
+/// Chargers speak OCPP to it, drivers and operators send it commands, everything that happens becomes an event, and
+/// every change is streamed to whoever follows it.
+#[derive(Parser, Debug)]
+#[command(name = "coulomb", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  coulomb demo                       a charging network to look at, with simulated chargers and drivers
+  coulomb up                         the same without the demo, for your own chargers
+  coulomb up --http 8090 --ocpp 0    on other ports; 0 takes a free one
+  coulomb watch charger:CP001        follow one charger live, in another terminal
+  DATABASE_URL=postgres://... coulomb ocpp-edge
+                                     one role in a process of its own")]
+pub struct Cli {
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(flatten)]
+    pub log: LogArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run every role in this process (HTTP on 8080, OCPP on 9000)
+    ///
+    /// Without DATABASE_URL it starts a private Postgres from the installed binaries; its data is below --data-dir.
+    #[command(after_help = "\
+Examples:
+  coulomb up
+  coulomb up --data-dir /srv/coulomb --http 0.0.0.0:8080 --ocpp 0.0.0.0:9000
+  DATABASE_URL=postgres://coulomb@db/coulomb COULOMB_MASTER_KEY=... coulomb up")]
+    Up(UpArgs),
+
+    /// `up` with simulated chargers and drivers, and what to try on the screen
+    #[command(after_help = "\
+Examples:
+  coulomb demo
+  coulomb demo --data-dir /tmp/second --http 0 --ocpp 0    a second one beside the first")]
+    Demo(UpArgs),
+
+    /// Run only the chargers' sockets (OCPP on 9000, admin on 9001)
+    OcppEdge(OcppEdgeArgs),
+
+    /// Run only the commands of drivers and operators (HTTP on 8081)
+    CommandService(HttpArgs),
+
+    /// Run only the workers that build the read models (admin on 8083)
+    ProjectionService(HttpArgs),
+
+    /// Run only the queries and the WebSocket (HTTP on 8082)
+    RealtimeApi(HttpArgs),
+
+    /// Bring the database to this version, then end
+    #[command(after_help = "\
+Example:
+  DATABASE_URL=postgres://coulomb@db/coulomb coulomb migrate")]
+    Migrate,
+
+    /// Follow a topic live, over the WebSocket that phones use
+    Watch(crate::watch::Args),
+
+    /// Measure, each beside its baseline in the same run
+    Bench(crate::bench::Args),
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    pub ocpp: OcppArgs,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct OcppEdgeArgs {
+    /// Health, readiness and metrics
+    #[command(flatten)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    pub ocpp: OcppArgs,
+}

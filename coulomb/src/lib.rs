@@ -1,0 +1,46 @@
+//! The composition root and the command line: which parts run in this process, on which database and ports.
+
+pub mod bench;
+pub mod cli;
+mod data_dir;
+mod database;
+mod demo;
+mod demo_file;
+mod listen;
+mod master_key;
+mod migrate;
+mod roles;
+mod settings;
+mod supervisor;
+mod up;
+pub mod watch;
+
+use service_host::logging;
+
+pub use cli::Cli;
+pub use demo_file::{Credentials, DemoCharger, DemoFile};
+
+/// What is logged unless RUST_LOG says otherwise: ours, and what others find alarming.
+const LOG_FILTER: &str = "info,sqlx=warn,hyper=warn";
+
+/// Carries out one command line.
+///
+/// # Errors
+/// With the whole chain of causes, for a person at a terminal.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let Cli { settings, log, command } = cli;
+    logging::init(log.log_format, LOG_FILTER)?;
+    match command {
+        cli::Command::Up(args) => up::run(&settings, &args).await,
+        cli::Command::Demo(args) => demo::run(&settings, &args).await,
+        cli::Command::OcppEdge(args) => roles::run_alone(&settings, roles::Alone::OcppEdge(args)).await,
+        cli::Command::CommandService(args) => roles::run_alone(&settings, roles::Alone::CommandService(args)).await,
+        cli::Command::ProjectionService(args) => {
+            roles::run_alone(&settings, roles::Alone::ProjectionService(args)).await
+        }
+        cli::Command::RealtimeApi(args) => roles::run_alone(&settings, roles::Alone::RealtimeApi(args)).await,
+        cli::Command::Migrate => migrate::run(&settings).await,
+        cli::Command::Watch(args) => watch::run(&settings, args).await,
+        cli::Command::Bench(args) => bench::run(&settings, args).await,
+    }
+}

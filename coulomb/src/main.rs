@@ -1,0 +1,14 @@
+//! The one program. Everything it can do is in the library.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match coulomb::run(service_host::config::parse_or_exit()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coulomb: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What every command needs to know, from flags or variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use service_host::config::listen_address;
+
+use crate::master_key::MasterKey;
+
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where the private Postgres, its data and the keys are kept
+    #[arg(long, env = "COULOMB_DATA_DIR", default_value = ".coulomb", global = true, value_name = "DIRECTORY")]
+    pub data_dir: PathBuf,
+
+    /// Use this Postgres (14 or newer) instead of a private one
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL", value_parser = database_url)]
+    pub database_url: Option<String>,
+
+    /// Connections to the database that this process may hold
+    #[arg(long, env = "COULOMB_DATABASE_CONNECTIONS", default_value_t = 32, global = true, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub database_connections: u32,
+
+    /// The key that wraps the keys of persons: 32 bytes as hex or base64. Needed with DATABASE_URL; a private Postgres
+    /// has its own in the data directory
+    #[arg(long, env = "COULOMB_MASTER_KEY", hide_env_values = true, global = true, value_name = "KEY")]
+    pub master_key: Option<MasterKey>,
+
+    /// Not supported yet: the log is read from Postgres
+    #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
+    pub kafka_brokers: Option<std::convert::Infallible>,
+}
+
+/// Where chargers connect, and which.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct OcppArgs {
+    /// Where to listen for chargers: a port, or address:port; port 0 takes a free one
+    #[arg(long, env = "COULOMB_OCPP_LISTEN", value_parser = listen_address, default_value = "127.0.0.1:9000",
+        value_name = "[ADDRESS:]PORT")]
+    pub ocpp: SocketAddr,
+
+    /// What to do with chargers that nobody has registered
+    #[arg(long, env = "COULOMB_UNKNOWN_CHARGERS", value_enum, default_value = "refuse")]
+    pub unknown_chargers: UnknownChargers,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnknownChargers {
+    /// Their connection is answered with 404
+    Refuse,
+    /// They are registered as they connect
+    Accept,
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    match text.parse::<sqlx::postgres::PgConnectOptions>() {
+        Ok(_) if text.starts_with("postgres://") || text.starts_with("postgresql://") => Ok(text.to_owned()),
+        Ok(_) => Err("must begin with postgres://".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn no_kafka_yet(_: &str) -> Result<std::convert::Infallible, String> {
+    Err("Kafka is not supported yet; leave KAFKA_BROKERS unset, and the log is read from Postgres".to_owned())
+}

@@ -1,0 +1,110 @@
+//! Every role in one process, on a private Postgres or a given one.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::bail;
+use axum::Router;
+use service_host::Shutdown;
+
+use crate::cli::UpArgs;
+use crate::database::Database;
+use crate::listen::{self, bind};
+use crate::migrate;
+use crate::roles::{Role, Shared, serve_http};
+use crate::settings::Settings;
+use crate::supervisor::Supervisor;
+
+const HTTP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// The command `coulomb up`.
+pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
+    let running = Running::start(settings, args).await?;
+    println!("Coulomb is up. Ctrl-C stops it.");
+    println!("  HTTP and WebSocket  {}", running.http_url());
+    println!("  chargers connect to {}/<charger id>", running.ocpp_url());
+    running.until_ended().await
+}
+
+/// All roles, started.
+pub struct Running {
+    database: Database,
+    supervisor: Supervisor,
+    shared: Shared,
+    http: SocketAddr,
+    ocpp: SocketAddr,
+}
+
+impl Running {
+    /// Starts everything, or nothing: a failure or a signal on the way stops what was started.
+    pub async fn start(settings: &Settings, args: &UpArgs) -> anyhow::Result<Self> {
+        let shutdown = Shutdown::new();
+        shutdown.on_signals()?;
+        // The ports first: a taken one should not cost the start of a database to find out.
+        let http = bind(args.http.http.unwrap_or(HTTP_DEFAULT), listen::HTTP).await?;
+        let ocpp = bind(args.ocpp.ocpp, listen::OCPP).await?;
+        let (http_address, ocpp_address) = (http.local_addr()?, ocpp.local_addr()?);
+
+        if settings.database_url.is_none() {
+            println!("Starting a private Postgres in {} ...", settings.data_dir.display());
+        }
+        // Cancelling is safe: the guardian stops a server whose start was given up.
+        let database = tokio::select! {
+            opened = Database::open(settings) => opened?,
+            () = shutdown.begun() => bail!("stopped while starting"),
+        };
+        let shared = Shared::new(&database, shutdown.clone());
+        let mut supervisor = Supervisor::new(shutdown);
+        let started = async {
+            migrate::apply(database.pool()).await?;
+            let roles = [
+                Role::ProjectionService,
+                Role::OcppEdge { listener: ocpp, unknown_chargers: args.ocpp.unknown_chargers },
+                Role::CommandService,
+                Role::RealtimeApi,
+            ];
+            let mut routes = Router::new();
+            for role in roles {
+                // No two roles answer the same method of a path: GETs and /ws are realtime-api's.
+                routes = routes.merge(role.start(&shared, &mut supervisor).await?);
+            }
+            serve_http(&shared, routes, http, &mut supervisor);
+            anyhow::Ok(())
+        };
+        if let Err(error) = started.await {
+            supervisor.drain().await?;
+            database.close().await?;
+            return Err(error);
+        }
+        Ok(Self { database, supervisor, shared, http: http_address, ocpp: ocpp_address })
+    }
+
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shared.shutdown
+    }
+
+    pub fn http_url(&self) -> String {
+        format!("http://{}", reachable(self.http))
+    }
+
+    pub fn ocpp_url(&self) -> String {
+        format!("ws://{}", reachable(self.ocpp))
+    }
+
+    /// Runs until a signal or a failure, drains, and stops what was started.
+    pub async fn until_ended(mut self) -> anyhow::Result<()> {
+        let (ended, lost) = tokio::select! {
+            ended = self.supervisor.until_shutdown() => (ended, false),
+            lost = self.database.lost() => (Err(lost), true),
+        };
+        println!("Stopping ...");
+        let drained = self.supervisor.drain().await;
+        let closed = self.database.close().await;
+        // What is lost with the database says no more than that it is lost.
+        if lost { ended } else { ended.and(drained).and(closed) }
+    }
+}
+
+/// Where a client on this machine reaches a listener.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())) } else { address }
+}

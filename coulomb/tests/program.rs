@@ -1,0 +1,176 @@
+//! The program as a person runs it: started, asked, refused, stopped, killed.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+fn coulomb(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coulomb"));
+    // What the machine's own environment says must not matter.
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy().starts_with("COULOMB_");
+        if known || ["DATABASE_URL", "KAFKA_BROKERS", "RUST_LOG"].iter().any(|other| name == *other) {
+            command.env_remove(name);
+        }
+    }
+    command.arg("--data-dir").arg(directory);
+    command
+}
+
+fn refused(command: &mut Command) -> String {
+    let Output { status, stderr, .. } = command.output().expect("it runs");
+    assert!(!status.success());
+    String::from_utf8(stderr).expect("it is text")
+}
+
+/// `coulomb up` on free ports.
+struct Up {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    http: String,
+}
+
+impl Up {
+    fn start(directory: &Path) -> Self {
+        let mut command = coulomb(directory);
+        command.args(["up", "--http", "0", "--ocpp", "0"]).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("it starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        let address =
+            |line: String| line.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned);
+        let http = lines.by_ref().map(|line| line.expect("it is text")).find_map(address);
+        Self { process, lines, http: http.expect("it says where it listens") }
+    }
+
+    async fn is_ready(&self) -> bool {
+        reqwest::get(format!("{}/ready", self.http)).await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    fn terminate(mut self) {
+        let sent = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+        let rest: Vec<String> = self.lines.map(|line| line.expect("it is text")).collect();
+        assert!(self.process.wait().expect("it is ours").success(), "{rest:?}");
+    }
+}
+
+/// The server's process, while there is one.
+fn postgres(directory: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(directory.join("postgres/data/postmaster.pid")).ok()?;
+    let process = PathBuf::from(format!("/proc/{}", text.lines().next()?));
+    process.exists().then_some(process)
+}
+
+/// Postgres runs as another user when we are root, who must be able to pass.
+fn passable() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
+    directory
+}
+
+#[tokio::test]
+async fn two_run_side_by_side_and_stop_what_they_started() {
+    let parents = [passable(), passable()];
+    let directories = parents.each_ref().map(|parent| parent.path().join("data"));
+    let [one, two] = directories.each_ref().map(|directory| Up::start(directory));
+    assert!(one.is_ready().await && two.is_ready().await);
+    assert_ne!(one.http, two.http);
+
+    let message = refused(coulomb(&directories[0]).args(["up", "--http", "0", "--ocpp", "0"]));
+    assert!(message.contains(&format!("is in use by process {}", one.process.id())), "{message}");
+
+    one.terminate();
+    assert_eq!(postgres(&directories[0]), None);
+    assert!(two.is_ready().await, "the other one goes on");
+    two.terminate();
+}
+
+#[tokio::test]
+async fn a_killed_one_is_taken_over_by_the_next() {
+    let parent = passable();
+    let directory = parent.path().join("data");
+    let mut first = Up::start(&directory);
+    let key = std::fs::read(directory.join("master-key")).expect("it was made");
+    first.process.kill().expect("it lives");
+    first.process.wait().expect("it is ours");
+
+    let second = Up::start(&directory);
+    assert!(second.is_ready().await);
+    assert_eq!(std::fs::read(directory.join("master-key")).expect("it is kept"), key);
+    second.terminate();
+}
+
+#[test]
+fn a_taken_port_names_the_flag_that_changes_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let parent = passable();
+    for (flag, other) in [("--http", "--ocpp"), ("--ocpp", "--http")] {
+        let message = refused(coulomb(parent.path()).args(["up", flag, &port, other, "0"]));
+        assert!(message.contains(&format!("port {port} is taken")) && message.contains(flag), "{message}");
+    }
+    assert!(!parent.path().join("postgres").exists(), "nothing was started");
+}
+
+#[test]
+fn a_wrong_setting_is_refused_by_the_name_of_its_variable() {
+    let parent = passable();
+    let table = [
+        ("COULOMB_HTTP_LISTEN", "nonsense", "up"),
+        ("COULOMB_OCPP_LISTEN", "nonsense", "up"),
+        ("COULOMB_UNKNOWN_CHARGERS", "perhaps", "up"),
+        ("COULOMB_DATABASE_CONNECTIONS", "none", "up"),
+        ("COULOMB_MASTER_KEY", "short", "up"),
+        ("COULOMB_LOG_FORMAT", "loud", "up"),
+        ("DATABASE_URL", "mysql://localhost", "up"),
+        ("KAFKA_BROKERS", "127.0.0.1:9092", "up"),
+    ];
+    for (variable, value, command) in table {
+        let message = refused(coulomb(parent.path()).arg(command).env(variable, value));
+        assert!(message.contains(variable), "{variable}: {message}");
+    }
+    for secret in [["--master-key", "not-for-the-screen"], ["--database-url", "mysql://me:not-for-the-screen@db"]] {
+        let message = refused(coulomb(parent.path()).arg("up").args(secret));
+        assert!(message.contains(secret[0]) && !message.contains("not-for-the-screen"), "{message}");
+    }
+    // A database of somebody else's has no key of ours beside it.
+    let message = refused(
+        coulomb(parent.path())
+            .args(["up", "--http", "0", "--ocpp", "0"])
+            .env("DATABASE_URL", "postgres://127.0.0.1:1/none"),
+    );
+    assert!(message.contains("COULOMB_MASTER_KEY is needed"), "{message}");
+    let message = refused(coulomb(parent.path()).arg("realtime-api"));
+    assert!(message.contains("DATABASE_URL"), "{message}");
+}
+
+#[tokio::test]
+async fn a_signal_while_starting_stops_what_was_started() {
+    let parent = passable();
+    let directory = parent.path().join("data");
+    let mut command = coulomb(&directory);
+    command.args(["up", "--http", "0", "--ocpp", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().expect("it starts");
+    let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+    let first = lines.next().expect("it says something").expect("it is text");
+    assert!(first.contains("Starting a private Postgres"), "{first}");
+    let sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+    process.wait().expect("it is ours");
+    while postgres(&directory).is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn the_help_teaches() {
+    let parent = passable();
+    let output = coulomb(parent.path()).arg("--help").output().expect("it runs");
+    let help = String::from_utf8(output.stdout).expect("it is text");
+    for word in ["Examples:", "coulomb demo", "coulomb up", "migrate", "COULOMB_DATA_DIR", "DATABASE_URL"] {
+        assert!(help.contains(word), "{word} is missing in:\n{help}");
+    }
+}
