@@ -1,0 +1,149 @@
+//! The messages of `/ws`: text frames of JSON (WIRE.md, docs/websocket.md).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::query::Timestamp;
+
+/// What a client says. Every message may carry an `id`, which the direct answer repeats.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ClientMessage {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub id: Option<Value>,
+    #[serde(flatten)]
+    pub action: ClientAction,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum ClientAction {
+    /// Who it is; also renews the token on the open socket.
+    Auth { token: String },
+    /// Follow a topic. With `since` and `generation` from before, what changed after it; otherwise all of it.
+    Subscribe {
+        #[schema(example = "charger:CP001")]
+        topic: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<i64>,
+    },
+    Unsubscribe { topic: String },
+    StartCharging(StartCharging),
+    StopCharging(StopCharging),
+    Ping {},
+}
+
+/// Names the action and never its content, which may be a token.
+impl std::fmt::Debug for ClientAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auth { .. } => "auth",
+            Self::Subscribe { .. } => "subscribe",
+            Self::Unsubscribe { .. } => "unsubscribe",
+            Self::StartCharging(_) => "start_charging",
+            Self::StopCharging(_) => "stop_charging",
+            Self::Ping {} => "ping",
+        })
+    }
+}
+
+/// As `POST /api/sessions/start`: a charger with one of its connectors or EVSEs, or an `evse_uid`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StartCharging {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charger_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector_id: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evse_id: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evse_uid: Option<String>,
+    /// Makes it safe to repeat: one namespace with HTTP's `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<String>,
+}
+
+/// As `POST /api/sessions/stop`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StopCharging {
+    pub session_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<String>,
+}
+
+/// What the server says. Of one topic, `upto` says: all of this topic up to here has been sent.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    Authenticated { generation: i64, data: Authenticated },
+    /// Replaces all that the client holds of the topic: one resource as GET gives it, or [`ResourceSet`].
+    Snapshot {
+        topic: String,
+        upto: i64,
+        generation: i64,
+        #[schema(value_type = Object)]
+        data: Value,
+    },
+    Update(Change),
+    SessionStarted(Change),
+    SessionUpdated(Change),
+    SessionStopped(Change),
+    SessionFailed(Change),
+    CommandChanged(Change),
+    /// What the client holds is still good; what changed since follows, and then `live`.
+    Resumed { topic: String, generation: i64 },
+    Live { topic: String, upto: i64, generation: i64 },
+    Unsubscribed { topic: String },
+    /// A command was taken; what comes of it is followed live.
+    Accepted {
+        #[schema(value_type = Object)]
+        data: Value,
+    },
+    Error {
+        #[schema(value_type = Object)]
+        data: Value,
+    },
+    Pong { upto: i64, server_time: Timestamp },
+}
+
+/// A resource of a topic in its newest state, whole. Ignore it unless `position` is above the one held for its key.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    pub topic: String,
+    /// `charger:<id>`, `session:<id>` or `command:<id>`.
+    #[schema(example = "charger:CP001")]
+    pub key: String,
+    pub position: i64,
+    pub upto: i64,
+    #[schema(value_type = Object)]
+    pub data: Value,
+    /// It has left the topic; `data` is how it was when it left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
+}
+
+/// Who the socket belongs to now.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Authenticated {
+    pub user_id: String,
+    pub role: String,
+    pub driver_id: Option<String>,
+    /// When the token ends; send a new one before.
+    pub expires_at: Timestamp,
+    pub server_time: Timestamp,
+}
+
+/// The snapshot of a topic that is a set. Of `me` only sessions and commands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct ResourceSet {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub chargers: Option<Vec<Value>>,
+    #[schema(value_type = Vec<Object>)]
+    pub sessions: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
+    pub commands: Vec<Value>,
+}
