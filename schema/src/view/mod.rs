@@ -1,13 +1,21 @@
-//! Read models: their rows, and the feed of their changes from projection-service to realtime-api.
+//! Read models: their rows, how they are read, and the feed of their changes from projection-service to realtime-api.
 //!
 //! A row is written by events of one partition key only; what spans keys is joined when it is asked for. It carries the
 //! generation and position of the event that last changed it. A deletion is a row that says `removed`.
 
+mod error;
 mod feed;
+mod progress;
+mod query;
 mod row;
+pub mod store;
 
-pub use feed::{Error, ViewBatch, ViewFeed};
+pub use error::Error;
+pub use feed::{FeedStart, ViewBatch, ViewFeed, ViewFeeds};
+pub use progress::{NotReached, Progress, Reached};
+pub use query::{Column, Cursor, Order, PAGE_ROWS, PAGE_ROWS_MAX, Query};
 pub use row::{
     ChargePointRow, CommandRow, DriverRow, MeterValuesRow, Model, PlanRow, Row, RowChange, SessionCost, SessionRow,
     SiteRow, TariffRow, TokenRow,
 };
+pub use store::{FeedOptions, Found, Page, TableFeeds, ViewStore};

@@ -2,9 +2,7 @@ use chrono::{DateTime, Utc};
 use domain::charge_point::ChargePoint;
 use domain::driver::Driver;
 use domain::envelope::Actor;
-use domain::id::{
-    ChargePointId, CommandId, DriverId, PlanId, SessionId, SiteId, TariffId, TenantId, TokenId,
-};
+use domain::id::{ChargePointId, CommandId, DriverId, PlanId, SessionId, SiteId, TariffId, TenantId, TokenId};
 use domain::plan::Plan;
 use domain::published_tariff::PublishedTariff;
 use domain::session::{ChargingSession, RecordedReading};

@@ -1,0 +1,146 @@
+//! What can be asked of the table of a read model.
+
+use serde::{Deserialize, Serialize};
+
+use super::row::Model;
+use crate::log::Position;
+
+/// A column that rows are found by (migration 0200).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Column {
+    TenantId,
+    Identity,
+    SiteId,
+    DriverId,
+    ChargePointId,
+    SessionId,
+    TransactionId,
+    State,
+    RequestedByKind,
+    RequestedById,
+}
+
+impl Column {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TenantId => "tenant_id",
+            Self::Identity => "identity",
+            Self::SiteId => "site_id",
+            Self::DriverId => "driver_id",
+            Self::ChargePointId => "charge_point_id",
+            Self::SessionId => "session_id",
+            Self::TransactionId => "transaction_id",
+            Self::State => "state",
+            Self::RequestedByKind => "requested_by_kind",
+            Self::RequestedById => "requested_by_id",
+        }
+    }
+}
+
+impl Model {
+    /// The columns its table has beside those of every table.
+    pub const fn columns(self) -> &'static [Column] {
+        use Column::*;
+        match self {
+            Self::ChargePoints => &[TenantId, Identity, SiteId],
+            Self::Sessions => &[TenantId, DriverId, ChargePointId, State, TransactionId],
+            Self::MeterValues => &[TenantId, SessionId],
+            Self::Commands => &[TenantId, RequestedByKind, RequestedById, ChargePointId, SessionId, State],
+            Self::Tokens => &[TenantId, DriverId],
+            Self::Drivers | Self::Sites | Self::Tariffs | Self::Plans => &[TenantId],
+        }
+    }
+}
+
+/// The order of a list. Ids of sessions begin with their time, so the newest have the highest keys.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    #[default]
+    KeyAscending,
+    KeyDescending,
+    /// Of charge points, by what they call themselves.
+    IdentityAscending,
+}
+
+/// After which row a page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// What the list is sorted by, where that is not the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
+    pub key: String,
+}
+
+/// Rows in a page, unless another number is asked for; and the most there are.
+pub const PAGE_ROWS: u32 = 50;
+pub const PAGE_ROWS_MAX: u32 = 10_000;
+
+/// Rows of one read model: those for which every condition holds.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub(super) model: Model,
+    pub(super) conditions: Vec<(Column, Vec<String>)>,
+    pub(super) key_prefix: Option<String>,
+    pub(super) changed_after: Option<Position>,
+    pub(super) order: Order,
+    pub(super) after: Option<Cursor>,
+    pub(super) limit: u32,
+}
+
+impl Query {
+    pub fn of(model: Model) -> Self {
+        Self {
+            model,
+            conditions: vec![],
+            key_prefix: None,
+            changed_after: None,
+            order: Order::default(),
+            after: None,
+            limit: PAGE_ROWS,
+        }
+    }
+
+    #[must_use]
+    pub fn with(self, column: Column, value: impl ToString) -> Self {
+        self.with_any(column, [value])
+    }
+
+    #[must_use]
+    pub fn with_any<V: ToString>(mut self, column: Column, values: impl IntoIterator<Item = V>) -> Self {
+        self.conditions.push((column, values.into_iter().map(|value| value.to_string()).collect()));
+        self
+    }
+
+    /// Of meter values: `<session id>/`.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Only what was changed after this position. Then removed rows are among the answers; otherwise they are not.
+    #[must_use]
+    pub fn changed_after(mut self, position: Position) -> Self {
+        self.changed_after = Some(position);
+        self
+    }
+
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    #[must_use]
+    pub fn after(mut self, cursor: Option<Cursor>) -> Self {
+        self.after = cursor;
+        self
+    }
+
+    /// At most [`PAGE_ROWS_MAX`].
+    #[must_use]
+    pub fn limit(mut self, rows: u32) -> Self {
+        self.limit = rows.clamp(1, PAGE_ROWS_MAX);
+        self
+    }
+}

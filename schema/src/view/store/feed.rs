@@ -1,0 +1,205 @@
+//! The feed for processes in which no projection runs: it reads what has changed from the tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::watch;
+
+use super::{Error, ViewStore, changes, reached};
+use crate::log::Position;
+use crate::partition::PARTITION_COUNT;
+use crate::view::feed::{FeedStart, ViewBatch, ViewFeed, ViewFeeds};
+use crate::view::{Reached, RowChange};
+
+/// What projection-service notifies after each commit.
+const CHANNEL: &str = "coulomb_views";
+const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Rows of one batch; more come in parts.
+const BATCH_ROWS_MAX: i64 = 1_000;
+
+#[derive(Debug, Clone)]
+pub struct FeedOptions {
+    /// A direct connection on which to be notified; none: polling alone. A pooler in transaction mode can't carry it.
+    pub listen: Option<PgConnectOptions>,
+    /// Without a notice, how often the tables are looked at.
+    pub poll_every: Duration,
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        Self { listen: None, poll_every: Duration::from_millis(250) }
+    }
+}
+
+/// Feeds from the tables. One listening connection serves all of them; it ends with the last handle and feed.
+#[derive(Debug, Clone)]
+pub struct TableFeeds {
+    store: ViewStore,
+    poll_every: Duration,
+    /// Changes with each notice; never, where nobody listens.
+    notices: watch::Receiver<()>,
+}
+
+impl TableFeeds {
+    /// Must be called inside a tokio runtime.
+    pub fn new(store: ViewStore, options: FeedOptions) -> Self {
+        let (noticed, notices) = watch::channel(());
+        if let Some(connect) = options.listen {
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = listen(connect, &noticed) => {}
+                    () = noticed.closed() => {}
+                }
+            });
+        }
+        Self { store, poll_every: options.poll_every, notices }
+    }
+
+    /// [`ViewFeeds::follow`], as its own type.
+    pub fn feed(&self, start: FeedStart) -> TableFeed {
+        TableFeed {
+            feeds: self.clone(),
+            notices: self.notices.clone(),
+            cursor: match start {
+                FeedStart::Now => None,
+                FeedStart::After(position) => Some(Cursor::at(position)),
+            },
+        }
+    }
+}
+
+impl ViewFeeds for TableFeeds {
+    fn follow(&self, start: FeedStart) -> Box<dyn ViewFeed> {
+        Box::new(self.feed(start))
+    }
+}
+
+async fn listen(connect: PgConnectOptions, noticed: &watch::Sender<()>) {
+    loop {
+        if let Err(error) = listen_once(&connect, noticed).await {
+            tracing::warn!(%error, "no notices from the read models; polling");
+        }
+        tokio::time::sleep(LISTEN_AGAIN_AFTER).await;
+    }
+}
+
+async fn listen_once(connect: &PgConnectOptions, noticed: &watch::Sender<()>) -> Result<(), sqlx::Error> {
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        // At the start, for what came before we listened.
+        noticed.send_replace(());
+        // None: the connection was lost and has been opened anew; what was notified in between was not heard.
+        let _ = listener.try_recv().await?;
+    }
+}
+
+/// A feed from the tables.
+pub struct TableFeed {
+    feeds: TableFeeds,
+    notices: watch::Receiver<()>,
+    /// None before the first look of a feed that begins now.
+    cursor: Option<Cursor>,
+}
+
+/// What has been delivered.
+#[derive(Debug)]
+struct Cursor {
+    reached: Option<Reached>,
+    upto: Position,
+    /// Of each partition. One whose worker is behind does not make others' rows come again.
+    partitions: Vec<i64>,
+    /// Under way with more rows than fit into a batch.
+    part: Option<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    /// Up to where rows have been delivered, whatever their partition.
+    delivered: Position,
+    /// Where the tables were when it began: true of what was delivered only when all is, since a row that is changed
+    /// meanwhile moves to the end.
+    reached: Reached,
+    partitions: Vec<i64>,
+}
+
+impl Cursor {
+    fn at(position: Position) -> Self {
+        Self { reached: None, upto: position, partitions: vec![position.0; usize::from(PARTITION_COUNT)], part: None }
+    }
+}
+
+impl TableFeed {
+    /// Everything up to here was delivered from elsewhere: go on from there.
+    pub fn rewind_to(&mut self, position: Position) {
+        self.cursor = Some(Cursor::at(position));
+    }
+
+    /// What has changed, in one statement; none if nothing has.
+    pub async fn look(&mut self) -> Result<Option<ViewBatch>, Error> {
+        let store = &self.feeds.store;
+        let Some(cursor) = &mut self.cursor else {
+            let reached = store.reached().await?;
+            self.cursor = Some(Cursor { reached: Some(reached), ..Cursor::at(reached.position) });
+            return Ok(Some(ViewBatch { generation: reached.generation, upto: reached.position, rows: vec![] }));
+        };
+        let lowest = cursor.partitions.iter().copied().min().unwrap_or_default();
+        let delivered = cursor.part.as_ref().map_or(i64::MIN, |part| part.delivered.0);
+        let statement = sqlx::query(include_str!("changed.sql"))
+            .bind(&cursor.partitions)
+            .bind(delivered)
+            .bind(lowest)
+            .bind(BATCH_ROWS_MAX);
+        let answer = store.fetch_all(statement).await?;
+        let first = answer.first().ok_or(sqlx::Error::RowNotFound)?;
+        let now = reached(first)?;
+        let partitions: Vec<i64> = first.try_get(9)?;
+        let mut rows: Vec<Arc<RowChange>> = changes(&answer)?;
+        rows.sort_by_key(|row| row.position);
+        Ok(cursor.take(now, partitions, rows))
+    }
+}
+
+impl Cursor {
+    fn take(&mut self, now: Reached, partitions: Vec<i64>, mut rows: Vec<Arc<RowChange>>) -> Option<ViewBatch> {
+        let full = rows.len() as i64 >= BATCH_ROWS_MAX;
+        if let Some(last) = rows.last().map(|row| row.position).filter(|_| full) {
+            // An event changes several rows: those of the last one may not all be here.
+            rows.retain(|row| row.position < last);
+        }
+        let (reached, partitions) = match self.part.take() {
+            Some(part) => (part.reached, part.partitions),
+            None => (now, partitions),
+        };
+        if let Some(last) = rows.last().filter(|_| full) {
+            self.part = Some(Part { delivered: last.position, reached, partitions });
+            return Some(ViewBatch { generation: reached.generation, upto: self.upto, rows });
+        }
+        let moved = self.reached != Some(reached);
+        self.reached = Some(reached);
+        self.upto = reached.position;
+        self.partitions = partitions;
+        (moved || !rows.is_empty()).then(|| ViewBatch { generation: reached.generation, upto: self.upto, rows })
+    }
+}
+
+#[async_trait]
+impl ViewFeed for TableFeed {
+    async fn next(&mut self) -> Result<ViewBatch, Error> {
+        loop {
+            // Marked as seen before the look, so that what comes after it wakes us.
+            self.notices.borrow_and_update();
+            if let Some(batch) = self.look().await? {
+                return Ok(batch);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.feeds.poll_every) => {}
+                Ok(()) = self.notices.changed() => {}
+            }
+        }
+    }
+}
