@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
+use event_store::{EventStore, StoreOptions};
 use service_host::config::HttpArgs;
 use service_host::{Host, ServeLimits, Shutdown, serve};
 use sqlx::postgres::PgPool;
@@ -20,16 +21,21 @@ use crate::supervisor::Supervisor;
 #[derive(Clone)]
 pub struct Shared {
     pub pool: PgPool,
+    /// One for the whole process, so that the appends of all roles share its lanes, and one tail serves all followers.
+    pub store: EventStore,
     pub master_key: MasterKey,
     pub host: Host,
     pub shutdown: Shutdown,
 }
 
 impl Shared {
-    pub fn new(database: &Database, shutdown: Shutdown) -> Self {
+    /// On a database that has all migrations.
+    pub async fn open(database: &Database, shutdown: Shutdown) -> anyhow::Result<Self> {
         let host = Host::new();
         database.register_readiness(host.readiness());
-        Self { pool: database.pool().clone(), master_key: database.master_key().clone(), host, shutdown }
+        let pool = database.pool().clone();
+        let store = EventStore::connect(pool.clone(), StoreOptions::default()).await?;
+        Ok(Self { pool, store, master_key: database.master_key().clone(), host, shutdown })
     }
 }
 
@@ -107,14 +113,16 @@ pub async fn run_alone(settings: &Settings, alone: Alone) -> anyhow::Result<()> 
     let address = listener.local_addr()?;
     let role = alone.role().await?;
     let database = Database::open(settings).await?;
-    migrate::require(database.pool()).await?;
-
-    let shared = Shared::new(&database, shutdown.clone());
-    let mut supervisor = Supervisor::new(shutdown);
-    let routes = role.start(&shared, &mut supervisor).await?;
-    serve_http(&shared, routes, listener, &mut supervisor);
-    tracing::info!(role = name, %address, "started");
-    let ended = supervisor.until_shutdown().await;
+    let mut supervisor = Supervisor::new(shutdown.clone());
+    let ended = async {
+        migrate::require(database.pool()).await?;
+        let shared = Shared::open(&database, shutdown).await?;
+        let routes = role.start(&shared, &mut supervisor).await?;
+        serve_http(&shared, routes, listener, &mut supervisor);
+        tracing::info!(role = name, %address, "started");
+        supervisor.until_shutdown().await
+    };
+    let ended = ended.await;
     let drained = supervisor.drain().await;
     database.close().await?;
     ended.and(drained)

@@ -29,7 +29,6 @@ pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
 pub struct Running {
     database: Database,
     supervisor: Supervisor,
-    shared: Shared,
     http: SocketAddr,
     ocpp: SocketAddr,
 }
@@ -52,10 +51,10 @@ impl Running {
             opened = Database::open(settings) => opened?,
             () = shutdown.begun() => bail!("stopped while starting"),
         };
-        let shared = Shared::new(&database, shutdown.clone());
-        let mut supervisor = Supervisor::new(shutdown);
+        let mut supervisor = Supervisor::new(shutdown.clone());
         let started = async {
             migrate::apply(database.pool()).await?;
+            let shared = Shared::open(&database, shutdown).await?;
             let roles = [
                 Role::ProjectionService,
                 Role::OcppEdge { listener: ocpp, unknown_chargers: args.ocpp.unknown_chargers },
@@ -75,11 +74,7 @@ impl Running {
             database.close().await?;
             return Err(error);
         }
-        Ok(Self { database, supervisor, shared, http: http_address, ocpp: ocpp_address })
-    }
-
-    pub fn shutdown(&self) -> &Shutdown {
-        &self.shared.shutdown
+        Ok(Self { database, supervisor, http: http_address, ocpp: ocpp_address })
     }
 
     pub fn http_url(&self) -> String {

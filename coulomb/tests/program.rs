@@ -165,6 +165,33 @@ async fn a_signal_while_starting_stops_what_was_started() {
     }
 }
 
+#[tokio::test]
+async fn a_role_alone_wants_a_migrated_database() {
+    let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
+    let parent = passable();
+    let with = |arguments: &[&str]| {
+        let mut command = coulomb(parent.path());
+        command.args(arguments).env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", "07".repeat(32));
+        command
+    };
+    let message = refused(&mut with(&["realtime-api", "--http", "0"]));
+    assert!(message.contains("run `coulomb migrate` first"), "{message}");
+    assert!(with(&["migrate"]).stdout(Stdio::null()).status().expect("it runs").success());
+
+    // It says in the log that it has started: nothing of a role alone is for the screen.
+    let mut command = with(&["realtime-api", "--http", "0", "--log-format", "json"]);
+    let mut process = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut log = BufReader::new(process.stderr.take().expect("it is piped")).lines();
+    let started = log.find(|line| line.as_ref().is_ok_and(|line| line.contains(r#""message":"started""#)));
+    let started: serde_json::Value = serde_json::from_str(&started.expect("it starts").expect("text")).expect("JSON");
+    let ready = reqwest::get(format!("http://{}/ready", started["address"].as_str().expect("it is said"))).await;
+    assert!(ready.expect("it answers").status().is_success());
+    let sent = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success());
+    assert!(process.wait().expect("it is ours").success());
+    assert!(!parent.path().join("postgres").exists(), "with DATABASE_URL nothing is started");
+}
+
 #[test]
 fn the_help_teaches() {
     let parent = passable();
