@@ -46,6 +46,9 @@ impl Decide for PublishedTariff {
         if name.trim().is_empty() {
             return Err(Refusal::invalid("name", "must not be empty"));
         }
+        if let Err(error) = tariff.validate() {
+            return Err(Refusal::invalid("tariff", error.to_string()));
+        }
         if self.name == name && self.tariff.as_ref() == Some(&tariff) {
             return Ok(vec![]);
         }

@@ -6,8 +6,56 @@ use serde_json::Value;
 
 use crate::aggregate::{Decide, aggregate, event_names};
 use crate::event::AggregateType;
-use crate::id::{ChargePointId, CommandId, SessionId};
+use crate::id::{ChargePointId, CommandId, Outlet, SessionId, TransactionId};
 use crate::refusal::Refusal;
+
+/// What is asked of the charger, in no protocol's words; ocpp-edge says it in the charger's version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StationAction {
+    RemoteStart {
+        outlet: Outlet,
+        /// One-off, hex, at most 20 characters.
+        tag: String,
+        remote_start_id: i32,
+        /// Whose tokens may stop it.
+        group: Option<String>,
+    },
+    RemoteStop {
+        transaction_id: TransactionId,
+    },
+    Reset {
+        hard: bool,
+    },
+    UnlockConnector {
+        outlet: Outlet,
+    },
+    /// None: the whole charge point.
+    ChangeAvailability {
+        outlet: Option<Outlet>,
+        operative: bool,
+    },
+    /// Empty: everything there is.
+    GetConfiguration {
+        keys: Vec<String>,
+    },
+    ChangeConfiguration {
+        key: String,
+        value: String,
+    },
+    /// OCPP's name of the message that the charger shall send.
+    TriggerMessage {
+        requested_message: String,
+        outlet: Option<Outlet>,
+    },
+    ClearCache {},
+}
+
+impl StationAction {
+    /// Whether something is to be seen after the charger has accepted; otherwise accepted is done.
+    pub const fn has_effect_to_await(&self) -> bool {
+        matches!(self, Self::RemoteStart { .. } | Self::RemoteStop { .. })
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StationRequest {
@@ -15,10 +63,7 @@ pub struct StationRequest {
     pub charge_point_id: ChargePointId,
     /// What it is for those who asked: `start_charging`, `stop_charging`, `reset`, …
     pub kind: String,
-    /// The OCPP action, in the version of the charger.
-    pub action: String,
-    /// The request's payload as it will be sent.
-    pub payload: Value,
+    pub action: StationAction,
     /// The session that it starts or stops.
     pub session_id: Option<SessionId>,
     pub requested_at: DateTime<Utc>,
@@ -30,14 +75,23 @@ pub struct StationRequest {
 pub enum StationCommandEvent {
     StationCommandRequested(StationRequest),
     /// Appended before the frame is written: what was sent is never sent twice.
-    StationCommandSent { answer_until: DateTime<Utc> },
+    StationCommandSent {
+        answer_until: DateTime<Utc>,
+    },
     /// The charger said that it will.
-    StationCommandAccepted { answer: Value },
+    StationCommandAccepted {
+        answer: Value,
+    },
     /// The effect was seen; or there is none to be seen.
     StationCommandDone {},
     /// The charger said that it won't.
-    StationCommandRejected { answer: Value, reason: String },
-    StationCommandFailed { reason: String },
+    StationCommandRejected {
+        answer: Value,
+        reason: String,
+    },
+    StationCommandFailed {
+        reason: String,
+    },
     /// No answer in time.
     StationCommandTimedOut {},
     /// Never sent, and too late now.
@@ -92,14 +146,26 @@ impl CommandState {
 pub enum StationCommandCommand {
     Request(StationRequest),
     /// About to be written to the socket; refused when it was sent before, is settled, or has expired.
-    Send { now: DateTime<Utc>, answer_until: DateTime<Utc> },
-    Accept { answer: Value },
+    Send {
+        now: DateTime<Utc>,
+        answer_until: DateTime<Utc>,
+    },
+    Accept {
+        answer: Value,
+    },
     Done,
-    Reject { answer: Value, reason: String },
-    Fail { reason: String },
+    Reject {
+        answer: Value,
+        reason: String,
+    },
+    Fail {
+        reason: String,
+    },
     TimeOut,
     /// Ends what was never sent and is past its time; nothing otherwise.
-    Expire { now: DateTime<Utc> },
+    Expire {
+        now: DateTime<Utc>,
+    },
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]

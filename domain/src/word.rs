@@ -64,6 +64,8 @@ words! {
     Flag {
         /// The request had failed when its transaction came.
         LATE_START = "late_start",
+        /// It had been cancelled before it came; it is to be stopped at once.
+        CANCELLED = "cancelled",
         /// Began while the charger was offline, or was queued.
         OFFLINE = "offline",
         UNKNOWN_TOKEN = "unknown_token",

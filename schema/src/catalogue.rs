@@ -24,10 +24,8 @@ pub fn decode(raw: &RawEvent<'_>) -> Result<Event, DecodeError> {
         event_version: raw.event_version.to_owned(),
         source,
     };
-    let is_newest = aggregate
-        .event_types()
-        .iter()
-        .any(|(name, version)| *name == raw.event_type && *version == raw.event_version);
+    let is_newest =
+        aggregate.event_types().iter().any(|(name, version)| *name == raw.event_type && *version == raw.event_version);
     if is_newest {
         return Event::from_json(aggregate, raw.payload).map_err(malformed);
     }

@@ -11,29 +11,74 @@ use crate::refusal::Refusal;
 
 /// How many outlets one charge point can have: reports beyond are recorded, but make no new outlet.
 const OUTLETS_MAX: usize = 64;
+/// How many station commands may wait for one charger.
+const OPEN_COMMANDS_MAX: usize = 64;
 
 #[derive(Debug, Clone)]
 pub enum ChargePointCommand {
     Register(RegisteredChargePoint),
-    Rename { identity: ChargePointIdentity },
-    Move { site_id: Option<SiteId> },
+    Rename {
+        identity: ChargePointIdentity,
+    },
+    Move {
+        site_id: Option<SiteId>,
+    },
     /// Somebody wants to charge here. Refused while the charger is offline, the EVSE held, or its connector out of order.
-    Claim { evse_id: EvseId, claimant: Claimant },
+    Claim {
+        evse_id: EvseId,
+        claimant: Claimant,
+    },
 
     // What follows is reported, and never refused.
-    Connect { epoch: Epoch, protocol: String, edge: String, at: DateTime<Utc> },
-    Disconnect { epoch: Epoch, reason: String, at: DateTime<Utc> },
+    Connect {
+        epoch: Epoch,
+        protocol: String,
+        edge: String,
+        at: DateTime<Utc>,
+    },
+    Disconnect {
+        epoch: Epoch,
+        reason: String,
+        at: DateTime<Utc>,
+    },
     ReportBoot(BootReport),
     ReportStatus(StatusReport),
     /// A transaction is under way on the EVSE: it holds it, whoever held it before.
-    Occupy { evse_id: EvseId, session_id: SessionId, driver_id: Option<DriverId> },
-    Release { session_id: SessionId },
+    Occupy {
+        evse_id: EvseId,
+        session_id: SessionId,
+        driver_id: Option<DriverId>,
+    },
+    Release {
+        session_id: SessionId,
+    },
+    QueueCommand {
+        command_id: CommandId,
+    },
+    SettleCommand {
+        command_id: CommandId,
+    },
     RecordAuthorization(Authorization),
-    ReportReadings { outlet: Option<Outlet>, readings: Vec<MeterReading> },
-    ReportFirmwareStatus { status: String },
-    ReportDiagnosticsStatus { status: String },
-    TransferData { vendor_id: String, message_id: Option<String>, data: Option<Sealed> },
-    Quarantine { action: String, payload: Sealed, why: String },
+    ReportReadings {
+        outlet: Option<Outlet>,
+        readings: Vec<MeterReading>,
+    },
+    ReportFirmwareStatus {
+        status: String,
+    },
+    ReportDiagnosticsStatus {
+        status: String,
+    },
+    TransferData {
+        vendor_id: String,
+        message_id: Option<String>,
+        data: Option<Sealed>,
+    },
+    Quarantine {
+        action: String,
+        payload: Sealed,
+        why: String,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +136,15 @@ impl Decide for ChargePoint {
                 Some(evse_id) => vec![Event::EvseReleased { evse_id, session_id }],
                 None => vec![],
             },
+            Command::QueueCommand { command_id } if self.open_commands.contains(&command_id) => vec![],
+            Command::QueueCommand { command_id } => {
+                if self.open_commands.len() >= OPEN_COMMANDS_MAX {
+                    return Err(Refusal::AlreadyExists("Too many commands are waiting for this charger."));
+                }
+                vec![Event::CommandQueued { command_id }]
+            }
+            Command::SettleCommand { command_id } if !self.open_commands.contains(&command_id) => vec![],
+            Command::SettleCommand { command_id } => vec![Event::CommandSettled { command_id }],
             Command::RecordAuthorization(authorization) => vec![Event::AuthorizationDecided(authorization)],
             Command::ReportReadings { outlet, readings } => vec![Event::ReadingsReported { outlet, readings }],
             Command::ReportFirmwareStatus { status } => vec![Event::FirmwareStatusReported { status }],
@@ -168,12 +222,9 @@ impl ChargePoint {
         if present.is_some_and(|claim| claim.session_id == session_id) {
             return vec![];
         }
-        let released = present
-            .map(|claim| ChargePointEvent::EvseReleased { evse_id, session_id: claim.session_id });
+        let released = present.map(|claim| ChargePointEvent::EvseReleased { evse_id, session_id: claim.session_id });
         // The same session may hold another EVSE, when the charger began where it was not asked to.
-        let moved = self
-            .claim_of(session_id)
-            .map(|evse_id| ChargePointEvent::EvseReleased { evse_id, session_id });
+        let moved = self.claim_of(session_id).map(|evse_id| ChargePointEvent::EvseReleased { evse_id, session_id });
         let claimed =
             ChargePointEvent::EvseClaimed { evse_id, session_id, command_id: None, driver_id, remote_tag: None };
         released.into_iter().chain(moved).chain([claimed]).collect()

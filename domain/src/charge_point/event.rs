@@ -79,12 +79,27 @@ pub struct Authorization {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ChargePointEvent {
     ChargePointRegistered(RegisteredChargePoint),
-    ChargePointRenamed { identity: ChargePointIdentity },
-    ChargePointMoved { site_id: Option<SiteId> },
+    ChargePointRenamed {
+        identity: ChargePointIdentity,
+    },
+    ChargePointMoved {
+        site_id: Option<SiteId>,
+    },
     /// A socket was authenticated: from now on only facts of this epoch are taken.
-    ChargePointConnected { epoch: Epoch, protocol: String, edge: String, at: DateTime<Utc> },
-    ChargePointDisconnected { epoch: Epoch, reason: String, at: DateTime<Utc> },
-    ChargePointBooted { boot: BootReport },
+    ChargePointConnected {
+        epoch: Epoch,
+        protocol: String,
+        edge: String,
+        at: DateTime<Utc>,
+    },
+    ChargePointDisconnected {
+        epoch: Epoch,
+        reason: String,
+        at: DateTime<Utc>,
+    },
+    ChargePointBooted {
+        boot: BootReport,
+    },
     ConnectorStatusReported {
         /// None: the charge point itself.
         outlet: Option<Outlet>,
@@ -107,15 +122,41 @@ pub enum ChargePointEvent {
         /// The one-off idTag by which the transaction will be known.
         remote_tag: Option<String>,
     },
-    EvseReleased { evse_id: EvseId, session_id: SessionId },
+    EvseReleased {
+        evse_id: EvseId,
+        session_id: SessionId,
+    },
+    /// A station command waits for this charger. Its own stream tells the rest.
+    CommandQueued {
+        command_id: CommandId,
+    },
+    /// It waits no longer, however it ended.
+    CommandSettled {
+        command_id: CommandId,
+    },
     AuthorizationDecided(Authorization),
     /// Meter values that belong to no transaction.
-    ReadingsReported { outlet: Option<Outlet>, readings: Vec<MeterReading> },
-    FirmwareStatusReported { status: String },
-    DiagnosticsStatusReported { status: String },
-    DataTransferred { vendor_id: String, message_id: Option<String>, data: Option<Sealed> },
+    ReadingsReported {
+        outlet: Option<Outlet>,
+        readings: Vec<MeterReading>,
+    },
+    FirmwareStatusReported {
+        status: String,
+    },
+    DiagnosticsStatusReported {
+        status: String,
+    },
+    DataTransferred {
+        vendor_id: String,
+        message_id: Option<String>,
+        data: Option<Sealed>,
+    },
     /// Acknowledged as far as the protocol allows, not understood: kept for the operator.
-    ReportQuarantined { action: String, payload: Sealed, why: String },
+    ReportQuarantined {
+        action: String,
+        payload: Sealed,
+        why: String,
+    },
 }
 
 event_names!(ChargePointEvent {
@@ -128,6 +169,8 @@ event_names!(ChargePointEvent {
     ConnectorStatusReported => "1",
     EvseClaimed => "1",
     EvseReleased => "1",
+    CommandQueued => "1",
+    CommandSettled => "1",
     AuthorizationDecided => "1",
     ReadingsReported => "1",
     FirmwareStatusReported => "1",
@@ -150,6 +193,8 @@ impl ChargePointEvent {
             | Self::ConnectorStatusReported { .. }
             | Self::EvseClaimed { .. }
             | Self::EvseReleased { .. }
+            | Self::CommandQueued { .. }
+            | Self::CommandSettled { .. }
             | Self::AuthorizationDecided(_)
             | Self::FirmwareStatusReported { .. }
             | Self::DiagnosticsStatusReported { .. }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,10 @@ pub struct ChargePoint {
     pub own_report: Option<OutletReport>,
     pub reports: Vec<OutletReport>,
     pub claims: BTreeMap<EvseId, Claim>,
+    /// The session that last held each EVSE, while its car may still stand there.
+    pub lingering: BTreeMap<EvseId, SessionId>,
+    /// Station commands that are not settled.
+    pub open_commands: BTreeSet<CommandId>,
     pub firmware_status: Option<String>,
     pub diagnostics_status: Option<String>,
 }
@@ -69,9 +73,9 @@ impl ChargePoint {
     }
 
     pub fn has_outlet(&self, outlet: Outlet) -> bool {
-        self.evses
-            .iter()
-            .any(|evse| evse.evse_id == outlet.evse_id && evse.connectors.iter().any(|c| c.connector_id == outlet.connector_id))
+        self.evses.iter().any(|evse| {
+            evse.evse_id == outlet.evse_id && evse.connectors.iter().any(|c| c.connector_id == outlet.connector_id)
+        })
     }
 
     /// The claim whose one-off tag this is (chargers may change the case of a tag: tags are compared without it).
@@ -89,7 +93,9 @@ impl ChargePoint {
     pub(super) fn apply_event(&mut self, event: ChargePointEvent) {
         use ChargePointEvent as Event;
         match event {
-            Event::ChargePointRegistered(RegisteredChargePoint { charge_point_id, identity, site_id, evses, .. }) => {
+            Event::ChargePointRegistered(RegisteredChargePoint {
+                charge_point_id, identity, site_id, evses, ..
+            }) => {
                 self.charge_point_id = Some(charge_point_id);
                 self.identity = Some(identity);
                 self.site_id = site_id;
@@ -113,18 +119,45 @@ impl ChargePoint {
             }
             Event::ChargePointBooted { boot } => self.boot = Some(boot),
             Event::ConnectorStatusReported {
-                outlet, status, ocpp_status, error_code, info, vendor_error_code, at, ..
+                outlet,
+                status,
+                ocpp_status,
+                error_code,
+                info,
+                vendor_error_code,
+                at,
+                ..
             } => {
                 let epoch = self.epoch;
-                self.take_report(OutletReport { outlet, status, ocpp_status, error_code, info, vendor_error_code, at, epoch });
+                if let Some(outlet) = outlet.filter(|_| status == OutletStatus::Available) {
+                    self.lingering.remove(&outlet.evse_id);
+                }
+                self.take_report(OutletReport {
+                    outlet,
+                    status,
+                    ocpp_status,
+                    error_code,
+                    info,
+                    vendor_error_code,
+                    at,
+                    epoch,
+                });
             }
             Event::EvseClaimed { evse_id, session_id, command_id, driver_id, remote_tag } => {
+                self.lingering.remove(&evse_id);
                 self.claims.insert(evse_id, Claim { session_id, command_id, driver_id, remote_tag });
             }
             Event::EvseReleased { evse_id, session_id } => {
                 if self.claims.get(&evse_id).is_some_and(|claim| claim.session_id == session_id) {
                     self.claims.remove(&evse_id);
+                    self.lingering.insert(evse_id, session_id);
                 }
+            }
+            Event::CommandQueued { command_id } => {
+                self.open_commands.insert(command_id);
+            }
+            Event::CommandSettled { command_id } => {
+                self.open_commands.remove(&command_id);
             }
             Event::FirmwareStatusReported { status } => self.firmware_status = Some(status),
             Event::DiagnosticsStatusReported { status } => self.diagnostics_status = Some(status),

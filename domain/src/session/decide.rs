@@ -10,22 +10,42 @@ use crate::word::{ChargingState, Flag, StopReason};
 
 #[derive(Debug, Clone)]
 pub enum SessionCommand {
-    Request(SessionRequest),
+    Request(Box<SessionRequest>),
     /// Refused when the session is over.
-    RequestStop { command_id: CommandId, at: DateTime<Utc> },
+    RequestStop {
+        command_id: CommandId,
+        at: DateTime<Utc>,
+    },
 
     // What follows is reported or concluded, and never refused.
     StartTransaction(Box<TransactionStarted>),
     RecordReadings(RecordedReadings),
-    ReportChargingState { charging_state: ChargingState, at: Option<DateTime<Utc>> },
+    ReportChargingState {
+        charging_state: ChargingState,
+        at: Option<DateTime<Utc>>,
+    },
     EndTransaction(TransactionEnd),
     /// The start came to nothing.
-    FailStart { code: &'static str, detail: String, at: DateTime<Utc> },
-    FailStop { command_id: CommandId, detail: String },
+    FailStart {
+        code: &'static str,
+        detail: String,
+        at: DateTime<Utc>,
+    },
+    FailStop {
+        command_id: CommandId,
+        detail: String,
+    },
     /// It was silent too long, or its EVSE has a newer transaction.
-    PresumeEnded { at: DateTime<Utc> },
-    Depart { at: DateTime<Utc> },
+    PresumeEnded {
+        at: DateTime<Utc>,
+    },
+    Depart {
+        at: DateTime<Utc>,
+    },
 }
+
+/// The code of a start that was taken back before it began.
+const CANCELLED: &str = "cancelled";
 
 /// A StopTransaction, or the last TransactionEvent.
 #[derive(Debug, Clone)]
@@ -78,6 +98,9 @@ impl ChargingSession {
         }
         if self.state == SessionState::Failed && self.session_id.is_some() {
             started.flags.push(Flag::LATE_START);
+            if self.failure.as_ref().is_some_and(|failure| failure.code == CANCELLED) {
+                started.flags.push(Flag::CANCELLED);
+            }
         }
         vec![SessionEvent::TransactionStarted(started)]
     }
@@ -85,7 +108,7 @@ impl ChargingSession {
     fn request_stop(&self, command_id: CommandId, at: DateTime<Utc>) -> Result<Vec<SessionEvent>, Refusal> {
         match self.state {
             SessionState::Requested => Ok(vec![SessionEvent::SessionFailed {
-                code: "cancelled".to_owned(),
+                code: CANCELLED.to_owned(),
                 detail: "The start was cancelled before charging began.".to_owned(),
                 at,
             }]),
@@ -110,16 +133,17 @@ impl ChargingSession {
         let presumed = self.flags.contains(&Flag::PRESUMED_ENDED) && !self.flags.contains(&Flag::REOPENED);
         if self.state == SessionState::Completed && !presumed {
             let twice = !self.flags.contains(&Flag::STOPPED_TWICE);
-            return twice.then(|| SessionEvent::SessionFlagged { flags: vec![Flag::STOPPED_TWICE] }).into_iter().collect();
+            return twice
+                .then(|| SessionEvent::SessionFlagged { flags: vec![Flag::STOPPED_TWICE] })
+                .into_iter()
+                .collect();
         }
         if presumed {
             ended.flags.push(Flag::REOPENED);
         }
         let readings = readings.into_iter().filter(|readings| !self.has_readings(&readings.content_hash));
-        let events = readings
-            .map(SessionEvent::MeterValuesRecorded)
-            .chain([SessionEvent::TransactionEnded(ended)])
-            .collect();
+        let events =
+            readings.map(SessionEvent::MeterValuesRecorded).chain([SessionEvent::TransactionEnded(ended)]).collect();
         self.priced(events)
     }
 

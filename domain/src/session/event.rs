@@ -44,6 +44,8 @@ pub struct TransactionStarted {
     /// When it arrived here.
     pub received_at: DateTime<Utc>,
     pub meter_start_wh: Option<Decimal>,
+    /// By which a retry is known: a hash of charger, connector, token, timestamp and meter.
+    pub content_hash: Option<String>,
     /// What the outlet can give, where it is known: more is implausible.
     pub max_power_w: Option<u32>,
     pub token_id: Option<TokenId>,
@@ -97,20 +99,40 @@ pub struct TransactionEnded {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SessionEvent {
-    SessionRequested(SessionRequest),
+    SessionRequested(Box<SessionRequest>),
     TransactionStarted(Box<TransactionStarted>),
     MeterValuesRecorded(RecordedReadings),
-    ChargingStateChanged { charging_state: ChargingState, at: Option<DateTime<Utc>> },
-    StopRequested { command_id: CommandId, at: DateTime<Utc> },
+    ChargingStateChanged {
+        charging_state: ChargingState,
+        at: Option<DateTime<Utc>>,
+    },
+    StopRequested {
+        command_id: CommandId,
+        at: DateTime<Utc>,
+    },
     /// The charger would not, or could not be asked; the session goes on.
-    StopFailed { command_id: CommandId, detail: String },
+    StopFailed {
+        command_id: CommandId,
+        detail: String,
+    },
     TransactionEnded(TransactionEnded),
     /// The price from now on; a correction is a new revision.
-    SessionPriced { revision: u32, priced: PricedSession },
+    SessionPriced {
+        revision: u32,
+        priced: PricedSession,
+    },
     /// The cable left: parking ends.
-    Departed { at: DateTime<Utc> },
-    SessionFailed { code: String, detail: String, at: DateTime<Utc> },
-    SessionFlagged { flags: Vec<Flag> },
+    Departed {
+        at: DateTime<Utc>,
+    },
+    SessionFailed {
+        code: String,
+        detail: String,
+        at: DateTime<Utc>,
+    },
+    SessionFlagged {
+        flags: Vec<Flag>,
+    },
 }
 
 event_names!(SessionEvent {
@@ -131,9 +153,10 @@ impl SessionEvent {
     pub const fn retention(&self) -> Retention {
         match self {
             Self::MeterValuesRecorded(_) | Self::ChargingStateChanged { .. } => Retention::Telemetry,
-            Self::TransactionStarted(_) | Self::TransactionEnded(_) | Self::SessionPriced { .. } | Self::Departed { .. } => {
-                Retention::Ledger
-            }
+            Self::TransactionStarted(_)
+            | Self::TransactionEnded(_)
+            | Self::SessionPriced { .. }
+            | Self::Departed { .. } => Retention::Ledger,
             Self::SessionRequested(_)
             | Self::StopRequested { .. }
             | Self::StopFailed { .. }

@@ -5,5 +5,7 @@ mod event;
 mod state;
 
 pub use decide::{SessionCommand, TransactionEnd};
-pub use event::{RecordedReading, RecordedReadings, SessionEvent, SessionRequest, TransactionEnded, TransactionStarted};
+pub use event::{
+    RecordedReading, RecordedReadings, SessionEvent, SessionRequest, TransactionEnded, TransactionStarted,
+};
 pub use state::{ChargingSession, Failure, SessionState};

@@ -87,6 +87,8 @@ pub struct ChargingSession {
     pub power_w: Option<Decimal>,
     pub soc_percent: Option<Decimal>,
     pub metered_at: Option<DateTime<Utc>>,
+    /// Of the report that it started with.
+    pub start_hash: Option<String>,
     reading_hashes: VecDeque<String>,
 
     pub price_revision: u32,
@@ -134,7 +136,7 @@ impl ChargingSession {
     pub(super) fn apply_event(&mut self, event: SessionEvent) {
         use SessionEvent as Event;
         match event {
-            Event::SessionRequested(request) => self.requested(request),
+            Event::SessionRequested(request) => self.requested(*request),
             Event::TransactionStarted(started) => self.started(*started),
             Event::MeterValuesRecorded(readings) => self.recorded(&readings),
             Event::ChargingStateChanged { charging_state, at } => {
@@ -206,11 +208,12 @@ impl ChargingSession {
         self.started_at = started.started_at;
         self.heard_at = Some(started.received_at);
         self.seq_no = started.seq_no;
+        self.start_hash = started.content_hash;
         self.max_power_w = started.max_power_w;
         self.meter.start(started.started_at, started.meter_start_wh);
         self.facts = ChargeFacts::started(started.started_at);
         self.flag(started.flags);
-        self.take_energy(started.started_at);
+        self.take_energy(started.started_at, None);
     }
 
     fn recorded(&mut self, recorded: &RecordedReadings) {
@@ -222,8 +225,8 @@ impl ChargingSession {
         self.seq_no = recorded.seq_no.or(self.seq_no);
         for reading in &recorded.readings {
             let measured = reading.reading.measured();
-            self.meter.observe(reading.occurred_at, &measured, self.max_power_w);
-            self.take_energy(reading.occurred_at);
+            let then = self.meter.observe(reading.occurred_at, &measured, self.max_power_w);
+            self.take_energy(reading.occurred_at, then);
             // A late reading must not replace what is known of now.
             if reading.occurred_at >= self.metered_at || reading.occurred_at.is_none() {
                 self.power_w = measured.power_w.or(self.power_w);
@@ -241,19 +244,17 @@ impl ChargingSession {
         self.stop_reason = Some(ended.stop_reason);
         self.heard_at = self.heard_at.max(Some(ended.received_at));
         self.seq_no = ended.seq_no.or(self.seq_no);
-        self.meter.stop(ended.stopped_at, ended.meter_stop_wh, self.max_power_w);
+        let then = self.meter.stop(ended.stopped_at, ended.meter_stop_wh, self.max_power_w);
         self.facts.reopen();
-        self.take_energy(ended.stopped_at);
+        self.take_energy(ended.stopped_at, then);
         self.facts.stop(ended.stopped_at);
         self.flag(ended.flags);
     }
 
-    /// The energy so far, as pricing sees it at that moment.
-    fn take_energy(&mut self, at: Option<DateTime<Utc>>) {
-        if let Some(energy_wh) = self.meter.energy_wh() {
-            let tariff = self.pricing.as_ref().map(|pricing| (&pricing.tariff, pricing.time_zone));
-            self.facts.push_reading(at, energy_wh, tariff);
-        }
+    /// What pricing is to know of a moment: the energy at it, where that is known, and the newest total.
+    fn take_energy(&mut self, at: Option<DateTime<Utc>>, then: Option<Decimal>) {
+        let tariff = self.pricing.as_ref().map(|pricing| (&pricing.tariff, pricing.time_zone));
+        self.facts.record(at, then, self.meter.energy_wh(), tariff);
         let seen = self.meter.flags().iter().map(|flag| match flag {
             MeterFlag::RegisterReset => Flag::METER_RESET,
             MeterFlag::ImplausibleStart | MeterFlag::ImplausibleJump | MeterFlag::StopBelowStart => {

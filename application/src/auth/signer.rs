@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::id::TenantId;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use sqlx::PgPool;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::keys::{self, StoredKey};
+use super::{ACCESS_TOKEN_LIFE_S, Claims, ISSUER, KEY_LIFE_S, Role};
+use crate::vault::{self, MasterKey};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the signing keys can't be read")]
+    Database(#[from] sqlx::Error),
+    #[error("the signing key can't be opened")]
+    Vault(#[from] vault::Error),
+    #[error("the token can't be signed")]
+    Signature(#[from] jsonwebtoken::errors::Error),
+}
+
+/// A token, and for how many seconds it is good.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    pub token: String,
+    pub expires_in_s: i64,
+}
+
+/// Issues access tokens. A cheap handle.
+#[derive(Clone)]
+pub struct Signer {
+    pool: PgPool,
+    master: MasterKey,
+    current: Arc<Mutex<Option<Arc<Current>>>>,
+}
+
+struct Current {
+    kid: String,
+    key: EncodingKey,
+    created_at: DateTime<Utc>,
+}
+
+impl Signer {
+    pub fn new(pool: PgPool, master: MasterKey) -> Self {
+        Self { pool, master, current: Arc::default() }
+    }
+
+    pub async fn issue(
+        &self,
+        user_id: Uuid,
+        role: Role,
+        tenant_id: TenantId,
+        now: DateTime<Utc>,
+    ) -> Result<AccessToken, Error> {
+        let current = self.current(now).await?;
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: user_id,
+            tenant: tenant_id.0,
+            role,
+            iat: now.timestamp(),
+            exp: now.timestamp() + ACCESS_TOKEN_LIFE_S,
+        };
+        let header = Header { kid: Some(current.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &current.key)?;
+        Ok(AccessToken { token, expires_in_s: ACCESS_TOKEN_LIFE_S })
+    }
+
+    async fn current(&self, now: DateTime<Utc>) -> Result<Arc<Current>, Error> {
+        let oldest = now - TimeDelta::seconds(KEY_LIFE_S);
+        // Held across the query on purpose: of many callers at a rotation, one asks and the others wait for its answer.
+        let mut current = self.current.lock().await;
+        if let Some(current) = current.as_ref().filter(|current| current.created_at > oldest) {
+            return Ok(current.clone());
+        }
+        let stored = match keys::since(&self.pool, oldest).await?.into_iter().next() {
+            Some(stored) => stored,
+            None => self.make(now).await?,
+        };
+        let private = self.master.open(&stored.kid, &stored.sealed_private)?;
+        let fresh = Arc::new(Current {
+            kid: stored.kid,
+            key: EncodingKey::from_ed_der(&private),
+            created_at: stored.created_at,
+        });
+        *current = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    async fn make(&self, now: DateTime<Utc>) -> Result<StoredKey, Error> {
+        let key = SigningKey::from_bytes(&rand::random());
+        let private = key.to_pkcs8_der().expect("an Ed25519 key has a PKCS #8 form");
+        let kid = Uuid::now_v7().simple().to_string();
+        let stored = StoredKey {
+            sealed_private: self.master.seal(&kid, private.as_bytes()),
+            public_key: key.verifying_key().to_bytes().to_vec(),
+            kid,
+            created_at: now,
+        };
+        keys::insert(&self.pool, &stored).await?;
+        Ok(stored)
+    }
+}

@@ -1,0 +1,64 @@
+use domain::charge_point::{ChargePoint, ChargePointCommand, RegisteredChargePoint};
+use domain::id::{ChargePointId, ChargePointIdentity, CommandId, SiteId};
+use domain::outlet::Evse;
+use domain::refusal::Refusal;
+use domain::site::Site;
+use event_store::Session;
+
+use super::Accepted;
+use crate::work::{Work, decide};
+use crate::{Application, CommandContext, Error};
+
+/// An operator makes a charger known.
+#[derive(Debug, Clone)]
+pub struct RegisterCharger {
+    pub identity: ChargePointIdentity,
+    /// argon2id, in PHC form, of what the charger will present; none: it needs no password.
+    pub credential: Option<String>,
+    pub site_id: Option<SiteId>,
+    pub evses: Vec<Evse>,
+}
+
+pub async fn register_charger(
+    app: &Application,
+    context: &CommandContext,
+    request: RegisterCharger,
+) -> Result<Accepted, Error> {
+    context.only_operators()?;
+    if let Some(accepted) = app.answered_before(context).await? {
+        return Ok(accepted);
+    }
+    let charge_point_id = app.chargers().find_or_make(context.caller.tenant_id, &request.identity).await?;
+    let is_new = app.store().load::<ChargePoint>(charge_point_id).await?.version == 0;
+    if let Some(credential) = request.credential.as_deref().filter(|_| is_new) {
+        // Before the event: from then on the charger may call.
+        app.chargers().set_credential(charge_point_id, credential).await?;
+    }
+    let command_id = context.command_id();
+    app.command(context, command_id, Register { charge_point_id, request, command_id }).await
+}
+
+struct Register {
+    charge_point_id: ChargePointId,
+    request: RegisterCharger,
+    command_id: CommandId,
+}
+
+impl Work for Register {
+    type Output = Accepted;
+
+    async fn run(&self, session: &mut Session) -> Result<Accepted, Error> {
+        let RegisterCharger { identity, site_id, evses, .. } = self.request.clone();
+        if let Some(site_id) = site_id
+            && session.load::<Site>(site_id).await?.details.is_none()
+        {
+            return Err(Refusal::invalid("site_id", "there is no such site").into());
+        }
+        let charger_id = Some(identity.as_str().to_owned());
+        let details =
+            RegisteredChargePoint { charge_point_id: self.charge_point_id, identity, site_id, evses, admitted: false };
+        let command = ChargePointCommand::Register(details);
+        decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
+        Ok(Accepted { charger_id, ..Accepted::of(self.command_id) })
+    }
+}

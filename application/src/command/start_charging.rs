@@ -1,0 +1,229 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::charge_point::{Authorization, AuthorizationStatus, ChargePoint, ChargePointCommand, Claimant, Limits};
+use domain::driver::Driver;
+use domain::id::{
+    AuthorizationId, ChargePointId, ChargePointIdentity, CommandId, ConnectorId, DriverId, EvseId, EvseUid, Outlet,
+    SessionId, TokenId,
+};
+use domain::refusal::Refusal;
+use domain::session::{ChargingSession, SessionCommand, SessionRequest};
+use domain::station_command::{StationAction, StationCommand, StationCommandCommand, StationRequest};
+use event_store::Session;
+
+use super::{Accepted, pricing_at};
+use crate::authorize::judge;
+use crate::work::{Work, decide};
+use crate::{Application, CommandContext, Error};
+
+/// Where to charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The number that the charger itself uses.
+    Connector {
+        charger_id: String,
+        connector_id: ConnectorId,
+    },
+    Evse {
+        charger_id: String,
+        evse_id: EvseId,
+    },
+    EvseUid(EvseUid),
+}
+
+/// A driver wants to charge.
+#[derive(Debug, Clone)]
+pub struct StartCharging {
+    pub target: Target,
+}
+
+/// Requests a session: the session, the claim on the EVSE and the command to the charger, in one append. The same driver
+/// asking again where they already have a request or a session is answered with that one.
+pub async fn start_charging(
+    app: &Application,
+    context: &CommandContext,
+    request: StartCharging,
+) -> Result<Accepted, Error> {
+    let Some(driver_id) = context.caller.driver_id() else {
+        return Err(Refusal::Forbidden("Operators start sessions at /api/charging/remote_start.").into());
+    };
+    if let Some(accepted) = app.answered_before(context).await? {
+        return Ok(accepted);
+    }
+    match locate(app, context, &request.target).await {
+        Ok((charge_point_id, evse_id)) => {
+            let start = Start {
+                charge_point_id,
+                evse_id,
+                payer: Payer::Driver(driver_id),
+                kind: "start_charging",
+                command_id: context.command_id(),
+                now: context.now,
+                start_deadline: app.settings().start_deadline,
+                command_expiry: app.settings().command_expiry,
+            };
+            app.command(context, start.command_id, start).await
+        }
+        Err(Error::Refused(refusal)) => app.refuse(context, refusal.into()).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// The stream of the charger, and its EVSE.
+pub(super) async fn locate(
+    app: &Application,
+    context: &CommandContext,
+    target: &Target,
+) -> Result<(ChargePointId, EvseId), Error> {
+    match target {
+        // OCPP 1.6's connector n is EVSE n.
+        Target::Connector { charger_id, connector_id } => {
+            Ok((charge_point_of(app, context, charger_id).await?, EvseId(connector_id.0)))
+        }
+        Target::Evse { charger_id, evse_id } => Ok((charge_point_of(app, context, charger_id).await?, *evse_id)),
+        Target::EvseUid(uid) => Ok((uid.charge_point_id, uid.evse_id)),
+    }
+}
+
+pub(super) async fn charge_point_of(
+    app: &Application,
+    context: &CommandContext,
+    charger_id: &str,
+) -> Result<ChargePointId, Error> {
+    let identity = ChargePointIdentity::parse(charger_id).map_err(|_| Refusal::ChargerUnknown)?;
+    let entry = app.chargers().find(context.caller.tenant_id, &identity).await?;
+    Ok(entry.ok_or(Refusal::ChargerUnknown)?.charge_point_id)
+}
+
+/// For whom a session is.
+pub(super) enum Payer {
+    Driver(DriverId),
+    /// The owner of a token that an operator names.
+    Token(TokenId),
+    /// An operator starts it, for nobody in particular.
+    Nobody,
+}
+
+pub(super) struct Start {
+    pub charge_point_id: ChargePointId,
+    pub evse_id: EvseId,
+    pub payer: Payer,
+    pub kind: &'static str,
+    pub command_id: CommandId,
+    pub now: DateTime<Utc>,
+    pub start_deadline: TimeDelta,
+    pub command_expiry: TimeDelta,
+}
+
+impl Work for Start {
+    type Output = Accepted;
+
+    async fn run(&self, session: &mut Session) -> Result<Accepted, Error> {
+        let charge_point = session.load::<ChargePoint>(self.charge_point_id).await?;
+        if !charge_point.is_registered() {
+            return Err(Refusal::ChargerUnknown.into());
+        }
+        let site_id = charge_point.site_id;
+        let claim = charge_point.claims.get(&self.evse_id).cloned();
+        let connector_id = charge_point
+            .evses
+            .iter()
+            .find(|evse| evse.evse_id == self.evse_id)
+            .and_then(|evse| evse.connectors.first())
+            .map_or(ConnectorId(1), |connector| connector.connector_id);
+        let authorization = self.authorization(session).await?;
+        let (driver_id, plan_id) = (authorization.driver_id, authorization.plan_id);
+        if let Some(claim) = claim.filter(|claim| driver_id.is_some() && claim.driver_id == driver_id) {
+            let command_id = claim.command_id.unwrap_or(CommandId(claim.session_id.0));
+            return Ok(Accepted { session_id: Some(claim.session_id), ..Accepted::of(command_id) });
+        }
+        let session_id = SessionId::generate();
+        // One-off, so that request and transaction match exactly; and nobody's card is sent around.
+        let tag = one_off_tag();
+        let claimant = Claimant { session_id, command_id: self.command_id, driver_id, remote_tag: tag.clone() };
+        let claim = ChargePointCommand::Claim { evse_id: self.evse_id, claimant };
+        decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, claim).await?;
+        let pricing = pricing_at(session, site_id, plan_id, self.now).await?;
+        let group = authorization.group.clone();
+        let remote_start_id = rand::random_range(1..=i32::MAX);
+        let request = SessionRequest {
+            session_id,
+            charge_point_id: self.charge_point_id,
+            evse_id: self.evse_id,
+            connector_id: Some(connector_id),
+            command_id: self.command_id,
+            driver_id,
+            authorization,
+            remote_tag: tag.clone(),
+            remote_start_id,
+            pricing,
+            requested_at: self.now,
+            deadline_at: self.now + self.start_deadline,
+        };
+        let command = SessionCommand::Request(Box::new(request));
+        decide::<ChargingSession>(session, session_id, self.charge_point_id, command).await?;
+        let outlet = Outlet { evse_id: self.evse_id, connector_id };
+        let action = StationAction::RemoteStart { outlet, tag, remote_start_id, group };
+        let request = StationRequest {
+            command_id: self.command_id,
+            charge_point_id: self.charge_point_id,
+            kind: self.kind.to_owned(),
+            action,
+            session_id: Some(session_id),
+            requested_at: self.now,
+            expires_at: self.now + self.command_expiry,
+        };
+        queue(session, request).await?;
+        Ok(Accepted { session_id: Some(session_id), ..Accepted::of(self.command_id) })
+    }
+}
+
+impl Start {
+    async fn authorization(&self, session: &mut Session) -> Result<Authorization, Error> {
+        let expires_at = Some(self.now + self.start_deadline);
+        let evse_id = Some(self.evse_id);
+        let accepted = Authorization {
+            authorization_id: AuthorizationId::generate(),
+            status: AuthorizationStatus::Accepted,
+            token_id: None,
+            evse_id,
+            driver_id: None,
+            group: None,
+            plan_id: None,
+            limits: Limits::default(),
+            decided_at: self.now,
+            expires_at,
+        };
+        match self.payer {
+            Payer::Nobody => Ok(accepted),
+            Payer::Driver(driver_id) => {
+                let plan_id = session.load::<Driver>(driver_id).await?.plan_id.ok_or(Refusal::NoActivePlan)?;
+                let group = Some(Driver::group_tag(driver_id));
+                Ok(Authorization { driver_id: Some(driver_id), plan_id: Some(plan_id), group, ..accepted })
+            }
+            Payer::Token(token_id) => {
+                let judged = judge(session, token_id, evse_id, self.now).await?;
+                match judged.status {
+                    AuthorizationStatus::Accepted => Ok(Authorization { expires_at, ..judged }),
+                    AuthorizationStatus::NoActivePlan => Err(Refusal::NoActivePlan.into()),
+                    _ => Err(Refusal::invalid("id_tag", "is not a token that may charge").into()),
+                }
+            }
+        }
+    }
+}
+
+/// Asks the charger: the command's own stream, and its place in the charger's queue.
+pub(super) async fn queue(session: &mut Session, request: StationRequest) -> Result<(), Error> {
+    let (command_id, charge_point_id) = (request.command_id, request.charge_point_id);
+    let command = ChargePointCommand::QueueCommand { command_id };
+    decide::<ChargePoint>(session, charge_point_id, charge_point_id, command).await?;
+    let command = StationCommandCommand::Request(request);
+    decide::<StationCommand>(session, command_id, charge_point_id, command).await?;
+    Ok(())
+}
+
+/// 20 hex digits: 80 random bits. OCPP 1.6's IdToken has at most 20 characters.
+fn one_off_tag() -> String {
+    let random: [u8; 10] = rand::random();
+    random.iter().map(|byte| format!("{byte:02X}")).collect()
+}

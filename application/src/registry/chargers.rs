@@ -1,0 +1,62 @@
+use domain::id::{ChargePointId, ChargePointIdentity, TenantId};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Which stream an identity names, and the credential that proves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargerEntry {
+    pub charge_point_id: ChargePointId,
+    /// argon2id, in PHC form; none: the charger needs no password.
+    pub credential: Option<String>,
+}
+
+/// The identities of charge points. A cheap handle.
+#[derive(Clone)]
+pub struct Chargers {
+    pool: PgPool,
+}
+
+impl Chargers {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    pub async fn find(
+        &self,
+        tenant: TenantId,
+        identity: &ChargePointIdentity,
+    ) -> Result<Option<ChargerEntry>, sqlx::Error> {
+        let row: Option<(Uuid, Option<String>)> = sqlx::query_as(
+            "SELECT charge_point_id, credential FROM charger_registry WHERE tenant_id = $1 AND identity = $2",
+        )
+        .bind(tenant.0)
+        .bind(identity.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|(id, credential)| ChargerEntry { charge_point_id: ChargePointId(id), credential }))
+    }
+
+    /// The stream of this identity, made if there is none.
+    pub(crate) async fn find_or_make(
+        &self,
+        tenant: TenantId,
+        identity: &ChargePointIdentity,
+    ) -> Result<ChargePointId, sqlx::Error> {
+        sqlx::query_scalar(include_str!("charger_find_or_make.sql"))
+            .bind(ChargePointId::generate().0)
+            .bind(tenant.0)
+            .bind(identity.as_str())
+            .fetch_one(&self.pool)
+            .await
+            .map(ChargePointId)
+    }
+
+    pub(crate) async fn set_credential(&self, id: ChargePointId, credential: &str) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE charger_registry SET credential = $2 WHERE charge_point_id = $1")
+            .bind(id.0)
+            .bind(credential)
+            .execute(&self.pool)
+            .await
+            .map(|_| ())
+    }
+}

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::charge_point::ChargePoint;
+use domain::envelope::{Actor, Envelope};
+use domain::id::CommandId;
+use domain::station_command::{
+    CommandState, StationCommand, StationCommandCommand, StationCommandEvent, StationRequest,
+};
+use event_store::Session;
+use serde_json::Value;
+
+use super::Link;
+use crate::Error;
+use crate::settle::advance;
+use crate::work::{Work, decide};
+
+/// Station commands that wait for a charger that has just connected.
+#[derive(Debug, Clone, Default)]
+pub struct OpenCommands {
+    /// In the order in which they were requested.
+    pub unsent: Vec<CommandId>,
+}
+
+/// What came of a command that was sent.
+#[derive(Debug, Clone)]
+pub enum CommandAnswer {
+    /// The charger said that it will.
+    Accepted(Value),
+    /// The charger said that it won't; the reason is its word for it.
+    Rejected {
+        answer: Value,
+        reason: String,
+    },
+    /// It could not be sent, was answered by an error, or the connection was lost.
+    Failed {
+        reason: String,
+    },
+    TimedOut,
+}
+
+impl Link {
+    /// Takes up what an older connection left: what was only requested is to be sent; what was sent and not answered has
+    /// failed, since nothing physical is ever sent twice.
+    pub async fn take_up_commands(&self) -> Result<OpenCommands, Error> {
+        let open = self.app.store().load::<ChargePoint>(self.charge_point_id).await?.state.open_commands.clone();
+        let mut unsent = vec![];
+        for command_id in open {
+            let command = self.app.store().load::<StationCommand>(command_id).await?.state;
+            match (command.state, &command.request) {
+                (CommandState::Requested, Some(request)) => unsent.push((request.requested_at, command_id)),
+                (CommandState::Sent, _) => {
+                    let reason = "The connection was lost before the charger answered.".to_owned();
+                    self.command_answered(command_id, CommandAnswer::Failed { reason }).await?;
+                }
+                // Accepted: its effect is awaited. Settled: another one has seen to it.
+                _ => {}
+            }
+        }
+        unsent.sort_unstable();
+        Ok(OpenCommands { unsent: unsent.into_iter().map(|(_, command_id)| command_id).collect() })
+    }
+
+    /// Records that the command is about to be sent. None: it must not be; it was sent before, is settled, or has expired.
+    pub async fn command_sent(
+        &self,
+        command_id: CommandId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StationRequest>, Error> {
+        let answer_until = now + self.app.settings().answer_timeout;
+        let work = Send { link: self.clone(), command_id, now, answer_until };
+        let envelope = self.command_envelope(command_id, Actor::system("ocpp-edge"));
+        Ok(self.app.work(&envelope, Arc::new(work)).await?.0)
+    }
+
+    /// Records what came of it.
+    pub async fn command_answered(&self, command_id: CommandId, answer: CommandAnswer) -> Result<(), Error> {
+        let actor = match answer {
+            CommandAnswer::Accepted(_) | CommandAnswer::Rejected { .. } => Actor::charger(self.charge_point_id),
+            CommandAnswer::Failed { .. } | CommandAnswer::TimedOut => Actor::system("ocpp-edge"),
+        };
+        let work = Answered { link: self.clone(), command_id, answer };
+        self.app.work(&self.command_envelope(command_id, actor), Arc::new(work)).await.map(|_| ())
+    }
+
+    fn command_envelope(&self, command_id: CommandId, actor: Actor) -> Arc<Envelope> {
+        Arc::new(Envelope::new(self.tenant_id, actor).caused_by(command_id.0).correlated_with(command_id.0))
+    }
+}
+
+struct Send {
+    link: Link,
+    command_id: CommandId,
+    now: DateTime<Utc>,
+    answer_until: DateTime<Utc>,
+}
+
+impl Work for Send {
+    type Output = Option<StationRequest>;
+
+    async fn run(&self, session: &mut Session) -> Result<Option<StationRequest>, Error> {
+        let id = self.link.charge_point_id;
+        let request = session.load::<StationCommand>(self.command_id).await?.request.clone();
+        let command = StationCommandCommand::Send { now: self.now, answer_until: self.answer_until };
+        let events = decide::<StationCommand>(session, self.command_id, id, command).await?;
+        self.link.guard(session);
+        match events.first() {
+            Some(StationCommandEvent::StationCommandSent { .. }) => Ok(request),
+            Some(_) => {
+                let command = domain::charge_point::ChargePointCommand::SettleCommand { command_id: self.command_id };
+                decide::<ChargePoint>(session, id, id, command).await?;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+struct Answered {
+    link: Link,
+    command_id: CommandId,
+    answer: CommandAnswer,
+}
+
+impl Work for Answered {
+    type Output = ();
+
+    async fn run(&self, session: &mut Session) -> Result<(), Error> {
+        let id = self.link.charge_point_id;
+        let request = session.load::<StationCommand>(self.command_id).await?.request.clone();
+        let command = match self.answer.clone() {
+            CommandAnswer::Accepted(answer) => StationCommandCommand::Accept { answer },
+            CommandAnswer::Rejected { answer, reason } => StationCommandCommand::Reject { answer, reason },
+            CommandAnswer::Failed { reason } => StationCommandCommand::Fail { reason },
+            CommandAnswer::TimedOut => StationCommandCommand::TimeOut,
+        };
+        let accepted = matches!(command, StationCommandCommand::Accept { .. });
+        advance(session, id, self.command_id, command).await?;
+        if accepted && request.is_some_and(|request| !request.action.has_effect_to_await()) {
+            advance(session, id, self.command_id, StationCommandCommand::Done).await?;
+        }
+        self.link.guard(session);
+        Ok(())
+    }
+}

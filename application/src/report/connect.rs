@@ -1,0 +1,151 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::charge_point::{ChargePoint, ChargePointCommand, RegisteredChargePoint};
+use domain::envelope::{Actor, Envelope};
+use domain::id::{ChargePointId, ChargePointIdentity, Epoch, TenantId};
+use event_store::{Guard, GuardCondition, Session, session::ATTEMPTS_MAX, stream_of};
+
+use super::Link;
+use crate::work::{Work, decide};
+use crate::{Application, Error};
+
+/// Makes a charger known that nobody registered, where the policy is to accept them.
+pub async fn admit(
+    app: &Application,
+    tenant_id: TenantId,
+    identity: &ChargePointIdentity,
+) -> Result<ChargePointId, Error> {
+    let charge_point_id = app.chargers().find_or_make(tenant_id, identity).await?;
+    let envelope = Envelope::new(tenant_id, Actor::system("ocpp-edge"));
+    let work = Admit { charge_point_id, identity: identity.clone() };
+    app.work(&Arc::new(envelope), Arc::new(work)).await?;
+    Ok(charge_point_id)
+}
+
+struct Admit {
+    charge_point_id: ChargePointId,
+    identity: ChargePointIdentity,
+}
+
+impl Work for Admit {
+    type Output = ();
+
+    async fn run(&self, session: &mut Session) -> Result<(), Error> {
+        if session.load::<ChargePoint>(self.charge_point_id).await?.is_registered() {
+            return Ok(());
+        }
+        let details = RegisteredChargePoint {
+            charge_point_id: self.charge_point_id,
+            identity: self.identity.clone(),
+            site_id: None,
+            evses: vec![],
+            admitted: true,
+        };
+        let command = ChargePointCommand::Register(details);
+        decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
+        Ok(())
+    }
+}
+
+/// A socket of the charger was authenticated. It takes over from whichever one was there before.
+///
+/// `edge` is the name under which the edge holds its lease.
+pub async fn connect(
+    app: &Application,
+    tenant_id: TenantId,
+    charge_point_id: ChargePointId,
+    protocol: &str,
+    edge: &str,
+    now: DateTime<Utc>,
+) -> Result<Link, Error> {
+    let envelope = Arc::new(Envelope::new(tenant_id, Actor::charger(charge_point_id)));
+    let work = Arc::new(Connect { charge_point_id, protocol: protocol.to_owned(), edge: edge.to_owned(), now });
+    for _ in 0..ATTEMPTS_MAX {
+        match app.work(&envelope, Arc::clone(&work)).await {
+            Ok((epoch, _)) => return Ok(Link { app: app.clone(), tenant_id, charge_point_id, epoch }),
+            // Two sockets at the same moment: the later one is the newest.
+            Err(Error::Fenced) => app.store().forget(stream_of::<ChargePoint>(charge_point_id)),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::Busy)
+}
+
+struct Connect {
+    charge_point_id: ChargePointId,
+    protocol: String,
+    edge: String,
+    now: DateTime<Utc>,
+}
+
+impl Work for Connect {
+    type Output = Epoch;
+
+    async fn run(&self, session: &mut Session) -> Result<Epoch, Error> {
+        let epoch = Epoch(session.load::<ChargePoint>(self.charge_point_id).await?.epoch.0 + 1);
+        let command = ChargePointCommand::Connect {
+            epoch,
+            protocol: self.protocol.clone(),
+            edge: self.edge.clone(),
+            at: self.now,
+        };
+        decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
+        session.fence::<ChargePoint>(self.charge_point_id, epoch).await?;
+        Ok(epoch)
+    }
+}
+
+impl Link {
+    /// The socket is gone. Of an older socket this changes nothing.
+    pub async fn disconnect(&self, reason: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let charger = (self.tenant_id, self.charge_point_id, self.epoch);
+        disconnect(&self.app, charger, Actor::charger(self.charge_point_id), reason, now).await
+    }
+}
+
+/// The edge that held the charger is gone, and the charger has not come back elsewhere.
+pub async fn presume_disconnected(
+    app: &Application,
+    tenant_id: TenantId,
+    charge_point_id: ChargePointId,
+    epoch: Epoch,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let actor = Actor::system("edge watch");
+    disconnect(app, (tenant_id, charge_point_id, epoch), actor, "the edge that held it is gone", now).await
+}
+
+async fn disconnect(
+    app: &Application,
+    (tenant_id, charge_point_id, epoch): (TenantId, ChargePointId, Epoch),
+    actor: Actor,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let envelope = Arc::new(Envelope::new(tenant_id, actor));
+    let work = Disconnect { charge_point_id, epoch, reason: reason.to_owned(), now };
+    match app.work(&envelope, Arc::new(work)).await {
+        Ok(_) | Err(Error::Fenced) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+struct Disconnect {
+    charge_point_id: ChargePointId,
+    epoch: Epoch,
+    reason: String,
+    now: DateTime<Utc>,
+}
+
+impl Work for Disconnect {
+    type Output = ();
+
+    async fn run(&self, session: &mut Session) -> Result<(), Error> {
+        let command = ChargePointCommand::Disconnect { epoch: self.epoch, reason: self.reason.clone(), at: self.now };
+        decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
+        let stream = stream_of::<ChargePoint>(self.charge_point_id);
+        session.guard(Guard { stream, condition: GuardCondition::Fence(self.epoch) });
+        Ok(())
+    }
+}

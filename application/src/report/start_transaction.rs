@@ -1,0 +1,307 @@
+use std::sync::Arc;
+
+use domain::charge_point::{Authorization, AuthorizationStatus, ChargePoint, ChargePointCommand, Limits};
+use domain::id::{EvseId, Outlet, SessionId, TokenId, TransactionId};
+use domain::session::{ChargingSession, SessionCommand, SessionState, TransactionStarted};
+use domain::station_command::StationCommandCommand;
+use domain::word::{Flag, TriggerReason};
+use event_store::{Appended, CommandKey, Session, session::ATTEMPTS_MAX};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::authorize::Verdict;
+use super::{Circumstances, Link, content_hash};
+use crate::Error;
+use crate::authorize::judge;
+use crate::command::pricing_at;
+use crate::settle::{advance, release};
+use crate::work::{Work, decide};
+
+/// StartTransaction of OCPP 1.6.
+#[derive(Debug, Clone)]
+pub struct StartTransaction {
+    pub outlet: Option<Outlet>,
+    pub id_tag: Option<String>,
+    pub meter_start_wh: Option<Decimal>,
+    pub reservation_id: Option<i64>,
+    /// It began while the charger could not tell us.
+    pub offline: bool,
+}
+
+/// The answer, which a retry gets too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    pub transaction_id: i32,
+    pub session_id: SessionId,
+    pub verdict: Verdict,
+}
+
+/// As it is kept under the content's key.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    transaction_id: i32,
+    session_id: SessionId,
+    status: AuthorizationStatus,
+    group: Option<String>,
+    expires_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl Link {
+    /// A transaction has begun. The same report again, whatever its message id, on whatever node, gets the first answer.
+    pub async fn start_transaction(
+        &self,
+        circumstances: &Circumstances,
+        start: StartTransaction,
+    ) -> Result<Started, Error> {
+        let hash = start.content_hash(circumstances);
+        // A clock that starts anew at each boot makes different starts look alike: then only the open one can be meant.
+        let distinct = circumstances.times.occurred_at.is_some()
+            && circumstances.times.source != domain::envelope::TimeSource::Received;
+        if distinct && let Some(before) = self.app.store().lookup(&self.start_scope(), &hash).await? {
+            return answered(before.answer);
+        }
+        let token_id = match &start.id_tag {
+            Some(tag) => Some(self.app.tokens().find_or_make(self.tenant_id, tag).await?),
+            None => None,
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            let charge_point = self.app.store().load::<ChargePoint>(self.charge_point_id).await?.state;
+            if !distinct && let Some(started) = self.open_start(&charge_point, &start, &hash).await? {
+                return Ok(started);
+            }
+            let requested = start.id_tag.as_deref().and_then(|tag| charge_point.claim_by_tag(tag));
+            let session_id = match requested {
+                Some((_, claim)) => claim.session_id,
+                None => SessionId::generate(),
+            };
+            let work = Begin {
+                link: self.clone(),
+                requested: requested.is_some(),
+                session_id,
+                transaction_id: self.app.transactions().next(self.charge_point_id, session_id).await?,
+                token_id: token_id.filter(|_| requested.is_none()),
+                hash: hash.clone(),
+                key: distinct.then(|| self.start_scope()),
+                circumstances: circumstances.clone(),
+                start: start.clone(),
+            };
+            let envelope = self.correlated(circumstances, session_id.0);
+            match self.app.work(&envelope, Arc::new(work)).await? {
+                (_, Some(Appended::Replayed { answer, .. })) => return answered(answer),
+                (Some(started), _) => return Ok(started),
+                // The request that it was thought to belong to has come or gone meanwhile.
+                (None, _) => {}
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    fn start_scope(&self) -> String {
+        format!("start:{}", self.charge_point_id)
+    }
+
+    /// The open session on the outlet, if this very report began it.
+    async fn open_start(
+        &self,
+        charge_point: &ChargePoint,
+        start: &StartTransaction,
+        hash: &str,
+    ) -> Result<Option<Started>, Error> {
+        let Some(claim) = start.outlet.and_then(|outlet| charge_point.claims.get(&outlet.evse_id)) else {
+            return Ok(None);
+        };
+        let state = self.app.store().load::<ChargingSession>(claim.session_id).await?.state;
+        let transaction_id = state.transaction_id.as_ref().and_then(|id| id.0.parse().ok());
+        Ok(match transaction_id {
+            Some(transaction_id) if state.start_hash.as_deref() == Some(hash) => Some(Started {
+                transaction_id,
+                session_id: claim.session_id,
+                verdict: state.authorization.as_ref().map_or(
+                    Verdict { status: AuthorizationStatus::Accepted, group: state.group.clone(), expires_at: None },
+                    Verdict::from,
+                ),
+            }),
+            _ => None,
+        })
+    }
+}
+
+impl StartTransaction {
+    fn content_hash(&self, circumstances: &Circumstances) -> String {
+        let connector = self.outlet.map_or_else(String::new, |outlet| outlet.evse_id.to_string());
+        let tag = self.id_tag.as_deref().unwrap_or_default().to_lowercase();
+        let meter = self.meter_start_wh.map_or_else(String::new, |wh| wh.normalize().to_string());
+        let timestamp = circumstances.times.device_at.as_deref().unwrap_or_default();
+        content_hash([connector.as_str(), &tag, timestamp, &meter])
+    }
+}
+
+fn answered(answer: serde_json::Value) -> Result<Started, Error> {
+    let Answer { transaction_id, session_id, status, group, expires_at } =
+        serde_json::from_value(answer).map_err(Error::unavailable)?;
+    Ok(Started { transaction_id, session_id, verdict: Verdict { status, group, expires_at } })
+}
+
+struct Begin {
+    link: Link,
+    /// It was found to be the transaction of a request.
+    requested: bool,
+    session_id: SessionId,
+    transaction_id: i32,
+    token_id: Option<TokenId>,
+    hash: String,
+    /// The scope under which the answer is kept for ever.
+    key: Option<String>,
+    circumstances: Circumstances,
+    start: StartTransaction,
+}
+
+impl Work for Begin {
+    type Output = Option<Started>;
+
+    async fn run(&self, session: &mut Session) -> Result<Option<Started>, Error> {
+        let id = self.link.charge_point_id;
+        let now = self.circumstances.times.received_at;
+        let charge_point = session.load::<ChargePoint>(id).await?.clone();
+        let claim = self.start.id_tag.as_deref().and_then(|tag| charge_point.claim_by_tag(tag));
+        if claim.is_some() != self.requested || claim.is_some_and(|(_, claim)| claim.session_id != self.session_id) {
+            return Ok(None);
+        }
+        let evse_id = self.start.outlet.map(|outlet| outlet.evse_id);
+        let judged = match self.token_id {
+            Some(token_id) => Some(judge(session, token_id, evse_id, now).await?),
+            None => None,
+        };
+        let verdict = match &judged {
+            Some(authorization) => Verdict::from(authorization),
+            None if claim.is_some() => {
+                let group = session.load::<ChargingSession>(self.session_id).await?.group.clone();
+                Verdict { status: AuthorizationStatus::Accepted, group, expires_at: None }
+            }
+            None => Verdict { status: AuthorizationStatus::Invalid, group: None, expires_at: None },
+        };
+        let accepted = verdict.status == AuthorizationStatus::Accepted;
+        if let Some(evse_id) = evse_id {
+            self.take_evse(session, &charge_point, evse_id, accepted, judged.as_ref()).await?;
+        }
+        if let Some(authorization) = judged.clone() {
+            decide::<ChargePoint>(session, id, id, ChargePointCommand::RecordAuthorization(authorization)).await?;
+        }
+        if let Some(command_id) = claim.and_then(|(_, claim)| claim.command_id) {
+            advance(session, id, command_id, StationCommandCommand::Done).await?;
+        }
+        let started = self.started(session, &charge_point, judged, &verdict).await?;
+        decide::<ChargingSession>(session, self.session_id, id, SessionCommand::StartTransaction(Box::new(started)))
+            .await?;
+        self.link.guard(session);
+        let started = Started { transaction_id: self.transaction_id, session_id: self.session_id, verdict };
+        if let Some(scope) = &self.key {
+            session.key(self.answer(scope, &started)?);
+        }
+        Ok(Some(started))
+    }
+}
+
+impl Begin {
+    /// A new transaction holds its EVSE. What held it before is over: presumed ended, if it was a transaction. A start
+    /// that is not authorised must not end the one that runs.
+    async fn take_evse(
+        &self,
+        session: &mut Session,
+        charge_point: &ChargePoint,
+        evse_id: EvseId,
+        accepted: bool,
+        judged: Option<&Authorization>,
+    ) -> Result<(), Error> {
+        let id = self.link.charge_point_id;
+        let holder = charge_point.claims.get(&evse_id).filter(|claim| claim.session_id != self.session_id);
+        if let Some(claim) = holder {
+            if !accepted {
+                return Ok(());
+            }
+            let at = self.circumstances.times.received_at;
+            let command = match session.load::<ChargingSession>(claim.session_id).await?.state {
+                SessionState::Requested => SessionCommand::FailStart {
+                    code: "connector-occupied",
+                    detail: "Somebody else began to charge there.".to_owned(),
+                    at,
+                },
+                _ => SessionCommand::PresumeEnded { at },
+            };
+            decide::<ChargingSession>(session, claim.session_id, id, command).await?;
+            release(session, id, claim.session_id).await?;
+        }
+        let driver_id = judged.and_then(|authorization| authorization.driver_id);
+        let command = ChargePointCommand::Occupy { evse_id, session_id: self.session_id, driver_id };
+        decide::<ChargePoint>(session, id, id, command).await?;
+        Ok(())
+    }
+
+    async fn started(
+        &self,
+        session: &mut Session,
+        charge_point: &ChargePoint,
+        judged: Option<Authorization>,
+        verdict: &Verdict,
+    ) -> Result<TransactionStarted, Error> {
+        let StartTransaction { outlet, meter_start_wh, reservation_id, offline, .. } = self.start;
+        let times = &self.circumstances.times;
+        let at = times.occurred_at.unwrap_or(times.received_at);
+        let pricing = match &judged {
+            Some(authorization) => pricing_at(session, charge_point.site_id, authorization.plan_id, at).await?,
+            None if !self.requested => pricing_at(session, charge_point.site_id, None, at).await?,
+            // The request's holds.
+            None => None,
+        };
+        let known_outlet = outlet.is_some_and(|outlet| charge_point.has_outlet(outlet));
+        let max_power_w = outlet.and_then(|outlet| {
+            let evse = charge_point.evses.iter().find(|evse| evse.evse_id == outlet.evse_id)?;
+            evse.connectors.iter().find(|connector| connector.connector_id == outlet.connector_id)?.max_power_w
+        });
+        let flags = [
+            (times.occurred_at.is_none(), Flag::NO_TRUSTED_TIME),
+            (!known_outlet, Flag::UNKNOWN_OUTLET),
+            (offline, Flag::OFFLINE),
+            (verdict.status == AuthorizationStatus::Invalid, Flag::UNKNOWN_TOKEN),
+            (verdict.status != AuthorizationStatus::Accepted, Flag::NOT_AUTHORIZED),
+        ];
+        Ok(TransactionStarted {
+            session_id: self.session_id,
+            charge_point_id: self.link.charge_point_id,
+            evse_id: outlet.map(|outlet| outlet.evse_id),
+            connector_id: outlet.map(|outlet| outlet.connector_id),
+            transaction_id: TransactionId(self.transaction_id.to_string()),
+            started_at: times.occurred_at,
+            received_at: times.received_at,
+            meter_start_wh,
+            content_hash: Some(self.hash.clone()),
+            max_power_w,
+            token_id: self.token_id,
+            driver_id: judged.as_ref().and_then(|authorization| authorization.driver_id),
+            authorization: judged,
+            pricing,
+            remote_start_id: None,
+            seq_no: None,
+            trigger_reason: Some(if self.requested { TriggerReason::REMOTE_START } else { TriggerReason::AUTHORIZED }),
+            charging_state: None,
+            offline,
+            reservation_id: reservation_id.filter(|id| *id > 0),
+            limits: Limits::default(),
+            continues_session_id: None,
+            flags: flags.into_iter().filter(|(holds, _)| *holds).map(|(_, flag)| flag).collect(),
+        })
+    }
+
+    fn answer(&self, scope: &str, started: &Started) -> Result<CommandKey, Error> {
+        let Verdict { status, group, expires_at } = started.verdict.clone();
+        let answer =
+            Answer { transaction_id: self.transaction_id, session_id: self.session_id, status, group, expires_at };
+        Ok(CommandKey {
+            scope: scope.to_owned(),
+            key: self.hash.clone(),
+            body_hash: [0; 32],
+            answer: serde_json::to_value(answer).map_err(Error::unavailable)?,
+            expires_at: None,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use domain::charge_point::{ChargePoint, ChargePointCommand, StatusReport};
+use domain::id::{Outlet, SessionId};
+use domain::outlet::OutletStatus;
+use domain::session::{ChargingSession, SessionCommand};
+use domain::word::ChargingState;
+use event_store::Session;
+
+use super::{Circumstances, Link};
+use crate::Error;
+use crate::work::{Work, decide};
+
+/// StatusNotification.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub report: StatusReport,
+}
+
+impl Link {
+    /// The status of an outlet, and what it tells of the session there: whether it charges, or that the car has left.
+    pub async fn status(&self, circumstances: &Circumstances, status: Status) -> Result<(), Error> {
+        let work = Record { link: self.clone(), report: status.report };
+        self.app.work(&self.envelope(circumstances), Arc::new(work)).await.map(|_| ())
+    }
+}
+
+struct Record {
+    link: Link,
+    report: StatusReport,
+}
+
+impl Work for Record {
+    type Output = ();
+
+    async fn run(&self, session: &mut Session) -> Result<(), Error> {
+        let id = self.link.charge_point_id;
+        if let Some(outlet) = self.report.outlet {
+            self.tell_sessions(session, outlet).await?;
+        }
+        decide::<ChargePoint>(session, id, id, ChargePointCommand::ReportStatus(self.report.clone())).await?;
+        self.link.guard(session);
+        Ok(())
+    }
+}
+
+impl Record {
+    async fn tell_sessions(&self, session: &mut Session, outlet: Outlet) -> Result<(), Error> {
+        let charge_point = session.load::<ChargePoint>(self.link.charge_point_id).await?;
+        let holder = charge_point.claims.get(&outlet.evse_id).map(|claim| claim.session_id);
+        let lingering = charge_point.lingering.get(&outlet.evse_id).copied();
+        let at = self.report.at;
+        if let Some(session_id) = holder
+            && let Some(charging_state) = charging_state(&self.report.ocpp_status)
+            && session.load::<ChargingSession>(session_id).await?.transaction_id.is_some()
+        {
+            self.tell(session, session_id, SessionCommand::ReportChargingState { charging_state, at }).await?;
+        }
+        let left = OutletStatus::from_ocpp(&self.report.ocpp_status) == OutletStatus::Available;
+        if let (Some(session_id), Some(at), true) = (lingering, at, left) {
+            self.tell(session, session_id, SessionCommand::Depart { at }).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, session: &mut Session, id: SessionId, command: SessionCommand) -> Result<(), Error> {
+        decide::<ChargingSession>(session, id, self.link.charge_point_id, command).await?;
+        Ok(())
+    }
+}
+
+/// OCPP 1.6 tells by the connector's status what 2.0.1 tells by `chargingState`.
+fn charging_state(ocpp_status: &str) -> Option<ChargingState> {
+    match ocpp_status {
+        "Charging" => Some(ChargingState::CHARGING),
+        "SuspendedEV" => Some(ChargingState::SUSPENDED_EV),
+        "SuspendedEVSE" => Some(ChargingState::SUSPENDED_EVSE),
+        "Preparing" | "Occupied" => Some(ChargingState::EV_CONNECTED),
+        _ => None,
+    }
+}

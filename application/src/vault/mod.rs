@@ -1,0 +1,151 @@
+//! Personal values are sealed before they become part of an event, each under the key of the person it belongs to.
+//!
+//! Read models, topics, archives and exports hold the sealed value; it is opened where an answer is written. Destroying
+//! the key erases the person everywhere.
+
+mod master_key;
+mod subject;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use domain::id::Sealed;
+use quick_cache::sync::Cache;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+pub use master_key::{InvalidMasterKey, MasterKey};
+pub use subject::Subject;
+
+/// Keys kept unwrapped in memory.
+const KEYS_CACHED_MAX: usize = 50_000;
+const NONCE_BYTES: usize = 24;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the vault can't be read")]
+    Database(#[from] sqlx::Error),
+    /// The master key is not the one that wrapped it, or the value was altered.
+    #[error("a key or value can't be opened with this master key")]
+    WrongKey,
+}
+
+/// Seals and opens. A cheap handle.
+#[derive(Clone)]
+pub struct Vault {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: PgPool,
+    master: MasterKey,
+    ids: Cache<Subject, Uuid>,
+    keys: Cache<Uuid, Key>,
+}
+
+impl Vault {
+    pub fn new(pool: PgPool, master: MasterKey) -> Self {
+        let inner = Inner { pool, master, ids: Cache::new(KEYS_CACHED_MAX), keys: Cache::new(KEYS_CACHED_MAX) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub fn master(&self) -> &MasterKey {
+        &self.inner.master
+    }
+
+    /// The value under the subject's key, which is made if it has none: `v1.<key id>.<nonce and ciphertext>`.
+    pub async fn seal(&self, subject: Subject, clear: &str) -> Result<Sealed, Error> {
+        let (key_id, key) = self.key_of(subject).await?;
+        let sealed = encrypt(&key, key_id.as_bytes(), clear.as_bytes());
+        Ok(Sealed(format!("v1.{}.{}", key_id.simple(), URL_SAFE_NO_PAD.encode(sealed))))
+    }
+
+    /// The clear value; none when its person has been erased.
+    pub async fn open(&self, sealed: &Sealed) -> Result<Option<String>, Error> {
+        let (key_id, sealed) = parse(&sealed.0).ok_or(Error::WrongKey)?;
+        let Some(key) = self.key(key_id).await? else {
+            return Ok(None);
+        };
+        let clear = decrypt(&key, key_id.as_bytes(), &sealed)?;
+        String::from_utf8(clear).map(Some).map_err(|_| Error::WrongKey)
+    }
+
+    /// A keyed hash by which a value is found without being stored: e-mail addresses, tokens.
+    pub fn index_hash(&self, purpose: &str, value: &str) -> [u8; 32] {
+        self.inner.master.hash(purpose, value.as_bytes())
+    }
+
+    async fn key_of(&self, subject: Subject) -> Result<(Uuid, Key), Error> {
+        if let Some(key_id) = self.inner.ids.get(&subject)
+            && let Some(key) = self.inner.keys.get(&key_id)
+        {
+            return Ok((key_id, key));
+        }
+        let (key_id, fresh) = (Uuid::now_v7(), random_key());
+        let wrapped = encrypt(self.inner.master.wrapping_key(), key_id.as_bytes(), &fresh);
+        let made: Option<Uuid> = sqlx::query_scalar(include_str!("make_key.sql"))
+            .bind(key_id)
+            .bind(subject.to_string())
+            .bind(wrapped)
+            .fetch_optional(&self.inner.pool)
+            .await?;
+        let key_id = match made {
+            Some(key_id) => key_id,
+            None => {
+                sqlx::query_scalar("SELECT key_id FROM vault_keys WHERE subject = $1")
+                    .bind(subject.to_string())
+                    .fetch_one(&self.inner.pool)
+                    .await?
+            }
+        };
+        let key = self.key(key_id).await?.ok_or(Error::WrongKey)?;
+        self.inner.ids.insert(subject, key_id);
+        Ok((key_id, key))
+    }
+
+    async fn key(&self, key_id: Uuid) -> Result<Option<Key>, Error> {
+        if let Some(key) = self.inner.keys.get(&key_id) {
+            return Ok(Some(key));
+        }
+        let wrapped: Option<Vec<u8>> = sqlx::query_scalar("SELECT wrapped FROM vault_keys WHERE key_id = $1")
+            .bind(key_id)
+            .fetch_optional(&self.inner.pool)
+            .await?;
+        let Some(wrapped) = wrapped else {
+            return Ok(None);
+        };
+        let key = decrypt(self.inner.master.wrapping_key(), key_id.as_bytes(), &wrapped)?;
+        let key = *Key::from_slice(key.get(..32).ok_or(Error::WrongKey)?);
+        self.inner.keys.insert(key_id, key);
+        Ok(Some(key))
+    }
+}
+
+fn parse(text: &str) -> Option<(Uuid, Vec<u8>)> {
+    let (key_id, sealed) = text.strip_prefix("v1.")?.split_once('.')?;
+    Some((Uuid::parse_str(key_id).ok()?, URL_SAFE_NO_PAD.decode(sealed).ok()?))
+}
+
+pub(crate) fn random_key() -> Key {
+    Key::from(rand::random::<[u8; 32]>())
+}
+
+/// XChaCha20-Poly1305 with a random nonce before the ciphertext; `bound` is authenticated with it.
+pub(crate) fn encrypt(key: &Key, bound: &[u8], clear: &[u8]) -> Vec<u8> {
+    let nonce: [u8; NONCE_BYTES] = rand::random();
+    let payload = Payload { msg: clear, aad: bound };
+    let cipher = XChaCha20Poly1305::new(key)
+        .encrypt(XNonce::from_slice(&nonce), payload)
+        .expect("a value in memory is shorter than the cipher's limit of 256 GB");
+    [&nonce[..], &cipher].concat()
+}
+
+pub(crate) fn decrypt(key: &Key, bound: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    let (nonce, cipher) = sealed.split_at_checked(NONCE_BYTES).ok_or(Error::WrongKey)?;
+    XChaCha20Poly1305::new(key)
+        .decrypt(XNonce::from_slice(nonce), Payload { msg: cipher, aad: bound })
+        .map_err(|_| Error::WrongKey)
+}
