@@ -15,20 +15,20 @@ const EXPIRED_KEYS_MAX: i64 = 5_000;
 /// Runs until the store is dropped.
 pub(crate) async fn run(store: WeakStore) {
     loop {
+        // First of all: the store has just seen to the ranges itself.
+        tokio::time::sleep(EVERY).await;
         let Some(current) = store.upgrade() else { return };
         if let Err(error) = round(&current).await {
             tracing::warn!(%error, "the log's caretaker could not do its round");
         }
-        drop(current);
-        tokio::time::sleep(EVERY).await;
     }
 }
 
 async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
     let database = store.database();
     ranges::make_ahead(&mut *database.pool.acquire().await?, store.options()).await?;
-    let expired = sqlx::query(include_str!("caretaker/expire.sql")).bind(EXPIRED_KEYS_MAX);
-    database.execute(expired).await?;
+    let expire = || sqlx::query(include_str!("caretaker/expire.sql")).bind(EXPIRED_KEYS_MAX);
+    while database.execute(expire()).await? == EXPIRED_KEYS_MAX as u64 {}
     let health = database.fetch_all(sqlx::query(include_str!("caretaker/health.sql"))).await?;
     if let Some(row) = health.first() {
         metrics::gauge!("coulomb_log_head_position").set(row.try_get::<i64, _>(0)? as f64);

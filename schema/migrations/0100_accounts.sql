@@ -27,7 +27,7 @@ CREATE TABLE refresh_families (
     user_id    uuid        NOT NULL REFERENCES accounts ON DELETE CASCADE,
     device_id  text,
     -- Of the newest token: how many came before it, its SHA-256, and when it was given out.
-    number     integer     NOT NULL,
+    number     bigint      NOT NULL,
     digest     bytea       NOT NULL,
     rotated_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,

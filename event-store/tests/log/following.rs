@@ -1,0 +1,101 @@
+use std::collections::HashSet;
+
+use event_store::feed::{Error, Feed, From, Log};
+use event_store::{EventStore, PartitionSet, StoreOptions, Wake};
+use schema::log::Position;
+use schema::partition::Partition;
+
+use crate::support::{PATIENCE, append, assert_sound, database, store, store_with, stream, write};
+
+/// Reads up to a position, and checks the order on the way.
+async fn take(feed: &mut dyn Feed, upto: Position) -> Vec<i64> {
+    let mut seen = Vec::new();
+    loop {
+        let batch = tokio::time::timeout(PATIENCE, feed.next()).await.expect("the feed moves").expect("a batch");
+        for event in &batch.events {
+            assert!(event.position <= batch.upto);
+            assert!(seen.last().is_none_or(|&last| last < event.position.0), "in order, each once");
+            seen.push(event.position.0);
+        }
+        if batch.upto >= upto {
+            return seen;
+        }
+    }
+}
+
+async fn append_some(store: &EventStore, streams: usize) {
+    let appends = (0..streams).map(|_| store.append(append(vec![write(stream(), 0, 2)])));
+    for outcome in futures_util::future::join_all(appends).await {
+        outcome.expect("appended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn followers_get_everything_once_whoever_appends_it() {
+    let database = database().await;
+    // Both wakes, and a ring so small that followers fall behind it.
+    let small = StoreOptions { tail_events_max: 50, ..StoreOptions::default() };
+    let polling = StoreOptions { wake: Wake::Poll, poll_every: std::time::Duration::from_millis(5), ..small.clone() };
+    let lanes = StoreOptions { lanes: 3, ..small };
+    let stores = [store_with(&database, lanes).await, store_with(&database, polling).await, store(&database).await];
+    append_some(&stores[0], 40).await;
+    let all = 80 + 3 * 10 * 20;
+    let followers: Vec<_> = [0, 1, 2, 0, 1, 2]
+        .into_iter()
+        .map(|n| {
+            let mut feed = stores[n].follow(PartitionSet::ALL, From::Position(Position::START));
+            tokio::spawn(async move { take(feed.as_mut(), Position(all)).await })
+        })
+        .collect();
+    let writers = stores.iter().map(|store| async move {
+        for _ in 0..10 {
+            append_some(store, 10).await;
+        }
+    });
+    futures_util::future::join_all(writers).await;
+    for follower in followers {
+        assert_eq!(follower.await.expect("a follower"), (1..=all).collect::<Vec<_>>());
+    }
+    assert_sound(&database).await;
+}
+
+#[tokio::test]
+async fn a_follower_of_some_partitions_learns_how_far_the_log_is() {
+    let database = database().await;
+    let store = store(&database).await;
+    let half: PartitionSet = Partition::all().filter(|partition| partition.number() % 2 == 0).collect();
+    let rest: PartitionSet = Partition::all().filter(|&partition| !half.contains(partition)).collect();
+    let mut feeds = [half, rest].map(|set| store.follow(set, From::Position(Position::START)));
+    append_some(&store, 50).await;
+    let mut seen = HashSet::new();
+    for feed in &mut feeds {
+        for position in take(feed.as_mut(), Position(100)).await {
+            assert!(seen.insert(position), "in one half only");
+        }
+    }
+    assert_eq!(seen.len(), 100);
+}
+
+#[tokio::test]
+async fn each_partition_goes_on_after_its_own_cursor() {
+    let database = database().await;
+    let store = store(&database).await;
+    append_some(&store, 100).await;
+    let cursor = |partition: Partition| Position(i64::from(partition.number()) * 3);
+    let cursors = Partition::all().map(|partition| (partition, cursor(partition))).collect();
+    let mut feed = store.follow(PartitionSet::ALL, From::Cursors(cursors));
+    let seen = take(feed.as_mut(), Position(200)).await;
+    let stretch = store.read(Position::START, 1_000, PartitionSet::ALL).await.expect("read");
+    let expected = stretch.events.iter().filter(|event| event.position > cursor(event.partition));
+    assert_eq!(seen, expected.map(|event| event.position.0).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_is_ahead_of_the_log_is_told() {
+    let database = database().await;
+    let store = store(&database).await;
+    append_some(&store, 1).await;
+    let mut feed = store.follow(PartitionSet::ALL, From::Position(Position(3)));
+    let ahead = feed.next().await;
+    assert!(matches!(ahead, Err(Error::AheadOfLog { head: Position(2), .. })), "{ahead:?}");
+}

@@ -1,0 +1,13 @@
+//! The log against a real Postgres.
+
+mod appending;
+mod contention;
+mod following;
+mod keys;
+mod leasing;
+mod loading;
+mod lost_connections;
+mod ranges;
+mod reference;
+mod sessions;
+mod support;
