@@ -1,7 +1,5 @@
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::Key;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -13,28 +11,9 @@ pub struct MasterKey {
     wrapping: Key,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the master key is 32 bytes in Base64 (make one with: openssl rand -base64 32)")]
-pub struct InvalidMasterKey;
-
 impl MasterKey {
     pub fn new(root: [u8; 32]) -> Self {
         Self { wrapping: Key::from(keyed_hash(&root, "wrap", b"")), root }
-    }
-
-    /// From 32 bytes in Base64.
-    pub fn parse(text: &str) -> Result<Self, InvalidMasterKey> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| InvalidMasterKey)?;
-        bytes.try_into().map(Self::new).map_err(|_| InvalidMasterKey)
-    }
-
-    pub fn generate() -> Self {
-        Self::new(rand::random())
-    }
-
-    /// As [`MasterKey::parse`] reads it.
-    pub fn to_base64(&self) -> String {
-        STANDARD.encode(self.root)
     }
 
     pub(super) fn wrapping_key(&self) -> &Key {

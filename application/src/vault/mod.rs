@@ -17,7 +17,7 @@ use quick_cache::sync::Cache;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use master_key::{InvalidMasterKey, MasterKey};
+pub use master_key::MasterKey;
 pub use subject::Subject;
 
 /// Keys kept unwrapped in memory.
