@@ -25,6 +25,7 @@ pub enum Code {
     ConnectorOccupied,
     ConnectorFaulted,
     SessionOver,
+    AlreadyExists,
     EmailTaken,
     IdempotencyConflict,
     Unauthenticated,
@@ -44,7 +45,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for documents that list them.
-    pub const ALL: [Code; 22] = [
+    pub const ALL: [Code; 23] = [
         Code::NoActivePlan,
         Code::Forbidden,
         Code::ChargerUnknown,
@@ -54,6 +55,7 @@ impl Code {
         Code::ConnectorOccupied,
         Code::ConnectorFaulted,
         Code::SessionOver,
+        Code::AlreadyExists,
         Code::EmailTaken,
         Code::IdempotencyConflict,
         Code::Unauthenticated,
@@ -94,6 +96,7 @@ impl Code {
             Code::ConnectorOccupied => ("connector-occupied", StatusCode::CONFLICT, "The connector is occupied"),
             Code::ConnectorFaulted => ("connector-faulted", StatusCode::CONFLICT, "The connector is faulted"),
             Code::SessionOver => ("session-over", StatusCode::CONFLICT, "The session is over"),
+            Code::AlreadyExists => ("already-exists", StatusCode::CONFLICT, "It exists already"),
             Code::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The e-mail address is taken"),
             Code::IdempotencyConflict => {
                 ("idempotency-conflict", StatusCode::CONFLICT, "The key was used with another body")

@@ -1,0 +1,7 @@
+//! The types of the wire: what clients send and get, the source of the OpenAPI document.
+
+pub mod account;
+pub mod command;
+pub mod query;
+pub mod socket;
+pub mod tariff;
