@@ -6,6 +6,7 @@ pub mod auth;
 pub mod authorize;
 pub mod command;
 mod context;
+pub mod credential;
 mod error;
 pub mod problem;
 pub mod registry;

@@ -91,6 +91,13 @@ pub struct CommandArgs {
     pub rate_register: Rate,
 }
 
+/// Without the password.
+impl fmt::Debug for CommandArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandArgs").field("operator_email", &self.operator_email).finish_non_exhaustive()
+    }
+}
+
 impl From<CommandArgs> for Settings {
     fn from(args: CommandArgs) -> Self {
         let operator = args.operator_email.zip(args.operator_password);

@@ -1,6 +1,7 @@
 //! The command line, written to be learned from `--help`.
 
 use clap::{Args, Parser, Subcommand};
+use command_service::CommandArgs;
 use service_host::config::{HttpArgs, LogArgs};
 
 use crate::settings::{OcppArgs, Settings};
@@ -51,7 +52,7 @@ Examples:
     OcppEdge(OcppEdgeArgs),
 
     /// Run only the commands of drivers and operators (HTTP on 8081)
-    CommandService(HttpArgs),
+    CommandService(CommandServiceArgs),
 
     /// Run only the workers that build the read models (admin on 8083)
     ProjectionService(HttpArgs),
@@ -72,12 +73,22 @@ Example:
     Bench(crate::bench::Args),
 }
 
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct UpArgs {
     #[command(flatten)]
     pub http: HttpArgs,
     #[command(flatten)]
     pub ocpp: OcppArgs,
+    #[command(flatten)]
+    pub commands: CommandArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct CommandServiceArgs {
+    #[command(flatten)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    pub commands: CommandArgs,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

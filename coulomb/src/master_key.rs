@@ -21,6 +21,15 @@ impl MasterKey {
         &self.0
     }
 
+    pub fn generate() -> Self {
+        Self(rand::rng().random())
+    }
+
+    /// As it is read.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+
     /// The key in the file, which is made with a random one (mode 600) the first time.
     pub fn load_or_create(path: &Path) -> anyhow::Result<Self> {
         match std::fs::read_to_string(path) {
@@ -32,11 +41,11 @@ impl MasterKey {
 
     /// Written whole beside the place and linked into it: a half-written key would lock everybody's data away.
     fn create(path: &Path) -> anyhow::Result<Self> {
-        let key = Self(rand::rng().random());
+        let key = Self::generate();
         let unfinished = path.with_extension("unfinished");
         let write = || -> std::io::Result<()> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-            writeln!(file, "{}", STANDARD.encode(key.0))?;
+            writeln!(file, "{}", key.to_base64())?;
             file.sync_all()?;
             std::fs::rename(&unfinished, path)
         };

@@ -2,17 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use application::Application;
 use axum::Router;
+use command_service::CommandArgs;
 use event_store::{EventStore, StoreOptions};
 use service_host::config::HttpArgs;
 use service_host::{Host, ServeLimits, Shutdown, serve};
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 
-use crate::cli::OcppEdgeArgs;
+use crate::cli::{CommandServiceArgs, OcppEdgeArgs};
 use crate::database::Database;
 use crate::listen::{self, bind};
-use crate::master_key::MasterKey;
 use crate::migrate;
 use crate::settings::{Settings, UnknownChargers};
 use crate::supervisor::Supervisor;
@@ -23,7 +24,7 @@ pub struct Shared {
     pub pool: PgPool,
     /// One for the whole process, so that the appends of all roles share its lanes, and one tail serves all followers.
     pub store: EventStore,
-    pub master_key: MasterKey,
+    pub application: Application,
     pub host: Host,
     pub shutdown: Shutdown,
 }
@@ -35,14 +36,17 @@ impl Shared {
         database.register_readiness(host.readiness());
         let pool = database.pool().clone();
         let store = EventStore::connect(pool.clone(), StoreOptions::default()).await?;
-        Ok(Self { pool, store, master_key: database.master_key().clone(), host, shutdown })
+        let master_key = application::vault::MasterKey::new(*database.master_key().bytes());
+        let application =
+            Application::new(store.clone(), pool.clone(), master_key, application::Settings::default());
+        Ok(Self { pool, store, application, host, shutdown })
     }
 }
 
 /// A role with what is its own.
 pub enum Role {
     OcppEdge { listener: TcpListener, unknown_chargers: UnknownChargers },
-    CommandService,
+    CommandService(CommandArgs),
     ProjectionService,
     RealtimeApi,
 }
@@ -50,18 +54,25 @@ pub enum Role {
 impl Role {
     /// Starts the role's tasks under the supervisor; its routes are returned, to be served alone or merged.
     pub async fn start(self, shared: &Shared, supervisor: &mut Supervisor) -> anyhow::Result<Router> {
+        let Shared { pool, application, .. } = shared.clone();
         match self {
-            Self::OcppEdge { .. } | Self::CommandService | Self::ProjectionService | Self::RealtimeApi => {}
+            Self::OcppEdge { .. } | Self::ProjectionService | Self::RealtimeApi => {
+                let _ = supervisor;
+                Ok(Router::new())
+            }
+            Self::CommandService(args) => {
+                let clock = command_service::Clock::system();
+                let api = command_service::start(application, pool, args.into(), clock).await?;
+                Ok(command_service::router(api))
+            }
         }
-        let _ = (shared, supervisor);
-        Ok(Router::new())
     }
 }
 
 /// A role as the command line gives it.
 pub enum Alone {
     OcppEdge(OcppEdgeArgs),
-    CommandService(HttpArgs),
+    CommandService(CommandServiceArgs),
     ProjectionService(HttpArgs),
     RealtimeApi(HttpArgs),
 }
@@ -79,7 +90,7 @@ impl Alone {
     fn http(&self) -> SocketAddr {
         let (args, port) = match self {
             Self::OcppEdge(args) => (args.http, 9001),
-            Self::CommandService(args) => (*args, 8081),
+            Self::CommandService(args) => (args.http, 8081),
             Self::ProjectionService(args) => (*args, 8083),
             Self::RealtimeApi(args) => (*args, 8082),
         };
@@ -92,7 +103,7 @@ impl Alone {
                 listener: bind(ocpp.ocpp, listen::OCPP).await?,
                 unknown_chargers: ocpp.unknown_chargers,
             },
-            Self::CommandService(_) => Role::CommandService,
+            Self::CommandService(args) => Role::CommandService(args.commands),
             Self::ProjectionService(_) => Role::ProjectionService,
             Self::RealtimeApi(_) => Role::RealtimeApi,
         })

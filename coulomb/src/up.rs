@@ -31,6 +31,7 @@ pub struct Running {
     supervisor: Supervisor,
     http: SocketAddr,
     ocpp: SocketAddr,
+    shared: Shared,
 }
 
 impl Running {
@@ -58,7 +59,7 @@ impl Running {
             let roles = [
                 Role::ProjectionService,
                 Role::OcppEdge { listener: ocpp, unknown_chargers: args.ocpp.unknown_chargers },
-                Role::CommandService,
+                Role::CommandService(args.commands.clone()),
                 Role::RealtimeApi,
             ];
             let mut routes = Router::new();
@@ -67,14 +68,16 @@ impl Running {
                 routes = routes.merge(role.start(&shared, &mut supervisor).await?);
             }
             serve_http(&shared, routes, http, &mut supervisor);
-            anyhow::Ok(())
+            anyhow::Ok(shared)
         };
-        if let Err(error) = started.await {
-            supervisor.drain().await?;
-            database.close().await?;
-            return Err(error);
+        match started.await {
+            Ok(shared) => Ok(Self { database, supervisor, http: http_address, ocpp: ocpp_address, shared }),
+            Err(error) => {
+                supervisor.drain().await?;
+                database.close().await?;
+                Err(error)
+            }
         }
-        Ok(Self { database, supervisor, http: http_address, ocpp: ocpp_address })
     }
 
     pub fn http_url(&self) -> String {
@@ -85,6 +88,11 @@ impl Running {
         format!("ws://{}", reachable(self.ocpp))
     }
 
+    /// What the roles share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Runs until a signal or a failure, drains, and stops what was started.
     pub async fn until_ended(mut self) -> anyhow::Result<()> {
         let (ended, lost) = tokio::select! {
@@ -92,6 +100,11 @@ impl Running {
             lost = self.database.lost() => (Err(lost), true),
         };
         println!("Stopping ...");
+        self.stop(ended, lost).await
+    }
+
+    /// Drains, and stops what was started.
+    pub async fn stop(self, ended: anyhow::Result<()>, lost: bool) -> anyhow::Result<()> {
         let drained = self.supervisor.drain().await;
         let closed = self.database.close().await;
         // What is lost with the database says no more than that it is lost.

@@ -57,7 +57,8 @@ impl Link {
         // A clock that starts anew at each boot makes different starts look alike: then only the open one can be meant.
         let distinct = circumstances.times.occurred_at.is_some()
             && circumstances.times.source != domain::envelope::TimeSource::Received;
-        if distinct && let Some(before) = self.app.store().lookup(&self.start_scope(), &hash).await? {
+        // Looked for in any case: what a clock is believed to be can differ between a report and its retry.
+        if let Some(before) = self.app.store().lookup(&self.start_scope(), &hash).await? {
             return answered(before.answer);
         }
         let token_id = match &start.id_tag {

@@ -1,13 +1,70 @@
-//! `coulomb bench`: measurements, each beside its baseline.
+//! `coulomb bench`: measurements, each beside its baseline in the same run, since machines differ and are noisy.
+
+mod append;
+mod e2e;
+mod line;
+mod platform;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use clap::Subcommand;
 
 use crate::settings::Settings;
 
+pub use line::{Baseline, BenchLine};
+
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Each measurement is one JSON object a line: {\"bench\",\"case\",\"unit\",\"value\",\"baseline\",\"ratio\",\"detail\"}; on a
+terminal it is a table. Build with --release, or the figures mean nothing.
+
+Examples:
+  cargo run --release -- bench append
+  cargo run --release -- bench e2e --rate 500 --seconds 20
+  cargo run --release -- bench ocpp | jq .ratio")]
 pub struct Args {
-    /// What to measure: append, ocpp or e2e
-    pub bench: String,
+    #[command(subcommand)]
+    bench: Bench,
 }
 
-pub async fn run(_settings: &Settings, args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("this build can't measure {} yet", args.bench)
+#[derive(Subcommand, Clone, Debug)]
+enum Bench {
+    /// Events into the log, beside postgres-es' own repository and a bare INSERT
+    Append {
+        /// How long each turn of each case runs
+        #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+        seconds: u64,
+    },
+    /// From a charger's frame to a phone's frame, through the whole platform in one process
+    E2e(e2e::Args),
+}
+
+pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
+    let mut print = printer();
+    match args.bench {
+        Bench::Append { seconds } => {
+            let server = platform::Server::start(settings).await?;
+            let options = append::AppendBench { server: server.options()?, turn: Duration::from_secs(seconds) };
+            let ran = append::run(options, &mut print).await;
+            server.stop().await?;
+            ran
+        }
+        Bench::E2e(args) => e2e::run(settings, args, &mut print).await,
+    }
+}
+
+fn printer() -> impl FnMut(BenchLine) {
+    let table = std::io::stdout().is_terminal();
+    let mut first = true;
+    move |line| {
+        if !table {
+            println!("{}", serde_json::to_string(&line).expect("a line has string keys and finite numbers"));
+            return;
+        }
+        if std::mem::take(&mut first) {
+            println!("{}", BenchLine::TABLE_HEAD);
+        }
+        println!("{}", line.table_row());
+    }
 }

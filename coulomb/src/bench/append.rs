@@ -1,0 +1,106 @@
+//! `coulomb bench append`: how fast the log takes events, beside what cqrs-es's own repository and a bare INSERT do with the
+//! same ones on the same server.
+//!
+//! Our side makes all its checks. Each case and its baseline run in turns, several times, and the medians are compared:
+//! so that what else the machine does hits both.
+
+mod load;
+mod raw;
+mod stock;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use event_store::{EventStore, StoreOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use super::line::BenchLine;
+
+/// Writers that commit one event at a time, over so many connections on the stock side; more are no faster on two cores.
+const WRITERS: [usize; 2] = [32, 256];
+const STOCK_CONNECTIONS: u32 = 32;
+const BATCHES: [usize; 2] = [30, 100];
+const APPENDERS: usize = 3;
+/// Streams that are written to, in all.
+const STREAMS: usize = 1_000;
+/// Turns of a case and its baseline.
+const TURNS: usize = 3;
+
+#[derive(Debug, Clone)]
+pub struct AppendBench {
+    /// A server on which a database may be made, and is dropped again.
+    pub server: PgConnectOptions,
+    /// How long each turn of each case runs.
+    pub turn: Duration,
+}
+
+/// Runs all cases.
+///
+/// # Errors
+/// When the server can't be used, or an append fails.
+pub async fn run(options: AppendBench, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
+    let name = format!("coulomb_bench_{}", std::process::id());
+    let mut admin = options.server.connect().await.context("the server can't be reached")?;
+    admin.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)").as_str()).await?;
+    admin.execute(format!("CREATE DATABASE {name}").as_str()).await?;
+    let ran = cases(options.server.clone().database(&name), options.turn, out).await;
+    admin.execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str()).await?;
+    admin.close().await?;
+    ran
+}
+
+async fn cases(database: PgConnectOptions, turn: Duration, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
+    let pool = pool(&database, STOCK_CONNECTIONS).await?;
+    schema::MIGRATOR.run(&pool).await?;
+    stock::prepare(&pool).await?;
+    raw::prepare(&pool).await?;
+    for writers in WRITERS {
+        let store = store(&database).await?;
+        let (mut ours, mut theirs) = (vec![], vec![]);
+        for _ in 0..TURNS {
+            theirs.push(load::single(writers, turn, |set| stock::Writer::new(pool.clone(), set)).await?);
+            ours.push(load::single(writers, turn, |set| load::OneByOne::new(store.clone(), set)).await?);
+        }
+        let line = BenchLine::new("append", format!("{writers} writers"), "events/s", median(ours));
+        out(line.beside("stock postgres-es", median(theirs)).detail("stock_connections", STOCK_CONNECTIONS));
+    }
+    for (appenders, batch) in BATCHES.map(|batch| (1, batch)).into_iter().chain([(APPENDERS, 100)]) {
+        let (mut ours, mut bare) = (vec![], vec![]);
+        let mut stores = Vec::new();
+        for _ in 0..appenders {
+            stores.push(store(&database).await?);
+        }
+        for _ in 0..TURNS {
+            let plain = |set| raw::Appender::new(database.clone(), set);
+            bare.push(load::batches(appenders, batch, turn, plain).await?);
+            let mut stores = stores.iter().cloned();
+            let through = |set| {
+                let store = stores.next();
+                async move { Ok(load::Batches::new(store.context("a store for each appender")?, set)) }
+            };
+            ours.push(load::batches(appenders, batch, turn, through).await?);
+        }
+        let case = match appenders {
+            1 => format!("batches of {batch}"),
+            _ => format!("batches of {batch}, {appenders} appending processes"),
+        };
+        let line = BenchLine::new("append", case, "events/s", median(ours));
+        out(line.beside("raw insert", median(bare)).detail("streams", STREAMS).detail("appenders", appenders));
+    }
+    Ok(())
+}
+
+async fn pool(database: &PgConnectOptions, connections: u32) -> anyhow::Result<PgPool> {
+    Ok(PgPoolOptions::new().max_connections(connections).connect_with(database.clone()).await?)
+}
+
+/// As a process of its own would have it.
+async fn store(database: &PgConnectOptions) -> anyhow::Result<EventStore> {
+    Ok(EventStore::connect(pool(database, 4).await?, StoreOptions::default()).await?)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,54 @@
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use futures_util::{SinkExt, StreamExt};
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::OnTheirWay;
+use super::seed::charger_id;
+use crate::bench::platform::Platform;
+
+/// A phone that follows one charger.
+pub struct Phone {
+    charger: usize,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Phone {
+    pub async fn connect(platform: &Platform, token: &str, charger: usize) -> anyhow::Result<Self> {
+        let mut request = format!("{}/ws", platform.ws_url()).into_client_request()?;
+        request.headers_mut().insert("Authorization", format!("Bearer {token}").parse()?);
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let topic = format!("charger:{}", charger_id(charger));
+        socket.send(Message::text(json!({"action": "subscribe", "topic": topic}).to_string())).await?;
+        let mut phone = Self { charger, socket };
+        while phone.next().await?["type"] != "snapshot" {}
+        Ok(phone)
+    }
+
+    /// Takes the time of every update that a report has caused, in microseconds.
+    pub async fn follow(mut self, sent: OnTheirWay, seen: Arc<Mutex<Histogram<u64>>>) {
+        while let Ok(message) = self.next().await {
+            let Some(stamp) = message["data"]["connectors"][0]["status_at"].as_str() else { continue };
+            if let Some(took) = sent.seen(self.charger, stamp) {
+                let mut seen = seen.lock().expect("no thread panics while it holds this");
+                seen.saturating_record(took.as_micros() as u64);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Value> {
+        loop {
+            match self.socket.next().await.context("the socket was closed")?? {
+                Message::Text(text) => return Ok(serde_json::from_str(&text)?),
+                Message::Close(frame) => anyhow::bail!("the socket was closed: {frame:?}"),
+                _ => {}
+            }
+        }
+    }
+}

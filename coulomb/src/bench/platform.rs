@@ -1,0 +1,110 @@
+//! What a measurement runs on: a server of its own, or the whole platform in this process.
+
+use std::str::FromStr;
+
+use anyhow::Context;
+use clap::Parser;
+use embedded_postgres::{EmbeddedPostgres, Options};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::cli::{Cli, Command};
+use crate::master_key::MasterKey;
+use crate::settings::Settings;
+use crate::up::Running;
+
+/// A Postgres to measure on: the one at DATABASE_URL, or a private one in a directory that is thrown away. Commits are
+/// durable, as they would be in earnest.
+pub struct Server {
+    url: String,
+    private: Option<(EmbeddedPostgres, tempfile::TempDir)>,
+}
+
+impl Server {
+    pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(url) = &settings.database_url {
+            return Ok(Self { url: url.clone(), private: None });
+        }
+        let directory = tempfile::tempdir().context("no directory for a private Postgres")?;
+        let options = Options { connections_max: 200, ..Options::new(directory.path().join("postgres")) };
+        let server = EmbeddedPostgres::start(options).await?;
+        Ok(Self { url: server.url(), private: Some((server, directory)) })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn options(&self) -> anyhow::Result<PgConnectOptions> {
+        PgConnectOptions::from_str(&self.url).context("the server's address")
+    }
+
+    pub async fn stop(self) -> anyhow::Result<()> {
+        if let Some((server, _directory)) = self.private {
+            server.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+const OPERATOR_EMAIL: &str = "bench@example.org";
+
+/// Every role, in this process.
+pub struct Platform {
+    server: Server,
+    running: Running,
+    operator_password: String,
+}
+
+impl Platform {
+    pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let server = Server::start(settings).await?;
+        let operator_password = MasterKey::generate().to_base64();
+        let settings = Settings {
+            database_url: Some(server.url().to_owned()),
+            master_key: Some(settings.master_key.clone().unwrap_or_else(MasterKey::generate)),
+            ..settings.clone()
+        };
+        let arguments = [
+            ["coulomb", "up"].map(str::to_owned).as_slice(),
+            &["--http", "0", "--ocpp", "0"].map(str::to_owned),
+            &["--operator-email".to_owned(), OPERATOR_EMAIL.to_owned()],
+            &["--operator-password".to_owned(), operator_password.clone()],
+        ];
+        let Command::Up(args) = Cli::try_parse_from(arguments.concat())?.command else {
+            anyhow::bail!("up is a command of its own");
+        };
+        match Running::start(&settings, &args).await {
+            Ok(running) => Ok(Self { server, running, operator_password }),
+            Err(error) => {
+                server.stop().await?;
+                Err(error)
+            }
+        }
+    }
+
+    pub fn http_url(&self) -> String {
+        self.running.http_url()
+    }
+
+    pub fn ws_url(&self) -> String {
+        self.running.http_url().replacen("http", "ws", 1)
+    }
+
+    pub fn ocpp_url(&self) -> String {
+        self.running.ocpp_url()
+    }
+
+    pub fn operator_email(&self) -> &'static str {
+        OPERATOR_EMAIL
+    }
+
+    pub fn operator_password(&self) -> &str {
+        &self.operator_password
+    }
+
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let stopped = self.running.stop(Ok(()), false).await;
+        self.server.stop().await?;
+        stopped
+    }
+}
