@@ -5,6 +5,7 @@
 
 mod error;
 mod feed;
+mod json;
 mod progress;
 mod query;
 mod row;

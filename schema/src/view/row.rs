@@ -168,9 +168,10 @@ macro_rules! rows {
                 match self { $(Self::$model(_) => Model::$model),+ }
             }
 
+            /// As it is stored: without the one character that `jsonb` can't hold.
             pub fn to_json(&self) -> String {
-                match self { $(Self::$model(row) => serde_json::to_string(row)),+ }
-                    .expect("rows have string keys and finite numbers only")
+                let json = match self { $(Self::$model(row) => serde_json::to_string(row)),+ };
+                super::json::without_nul(json.expect("rows have string keys and finite numbers only"))
             }
 
             pub fn from_json(model: Model, text: &str) -> Result<Self, serde_json::Error> {

@@ -139,8 +139,18 @@ impl TableFeed {
         self.cursor = Some(Cursor::at(position));
     }
 
-    /// What has changed, in one statement; none if nothing has.
+    /// Waits until it is time for another [`look`](Self::look). Cancel safe.
+    pub async fn noticed(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(self.feeds.poll_every) => {}
+            Ok(()) = self.notices.changed() => {}
+        }
+    }
+
+    /// What has changed, in one statement; none if nothing has. For those who wait for something else besides.
     pub async fn look(&mut self) -> Result<Option<ViewBatch>, Error> {
+        // Marked as seen before the look, so that what comes after it wakes us.
+        self.notices.borrow_and_update();
         let store = &self.feeds.store;
         let Some(cursor) = &mut self.cursor else {
             let reached = store.reached().await?;
@@ -191,15 +201,10 @@ impl Cursor {
 impl ViewFeed for TableFeed {
     async fn next(&mut self) -> Result<ViewBatch, Error> {
         loop {
-            // Marked as seen before the look, so that what comes after it wakes us.
-            self.notices.borrow_and_update();
             if let Some(batch) = self.look().await? {
                 return Ok(batch);
             }
-            tokio::select! {
-                () = tokio::time::sleep(self.feeds.poll_every) => {}
-                Ok(()) = self.notices.changed() => {}
-            }
+            self.noticed().await;
         }
     }
 }

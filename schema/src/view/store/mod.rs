@@ -16,7 +16,7 @@ use super::row::{Model, Row, RowChange};
 use crate::log::{Generation, Position};
 use crate::partition::Partition;
 
-pub use feed::{FeedOptions, TableFeeds};
+pub use feed::{FeedOptions, TableFeed, TableFeeds};
 
 /// The tables of the read models. Cheap to clone.
 #[derive(Debug, Clone)]
