@@ -39,20 +39,26 @@ impl Accounts {
     /// that one is carried on.
     pub async fn register(&self, new: NewAccount, from: AddressKey, now: DateTime<Utc>) -> Result<Tokens, Error> {
         self.0.attempts.register(from, now)?;
-        let account = match self.0.rows.by_email(self.email_hash(&new.email)).await? {
-            Some(present) => self.unfinished(present, &new.password).await?,
+        let email_hash = self.email_hash(&new.email);
+        let account = match self.0.rows.by_email(email_hash).await? {
             None => self.insert(Role::Driver, &new, now).await?.ok_or(Error::EmailTaken)?,
+            Some(present) if present.role != Role::Driver || present.in_log => return Err(Error::EmailTaken),
+            // Only the same person knows the password, so trying it here counts as it does at a login.
+            Some(unfinished) => {
+                let attempt = self.confirmed(unfinished, new.password);
+                let confirmed = self.0.attempts.at_account(email_hash, from, now, attempt).await;
+                confirmed.map_err(|error| match error {
+                    Error::WrongCredentials => Error::EmailTaken,
+                    error => error,
+                })?
+            }
         };
         self.open(&account, None, now).await
     }
 
-    async fn unfinished(&self, present: Account, password: &Password) -> Result<Account, Error> {
-        let unfinished = present.role == Role::Driver && !present.in_log;
-        if unfinished && self.0.hasher.verify(password.clone(), Some(&present.password_hash)).await? {
-            Ok(present)
-        } else {
-            Err(Error::EmailTaken)
-        }
+    async fn confirmed(&self, account: Account, password: Password) -> Result<Account, Error> {
+        let matches = self.0.hasher.verify(password, Some(&account.password_hash)).await?;
+        if matches { Ok(account) } else { Err(Error::WrongCredentials) }
     }
 
     /// None when the e-mail address was taken in the meantime.
