@@ -7,7 +7,7 @@ use domain::charge_point::{ChargePoint, ChargePointCommand};
 use domain::envelope::{Actor, Envelope};
 use domain::id::{ChargePointId, CommandId, SessionId, TenantId};
 use domain::session::{ChargingSession, SessionCommand};
-use domain::station_command::{StationCommand, StationCommandCommand};
+use domain::station_command::{CommandState, StationCommand, StationCommandCommand};
 use event_store::{CommandKey, Session};
 use serde_json::Value;
 use uuid::Uuid;
@@ -75,13 +75,28 @@ pub enum Conclusion {
     StopCancelled { session_id: SessionId, command_id: CommandId },
 }
 
-/// Appends what follows, once.
-pub async fn conclude(app: &Application, cause: &Cause, conclusion: Conclusion) -> Result<(), Error> {
+impl Conclusion {
+    /// Its name in metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::StartFailed { .. } => "start_failed",
+            Self::StopFailed { .. } => "stop_failed",
+            Self::CommandExpired { .. } => "command_expired",
+            Self::CommandTimedOut { .. } => "command_timed_out",
+            Self::CommandFailed { .. } => "command_failed",
+            Self::SessionSilent { .. } => "session_silent",
+            Self::StopCancelled { .. } => "stop_cancelled",
+        }
+    }
+}
+
+/// Appends what follows, once. False: as things are, nothing does.
+pub async fn conclude(app: &Application, cause: &Cause, conclusion: Conclusion) -> Result<bool, Error> {
     let mut envelope = Envelope::new(cause.tenant_id, Actor::system(cause.manager)).caused_by(cause.id);
     envelope.correlation_id = cause.correlation_id;
     envelope.trace_id.clone_from(&cause.trace_id);
     let work = Conclude { cause: cause.clone(), conclusion, command_expiry: app.settings().command_expiry };
-    app.work(&Arc::new(envelope), Arc::new(work)).await.map(|_| ())
+    app.work(&Arc::new(envelope), Arc::new(work)).await.map(|(_, appended)| appended.is_some())
 }
 
 struct Conclude {
@@ -127,6 +142,10 @@ impl Conclude {
                 advance(session, *charge_point_id, *command_id, StationCommandCommand::Expire { now }).await
             }
             Conclusion::CommandTimedOut { charge_point_id, command_id } => {
+                // An answer that has just come is an answer.
+                if session.load::<StationCommand>(*command_id).await?.state != CommandState::Sent {
+                    return Ok(());
+                }
                 advance(session, *charge_point_id, *command_id, StationCommandCommand::TimeOut).await
             }
             Conclusion::CommandFailed { charge_point_id, command_id, reason } => {

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod http;
 mod limit;
+pub mod process;
 mod run;
 
 pub use clock::Clock;

@@ -104,6 +104,12 @@ impl Link {
     }
 }
 
+/// The lease of an edge, of partition 0: while it is held, the chargers that connected under the edge's name are taken to
+/// be connected. An edge that lost it closes its sockets.
+pub fn edge_lease(edge: &str) -> String {
+    format!("edge:{edge}")
+}
+
 /// The edge that held the charger is gone, and the charger has not come back elsewhere.
 pub async fn presume_disconnected(
     app: &Application,

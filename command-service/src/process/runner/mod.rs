@@ -28,7 +28,7 @@ pub(super) enum Error {
     Read(#[from] event_store::read::Error),
     #[error("checkpoints and timers can't be reached")]
     Unavailable(#[from] sqlx::Error),
-    #[error("the timer {name} can't be read or written")]
+    #[error("the timer {name} can't be written")]
     Malformed { name: String, source: serde_json::Error },
     #[error("there is no partition {0}")]
     NoSuchPartition(i16),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use event_store::leases::{Lease, assert_in};
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
@@ -18,6 +18,8 @@ use crate::process::manager::{Origin, Task};
 
 /// Timers that one statement writes.
 const WRITE_MAX: usize = 1_000;
+/// When a timer that can't be read is tried again: another version may run by then.
+const PUT_OFF: TimeDelta = TimeDelta::hours(1);
 /// A commit that hangs for so long is given up.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -46,7 +48,6 @@ pub(super) struct Due<T> {
 /// The column `data`.
 #[derive(Serialize, Deserialize)]
 struct Data<T> {
-    #[serde(flatten)]
     task: T,
     origin: Origin,
 }
@@ -58,10 +59,7 @@ impl Tables {
         Self { pool, manager, transaction_pooler }
     }
 
-    pub async fn checkpoints(
-        &self,
-        partitions: &[i16],
-    ) -> Result<BTreeMap<Partition, (Generation, Position)>, Error> {
+    pub async fn checkpoints(&self, partitions: &[i16]) -> Result<BTreeMap<Partition, (Generation, Position)>, Error> {
         let statement = sqlx::query(include_str!("checkpoints.sql")).bind(self.manager).bind(partitions);
         let checkpoint = |row: &PgRow| {
             let (generation, position) = (Generation(row.try_get(1)?), Position(row.try_get(2)?));
@@ -77,7 +75,8 @@ impl Tables {
         Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// What is due, the oldest first.
+    /// What is due, the oldest first. A timer that can't be read, such as one of a later version, is put off: it is
+    /// nobody's loss that it comes late, and everybody's if it stopped the rest.
     pub async fn due<T: Task>(
         &self,
         partitions: &[i16],
@@ -85,17 +84,24 @@ impl Tables {
         limit: i64,
     ) -> Result<Vec<Due<T>>, Error> {
         let statement = sqlx::query(include_str!("due.sql")).bind(self.manager).bind(partitions).bind(now).bind(limit);
-        let due = |row: &PgRow| {
-            let name: String = row.try_get(1)?;
-            let data: Data<T> = match serde_json::from_str(row.try_get(4)?) {
-                Ok(data) => data,
-                Err(source) => return Err(Error::Malformed { name, source }),
-            };
-            let (due_at, position) = (row.try_get(2)?, Position(row.try_get(3)?));
-            let waiting = Waiting { due_at, position, origin: data.origin, task: data.task };
-            Ok(Due { partition: partition_of(row.try_get(0)?)?, name, waiting })
-        };
-        self.fetch_all(statement).await?.iter().map(due).collect()
+        let rows = self.fetch_all(statement).await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (number, name): (i16, String) = (row.try_get(0)?, row.try_get(1)?);
+            match serde_json::from_str::<Data<T>>(row.try_get(4)?) {
+                Ok(Data { task, origin }) => {
+                    let (due_at, position) = (row.try_get(2)?, Position(row.try_get(3)?));
+                    let waiting = Waiting { due_at, position, origin, task };
+                    due.push(Due { partition: partition_of(number)?, name, waiting });
+                }
+                Err(error) => {
+                    tracing::error!(manager = self.manager, name, %error, "a timer can't be read and is put off");
+                    let put_off = sqlx::query(include_str!("put_off.sql")).bind(self.manager).bind(number).bind(name);
+                    self.fetch_all(put_off.bind(now + PUT_OFF)).await?;
+                }
+            }
+        }
+        Ok(due)
     }
 
     pub async fn pending(&self, partitions: &[i16]) -> Result<i64, Error> {
