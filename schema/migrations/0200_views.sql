@@ -69,6 +69,8 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
+    -- A client that freezes before its commit (there is a moment only behind a pooler) must not keep a successor waiting.
+    PERFORM set_config('idle_in_transaction_session_timeout', '3s', true);
 
     UPDATE views.runs r SET position = upto WHERE r.run = own_run;
     IF NOT FOUND THEN

@@ -19,4 +19,4 @@ pub use row::{
     ChargePointRow, CommandRow, DriverRow, MeterValuesRow, Model, PlanRow, Row, RowChange, SessionCost, SessionRow,
     SiteRow, TariffRow, TokenRow,
 };
-pub use store::{FeedOptions, Found, Page, TableFeeds, ViewStore};
+pub use store::{FeedOptions, Found, Page, TableFeed, TableFeeds, ViewStore};

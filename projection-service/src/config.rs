@@ -1,0 +1,30 @@
+use std::time::Duration;
+
+use schema::view::FeedOptions;
+
+/// How the projections of one process work.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Whether each commit notifies other processes (`coulomb_views`). In vain where there are none.
+    pub notify: bool,
+    /// Connections lead through a pooler in transaction mode: no statement outlives its transaction.
+    pub transaction_pooler: bool,
+    /// How long a silent worker keeps its partitions.
+    pub lease_ttl: Duration,
+    /// Rows kept in memory by each worker, so that a batch need not read what it changes.
+    pub rows_max: usize,
+    /// How the rows of partitions that other processes own are followed.
+    pub feed: FeedOptions,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            notify: true,
+            transaction_pooler: false,
+            lease_ttl: Duration::from_secs(4),
+            rows_max: 20_000,
+            feed: FeedOptions::default(),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Runs the folds of `read-models`: batches of events to rows and checkpoints in one transaction, under leases.
+//!
+//! [`start`] begins the work inside a process; [`run`] is the service alone, with its admin port. [`Views`] is the handle
+//! for readers in the same process.
+
+mod config;
+mod lag;
+mod metrics;
+mod service;
+mod views;
+mod worker;
+
+pub use config::Config;
+pub use service::{Error, run, start};
+pub use views::Views;

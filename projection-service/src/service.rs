@@ -1,0 +1,84 @@
+use std::future::Future;
+
+use axum::Router;
+use event_store::EventStore;
+use service_host::{Host, Readiness, ServeLimits, Shutdown, serve};
+use sqlx::postgres::PgPool;
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::lag;
+use crate::views::Views;
+use crate::worker::Worker;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a task of the projections ended")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
+/// Prepares the projections of this process: the handle for readers, and the work itself, to be awaited until shutdown.
+///
+/// The pool is of the log's database, which has all migrations. Must be called inside a tokio runtime.
+pub fn start(
+    config: Config,
+    store: EventStore,
+    pool: PgPool,
+    readiness: &Readiness,
+    shutdown: Shutdown,
+) -> (Views, impl Future<Output = Result<(), Error>> + use<>) {
+    let views = Views::new(&config, pool.clone());
+    let gate = readiness.gate("projections");
+    let worker = Worker::new(config, store.clone(), pool, views.clone(), gate);
+    let watched = views.clone();
+    let work = async move {
+        let mut tasks = tokio::task::JoinSet::new();
+        let following = shutdown.clone();
+        let followed = watched.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = followed.keep_progress() => {}
+                () = following.begun() => {}
+            }
+        });
+        let measuring = shutdown.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = lag::measure(store, watched) => {}
+                () = measuring.begun() => {}
+            }
+        });
+        tasks.spawn(worker.work(shutdown));
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
+    };
+    (views, work)
+}
+
+/// The service alone: the projections, and `/health`, `/ready` and `/metrics` on the listener.
+///
+/// # Errors
+/// When a task of it panicked.
+pub async fn run(
+    config: Config,
+    store: EventStore,
+    pool: PgPool,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let host = Host::new();
+    let (_views, work) = start(config, store, pool, host.readiness(), shutdown.clone());
+    let serving = serve(host.finish(Router::new()), listener, shutdown.clone(), ServeLimits::default());
+    let (worked, ()) = tokio::join!(
+        async {
+            let worked = work.await;
+            // Without the work the port has nothing to tell.
+            shutdown.begin();
+            worked
+        },
+        serving
+    );
+    worked
+}

@@ -1,0 +1,148 @@
+//! The worker: owns partitions under leases, folds what comes, commits, and begins anew after whatever goes wrong.
+
+mod batch;
+mod claim;
+mod rows;
+mod tenure;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::time::Duration;
+
+use event_store::EventStore;
+use event_store::leases::{Share, ShareOptions, Shares};
+use schema::log::{Generation, Position};
+use schema::partition::PARTITION_COUNT;
+use service_host::{Gate, Shutdown};
+use sqlx::postgres::PgPool;
+
+use crate::config::Config;
+use crate::metrics;
+use crate::views::Views;
+
+use tenure::Tenure;
+
+/// The leases under which the live read models are advanced.
+const LEASES: &str = "projections";
+/// After an error that passes by itself.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// After an event that can't be folded.
+const RETRY_POISON_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a tenure ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Another worker has claimed some of the partitions: nothing was committed.
+    #[error("the partitions were claimed by another worker")]
+    Ended,
+    #[error("the rows can't be written")]
+    Write(#[source] sqlx::Error),
+    #[error("the rows can't be read")]
+    Read(#[from] schema::view::Error),
+    #[error("the log can't be followed")]
+    Follow(#[from] event_store::feed::Error),
+    #[error("the read models are of generation {of_views:?}, the log is of {of_log:?}: they must be rebuilt")]
+    OtherGeneration { of_views: Generation, of_log: Generation },
+    /// Everything before it was committed. Nothing of these partitions goes on until it can be folded.
+    #[error("stopped before the event at {at}")]
+    Poison { at: Position, source: read_models::FoldError },
+}
+
+pub(crate) struct Worker {
+    config: Config,
+    store: EventStore,
+    pool: PgPool,
+    views: Views,
+    gate: Gate,
+}
+
+impl Worker {
+    pub fn new(config: Config, store: EventStore, pool: PgPool, views: Views, gate: Gate) -> Self {
+        Self { config, store, pool, views, gate }
+    }
+
+    /// Works until shutdown, then gives its partitions back.
+    pub async fn work(self, shutdown: Shutdown) {
+        let ttl = self.config.lease_ttl;
+        let options = ShareOptions { ttl, ..ShareOptions::new(LEASES, i16::from(PARTITION_COUNT)) };
+        let mut shares = Shares::keep(self.store.clone(), options);
+        let mut share = Share::new();
+        let mut told = None;
+        loop {
+            let ended = tokio::select! {
+                ended = self.hold(&share, &mut told) => ended,
+                changed = shares.changed() => {
+                    share = changed;
+                    self.views.set_whole(false);
+                    continue;
+                }
+                () = shutdown.begun() => return,
+            };
+            self.views.set_whole(false);
+            let pause = self.tell(&ended, &mut told);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = shares.changed() => share = changed,
+                () = shutdown.begun() => return,
+            }
+        }
+    }
+
+    /// Folds the partitions of a share until something goes wrong.
+    async fn hold(&self, share: &Share, told: &mut Option<String>) -> Error {
+        metrics::partitions(share.len());
+        if share.is_empty() {
+            self.gate.not_ready("waiting for a share of the partitions");
+            return std::future::pending().await;
+        }
+        let mut tenure = match Tenure::claim(&self.config, &self.store, &self.pool, &self.views, share).await {
+            Ok(tenure) => tenure,
+            Err(error) => return error,
+        };
+        if told.is_none() {
+            // After an error, only a batch shows that it is over.
+            self.gate.ready();
+        }
+        loop {
+            match tenure.next().await {
+                Ok(()) => {
+                    if told.take().is_some() {
+                        tracing::info!("the projections go on");
+                    }
+                    self.gate.ready();
+                    metrics::stopped(None);
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Says what went wrong, once for each new trouble; answers for how long to rest.
+    fn tell(&self, error: &Error, told: &mut Option<String>) -> Duration {
+        let (what, pause) = match error {
+            // Work goes on elsewhere, or here after the next claim.
+            Error::Ended => {
+                tracing::info!("another worker has claimed some of the partitions");
+                return RETRY_AFTER;
+            }
+            Error::Poison { .. } => ("poison", RETRY_POISON_AFTER),
+            Error::Write(_) | Error::Read(_) | Error::Follow(_) | Error::OtherGeneration { .. } => {
+                ("error", RETRY_AFTER)
+            }
+        };
+        metrics::stopped(Some(what));
+        let text = chain(error);
+        self.gate.not_ready(error.to_string());
+        if told.as_ref() != Some(&text) {
+            tracing::error!(error = text, "the projections stand still");
+            *told = Some(text);
+        }
+        pause
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

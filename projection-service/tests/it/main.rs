@@ -1,0 +1,7 @@
+//! The projections against a real Postgres.
+
+mod admin;
+mod feeds;
+mod kills;
+mod poison;
+mod support;
