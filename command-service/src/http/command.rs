@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::refusal::Refusal;
-use schema::api::command::CommandBody;
+use schema::api::command::{BODY_HASH_PURPOSE, CommandBody};
 use service_host::{Code, Json, Problem, TraceContext};
 
 use super::answer::Taken;
@@ -89,8 +89,7 @@ fn with_body(request: Request) -> Request {
     Request::from_parts(parts, Body::from("{}"))
 }
 
-/// Keyed, because bodies hold passwords and the values of tokens, which a plain hash would give away to whoever guesses.
 fn hash<B: CommandBody>(api: &Api, target: &str, body: &B) -> [u8; 32] {
     let target = (!target.is_empty()).then_some(target);
-    api.application.vault().index_hash("command body", &body.canonical(target))
+    api.application.vault().index_hash(BODY_HASH_PURPOSE, &body.canonical(target))
 }

@@ -17,6 +17,11 @@ use super::account::Secret;
 pub use super::tariff::PublishTariff;
 use crate::log::Position;
 
+/// What the keyed hash of a command's canonical form is derived for (`Vault::index_hash`). One for HTTP and the socket,
+/// whose keys are one namespace. Keyed, because bodies hold passwords and the values of tokens, which a plain hash would
+/// give away to whoever guesses.
+pub const BODY_HASH_PURPOSE: &str = "command body";
+
 /// The body of a command.
 pub trait CommandBody: Serialize + DeserializeOwned + Send + 'static {
     /// The command's name, whichever way it comes.
@@ -25,7 +30,7 @@ pub trait CommandBody: Serialize + DeserializeOwned + Send + 'static {
 
     /// What is asked, in one form for each meaning: white space, the order of members and the way it came don't matter.
     ///
-    /// A keyed hash of this tells a repeated request from another one under the same idempotency key. `target` is what the
+    /// A keyed hash of this ([`BODY_HASH_PURPOSE`]) tells a repeated request from another one under the same idempotency key. `target` is what the
     /// path says where the body does not.
     fn canonical(&self, target: Option<&str>) -> String {
         // Through a value: its maps are sorted, however deep they are.

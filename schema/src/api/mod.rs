@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod command;
+pub mod place;
 pub mod query;
 pub mod socket;
 pub mod tariff;
