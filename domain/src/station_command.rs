@@ -200,12 +200,15 @@ impl Decide for StationCommand {
             Command::Send { .. } if self.state != CommandState::Requested => vec![],
             Command::Send { now, .. } if request.expires_at <= now => vec![Event::StationCommandExpired {}],
             Command::Send { answer_until, .. } => vec![Event::StationCommandSent { answer_until }],
-            Command::Accept { .. } if self.state == CommandState::Accepted => vec![],
+            // A charger answers once, and only what it was sent; and its answer may overtake the timer that waits for it.
+            Command::Accept { .. } | Command::Reject { .. } | Command::TimeOut if self.state != CommandState::Sent => {
+                vec![]
+            }
             Command::Accept { answer } => vec![Event::StationCommandAccepted { answer }],
-            Command::Done => vec![Event::StationCommandDone {}],
             Command::Reject { answer, reason } => vec![Event::StationCommandRejected { answer, reason }],
-            Command::Fail { reason } => vec![Event::StationCommandFailed { reason }],
             Command::TimeOut => vec![Event::StationCommandTimedOut {}],
+            Command::Done => vec![Event::StationCommandDone {}],
+            Command::Fail { reason } => vec![Event::StationCommandFailed { reason }],
             Command::Expire { now } if self.state == CommandState::Requested && request.expires_at <= now => {
                 vec![Event::StationCommandExpired {}]
             }

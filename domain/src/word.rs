@@ -85,6 +85,14 @@ words! {
     }
 }
 
+impl Flag {
+    /// Whether the price of a session so flagged is an estimate, which people settle: so with all flags but those that
+    /// only tell how its reports came.
+    pub fn casts_doubt(&self) -> bool {
+        ![Self::OFFLINE, Self::READINGS_AFTER_STOP].contains(self)
+    }
+}
+
 impl StopReason {
     /// From OCPP 1.6's `Reason`, 2.0.1's word for the same; an absent reason means `Local` (1.6 edition 2, 6.49).
     pub fn from_v16(word: Option<&str>) -> Self {

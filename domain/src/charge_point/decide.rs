@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::event::{Authorization, BootReport, ChargePointEvent, RegisteredChargePoint};
-use super::state::ChargePoint;
+use super::state::{ChargePoint, OUTLETS_MAX};
 use crate::aggregate::{Decide, aggregate};
 use crate::event::AggregateType;
 use crate::id::{ChargePointIdentity, CommandId, DriverId, Epoch, EvseId, Outlet, Sealed, SessionId, SiteId};
@@ -9,8 +9,6 @@ use crate::meter::MeterReading;
 use crate::outlet::OutletStatus;
 use crate::refusal::Refusal;
 
-/// How many outlets one charge point can have: reports beyond are recorded, but make no new outlet.
-const OUTLETS_MAX: usize = 64;
 /// How many station commands may wait for one charger.
 const OPEN_COMMANDS_MAX: usize = 64;
 
@@ -103,7 +101,7 @@ pub struct StatusReport {
 
 impl Decide for ChargePoint {
     const AGGREGATE: AggregateType = AggregateType::ChargePoint;
-    const FOLD_VERSION: i32 = 1;
+    const FOLD_VERSION: i32 = 2;
 
     fn decide(&self, command: ChargePointCommand) -> Result<Vec<ChargePointEvent>, Refusal> {
         use ChargePointCommand as Command;
@@ -121,6 +119,8 @@ impl Decide for ChargePoint {
             Command::Move { site_id } if self.site_id == site_id => vec![],
             Command::Move { site_id } => vec![Event::ChargePointMoved { site_id }],
             Command::Claim { evse_id, claimant } => self.claim(evse_id, claimant)?,
+            // An older socket than the one that was authenticated meanwhile.
+            Command::Connect { epoch, .. } if epoch <= self.epoch => vec![],
             Command::Connect { epoch, protocol, edge, at } => {
                 vec![Event::ChargePointConnected { epoch, protocol, edge, at }]
             }
@@ -191,21 +191,20 @@ impl ChargePoint {
         if self.claims.contains_key(&evse_id) {
             return Err(Refusal::ConnectorOccupied);
         }
-        let is = |wanted: &[OutletStatus]| {
-            evse.connectors.iter().all(|connector| {
-                let outlet = Outlet { evse_id, connector_id: connector.connector_id };
-                wanted.contains(&self.status_of(outlet))
-            })
-        };
-        let own = self.own_report.as_ref().filter(|report| report.epoch == self.epoch).map(|report| report.status);
-        if own == Some(OutletStatus::Faulted)
-            || own == Some(OutletStatus::Unavailable)
-            || is(&[OutletStatus::Faulted, OutletStatus::Unavailable])
-        {
-            return Err(Refusal::ConnectorFaulted);
-        }
-        if is(&[OutletStatus::Charging, OutletStatus::Suspended]) {
+        let is_in_use =
+            |status| matches!(status, OutletStatus::Charging | OutletStatus::Suspended | OutletStatus::Reserved);
+        let is_out_of_order = |status| matches!(status, OutletStatus::Faulted | OutletStatus::Unavailable);
+        let statuses = evse
+            .connectors
+            .iter()
+            .map(|connector| self.status_of(Outlet { evse_id, connector_id: connector.connector_id }));
+        let statuses: Vec<_> = statuses.collect();
+        // One vehicle at a time: whichever connector it is on, the EVSE is in use. It is out of order when none works.
+        if statuses.iter().copied().any(is_in_use) {
             return Err(Refusal::ConnectorOccupied);
+        }
+        if self.own_status().is_some_and(is_out_of_order) || statuses.iter().copied().all(is_out_of_order) {
+            return Err(Refusal::ConnectorFaulted);
         }
         let Claimant { session_id, command_id, driver_id, remote_tag } = claimant;
         Ok(vec![ChargePointEvent::EvseClaimed {
@@ -222,11 +221,23 @@ impl ChargePoint {
         if present.is_some_and(|claim| claim.session_id == session_id) {
             return vec![];
         }
+        // A charger that names ever new EVSEs: its sessions are recorded, but what it can hold is bounded.
+        if present.is_none() && self.claims.len() >= OUTLETS_MAX {
+            return vec![];
+        }
         let released = present.map(|claim| ChargePointEvent::EvseReleased { evse_id, session_id: claim.session_id });
-        // The same session may hold another EVSE, when the charger began where it was not asked to.
-        let moved = self.claim_of(session_id).map(|evse_id| ChargePointEvent::EvseReleased { evse_id, session_id });
-        let claimed =
-            ChargePointEvent::EvseClaimed { evse_id, session_id, command_id: None, driver_id, remote_tag: None };
+        // The same session may hold another EVSE, when the charger began where it was not asked to: what is known of the
+        // request moves with it.
+        let before = self.claim_of(session_id);
+        let moved = before.map(|evse_id| ChargePointEvent::EvseReleased { evse_id, session_id });
+        let request = before.and_then(|evse_id| self.claims.get(&evse_id));
+        let claimed = ChargePointEvent::EvseClaimed {
+            evse_id,
+            session_id,
+            command_id: request.and_then(|claim| claim.command_id),
+            driver_id: driver_id.or(request.and_then(|claim| claim.driver_id)),
+            remote_tag: request.and_then(|claim| claim.remote_tag.clone()),
+        };
         released.into_iter().chain(moved).chain([claimed]).collect()
     }
 
@@ -237,7 +248,10 @@ impl ChargePoint {
             None => self.own_report.as_ref(),
         };
         let repeated = previous.is_some_and(|previous| {
-            previous.ocpp_status == ocpp_status && previous.error_code == error_code && previous.info == info
+            previous.ocpp_status == ocpp_status
+                && previous.error_code == error_code
+                && previous.info == info
+                && previous.vendor_error_code == vendor_error_code
         });
         ChargePointEvent::ConnectorStatusReported {
             outlet,

@@ -57,6 +57,19 @@ pub struct Limits {
     pub soc_percent: Option<Decimal>,
 }
 
+impl Limits {
+    /// These, and of the others those that these leave open.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            energy_wh: self.energy_wh.or(others.energy_wh),
+            cost: self.cost.or(others.cost),
+            time_s: self.time_s.or(others.time_s),
+            soc_percent: self.soc_percent.or(others.soc_percent),
+        }
+    }
+}
+
 /// A decision on whether, for whom and at whose cost a charge may happen. It may take seconds and be made elsewhere, so
 /// it is recorded, and a session refers to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,4 +6,4 @@ mod state;
 
 pub use decide::{ChargePointCommand, Claimant, StatusReport};
 pub use event::{Authorization, AuthorizationStatus, BootReport, ChargePointEvent, Limits, RegisteredChargePoint};
-pub use state::{ChargePoint, Claim, OutletReport};
+pub use state::{ChargePoint, Claim, OutletReport, PastRequest};

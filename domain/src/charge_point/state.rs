@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::event::{BootReport, ChargePointEvent, RegisteredChargePoint};
 use crate::id::{ChargePointId, ChargePointIdentity, CommandId, DriverId, Epoch, EvseId, Outlet, SessionId, SiteId};
 use crate::outlet::{Connector, Evse, OutletStatus};
+
+/// How many outlets one charge point can have: reports beyond are recorded, but make no new outlet.
+pub(super) const OUTLETS_MAX: usize = 64;
+/// Requests remembered after they let their EVSE go: their transaction may still come.
+const PAST_REQUESTS_MAX: usize = 32;
 
 /// The state of a charge point, and the row of its read model.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +32,9 @@ pub struct ChargePoint {
     pub claims: BTreeMap<EvseId, Claim>,
     /// The session that last held each EVSE, while its car may still stand there.
     pub lingering: BTreeMap<EvseId, SessionId>,
+    /// Sessions that were asked for and hold nothing any more, oldest first, by the tags that were given out for them.
+    #[serde(default)]
+    pub past_requests: VecDeque<PastRequest>,
     /// Station commands that are not settled.
     pub open_commands: BTreeSet<CommandId>,
     pub firmware_status: Option<String>,
@@ -55,6 +63,13 @@ pub struct Claim {
     pub remote_tag: Option<String>,
 }
 
+/// A session that was asked for, and let its EVSE go: it failed, or is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastRequest {
+    pub session_id: SessionId,
+    pub remote_tag: String,
+}
+
 impl ChargePoint {
     pub fn is_registered(&self) -> bool {
         self.identity.is_some()
@@ -72,6 +87,12 @@ impl ChargePoint {
         self.reports.iter().find(|report| report.outlet == Some(outlet))
     }
 
+    /// What the charge point says of itself as a whole, while that is fresh.
+    pub fn own_status(&self) -> Option<OutletStatus> {
+        let report = self.own_report.as_ref().filter(|report| self.online && report.epoch == self.epoch)?;
+        Some(report.status)
+    }
+
     pub fn has_outlet(&self, outlet: Outlet) -> bool {
         self.evses.iter().any(|evse| {
             evse.evse_id == outlet.evse_id && evse.connectors.iter().any(|c| c.connector_id == outlet.connector_id)
@@ -84,6 +105,12 @@ impl ChargePoint {
             .iter()
             .find(|(_, claim)| claim.remote_tag.as_deref().is_some_and(|remote| remote.eq_ignore_ascii_case(tag)))
             .map(|(evse, claim)| (*evse, claim))
+    }
+
+    /// The request that went by this tag and holds nothing any more, the newest if there were several.
+    pub fn past_request_by_tag(&self, tag: &str) -> Option<SessionId> {
+        let request = self.past_requests.iter().rev().find(|request| request.remote_tag.eq_ignore_ascii_case(tag))?;
+        Some(request.session_id)
     }
 
     pub fn claim_of(&self, session_id: SessionId) -> Option<EvseId> {
@@ -147,12 +174,7 @@ impl ChargePoint {
                 self.lingering.remove(&evse_id);
                 self.claims.insert(evse_id, Claim { session_id, command_id, driver_id, remote_tag });
             }
-            Event::EvseReleased { evse_id, session_id } => {
-                if self.claims.get(&evse_id).is_some_and(|claim| claim.session_id == session_id) {
-                    self.claims.remove(&evse_id);
-                    self.lingering.insert(evse_id, session_id);
-                }
-            }
+            Event::EvseReleased { evse_id, session_id } => self.released(evse_id, session_id),
             Event::CommandQueued { command_id } => {
                 self.open_commands.insert(command_id);
             }
@@ -168,12 +190,39 @@ impl ChargePoint {
         }
     }
 
+    fn released(&mut self, evse_id: EvseId, session_id: SessionId) {
+        let Some(claim) = self.claims.get(&evse_id).filter(|claim| claim.session_id == session_id) else {
+            return;
+        };
+        if let Some(remote_tag) = claim.remote_tag.clone() {
+            if self.past_requests.len() == PAST_REQUESTS_MAX {
+                self.past_requests.pop_front();
+            }
+            self.past_requests.push_back(PastRequest { session_id, remote_tag });
+        }
+        self.claims.remove(&evse_id);
+        if !self.stands_empty(evse_id) {
+            self.lingering.insert(evse_id, session_id);
+        }
+    }
+
+    /// Whether the car is known to have left: the EVSE was reported available after it charged, before the stop arrived.
+    /// Then the next such report tells nothing about it.
+    fn stands_empty(&self, evse_id: EvseId) -> bool {
+        let of_evse = |report: &&OutletReport| report.outlet.is_some_and(|outlet| outlet.evse_id == evse_id);
+        let mut fresh = self.reports.iter().filter(of_evse).filter(|report| report.epoch == self.epoch).peekable();
+        fresh.peek().is_some() && fresh.all(|report| report.status == OutletStatus::Available)
+    }
+
     fn take_report(&mut self, report: OutletReport) {
         let Some(outlet) = report.outlet else {
             self.own_report = Some(report);
             return;
         };
         if !self.has_outlet(outlet) {
+            if self.evses.iter().map(|evse| evse.connectors.len()).sum::<usize>() >= OUTLETS_MAX {
+                return;
+            }
             self.add_outlet(outlet);
         }
         match self.reports.iter_mut().find(|present| present.outlet == report.outlet) {

@@ -57,7 +57,7 @@ pub struct TransactionEnd {
 
 impl Decide for ChargingSession {
     const AGGREGATE: AggregateType = AggregateType::ChargingSession;
-    const FOLD_VERSION: i32 = 1;
+    const FOLD_VERSION: i32 = 2;
 
     fn decide(&self, command: SessionCommand) -> Result<Vec<SessionEvent>, Refusal> {
         use SessionCommand as Command;
@@ -123,22 +123,19 @@ impl ChargingSession {
         if self.has_readings(&readings.content_hash) {
             return vec![];
         }
-        let after_stop = self.state == SessionState::Completed;
+        let after_stop = self.state == SessionState::Completed && !self.is_presumed_ended();
         let first_after = after_stop && !self.flags.contains(&Flag::READINGS_AFTER_STOP);
         let flagged = first_after.then(|| SessionEvent::SessionFlagged { flags: vec![Flag::READINGS_AFTER_STOP] });
         self.priced([SessionEvent::MeterValuesRecorded(readings)].into_iter().chain(flagged).collect())
     }
 
     fn end(&self, TransactionEnd { mut ended, readings }: TransactionEnd) -> Vec<SessionEvent> {
-        let presumed = self.flags.contains(&Flag::PRESUMED_ENDED) && !self.flags.contains(&Flag::REOPENED);
-        if self.state == SessionState::Completed && !presumed {
-            let twice = !self.flags.contains(&Flag::STOPPED_TWICE);
-            return twice
-                .then(|| SessionEvent::SessionFlagged { flags: vec![Flag::STOPPED_TWICE] })
-                .into_iter()
-                .collect();
+        if self.state == SessionState::Completed && !self.is_presumed_ended() {
+            let first = !self.flags.contains(&Flag::STOPPED_TWICE);
+            let flagged = first.then(|| SessionEvent::SessionFlagged { flags: vec![Flag::STOPPED_TWICE] });
+            return self.priced(flagged.into_iter().collect());
         }
-        if presumed {
+        if self.is_presumed_ended() {
             ended.flags.push(Flag::REOPENED);
         }
         let readings = readings.into_iter().filter(|readings| !self.has_readings(&readings.content_hash));
@@ -152,7 +149,8 @@ impl ChargingSession {
             return vec![];
         }
         let ended = TransactionEnded {
-            stopped_at: self.metered_at.or(self.started_at),
+            // The last moment at which anything was seen of it: what came after is not billed.
+            stopped_at: self.facts.observed_until(),
             received_at: at,
             meter_stop_wh: None,
             stop_reason: StopReason::OTHER,

@@ -116,21 +116,15 @@ impl ChargingSession {
     pub fn price(&self) -> Option<PricedSession> {
         let pricing = self.pricing.as_ref().filter(|_| self.transaction_id.is_some())?;
         let mut priced = price(&pricing.tariff, pricing.time_zone, &self.facts);
-        // What nobody's meter or clock can vouch for is settled by people.
-        priced.estimated |= !self.flags.is_empty() && self.flags.iter().any(Self::makes_estimate);
+        priced.estimated |= self.flags.iter().any(Flag::casts_doubt);
         Some(priced)
     }
 
-    fn makes_estimate(flag: &Flag) -> bool {
-        [
-            Flag::NO_TRUSTED_TIME,
-            Flag::METER_RESET,
-            Flag::IMPLAUSIBLE_METER,
-            Flag::PRESUMED_ENDED,
-            Flag::START_MISSING,
-            Flag::STOPPED_TWICE,
-        ]
-        .contains(flag)
+    /// Closed by conclusion, and its Stop has not come.
+    pub fn is_presumed_ended(&self) -> bool {
+        self.state == SessionState::Completed
+            && self.flags.contains(&Flag::PRESUMED_ENDED)
+            && !self.flags.contains(&Flag::REOPENED)
     }
 
     pub(super) fn apply_event(&mut self, event: SessionEvent) {
@@ -141,6 +135,7 @@ impl ChargingSession {
             Event::MeterValuesRecorded(readings) => self.recorded(&readings),
             Event::ChargingStateChanged { charging_state, at } => {
                 self.charging_state = Some(charging_state);
+                self.heard_at = self.heard_at.max(at);
                 if let Some(at) = at {
                     self.facts.observe(at);
                 }
@@ -180,6 +175,7 @@ impl ChargingSession {
         self.command_id = Some(request.command_id);
         self.driver_id = request.driver_id;
         self.group = request.authorization.group.clone();
+        self.token_id = request.authorization.token_id;
         self.limits = request.authorization.limits.clone();
         self.authorization = Some(request.authorization);
         self.pricing = request.pricing;
@@ -198,20 +194,21 @@ impl ChargingSession {
         self.failure = None;
         self.charging_state = started.charging_state.or(self.charging_state.take());
         self.driver_id = started.driver_id.or(self.driver_id);
-        self.token_id = started.token_id;
+        self.token_id = started.token_id.or(self.token_id);
         if let Some(authorization) = started.authorization {
             self.group = authorization.group.clone();
             self.authorization = Some(authorization);
         }
         self.pricing = started.pricing.or(self.pricing.take());
-        self.limits = started.limits;
+        self.limits = started.limits.or(std::mem::take(&mut self.limits));
         self.started_at = started.started_at;
-        self.heard_at = Some(started.received_at);
-        self.seq_no = started.seq_no;
+        self.heard_at = self.heard_at.max(Some(started.received_at));
+        self.seq_no = started.seq_no.or(self.seq_no);
         self.start_hash = started.content_hash;
         self.max_power_w = started.max_power_w;
         self.meter.start(started.started_at, started.meter_start_wh);
-        self.facts = ChargeFacts::started(started.started_at);
+        // Readings may have come before it.
+        self.facts.set_started_at(started.started_at);
         self.flag(started.flags);
         self.take_energy(started.started_at, None);
     }
@@ -229,7 +226,8 @@ impl ChargingSession {
             self.take_energy(reading.occurred_at, then);
             // A late reading must not replace what is known of now.
             if reading.occurred_at >= self.metered_at || reading.occurred_at.is_none() {
-                self.power_w = measured.power_w.or(self.power_w);
+                // Nor one that comes after the stop make it charge again.
+                self.power_w = measured.power_w.or(self.power_w).filter(|_| !self.state.is_over());
                 self.soc_percent = measured.soc_percent.or(self.soc_percent);
                 self.metered_at = reading.occurred_at.or(self.metered_at);
             }
@@ -248,6 +246,9 @@ impl ChargingSession {
         self.facts.reopen();
         self.take_energy(ended.stopped_at, then);
         self.facts.stop(ended.stopped_at);
+        if let Some(departed_at) = self.departed_at {
+            self.facts.depart(departed_at);
+        }
         self.flag(ended.flags);
     }
 

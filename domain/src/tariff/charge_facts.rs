@@ -90,6 +90,12 @@ impl ChargeFacts {
         self.observed_until = self.observed_until.max(Some(at));
     }
 
+    /// The last moment at which the session was seen, by the charger's corrected clock.
+    #[must_use]
+    pub fn observed_until(&self) -> Option<DateTime<Utc>> {
+        self.observed_until
+    }
+
     /// Takes what a report says of the session's energy: `then_wh` at its own moment (as `EnergyMeter::observe` answers), and
     /// `total_wh`, all that is known now, which a late correction of the start may have raised.
     pub fn record(

@@ -1,0 +1,10 @@
+//! Every aggregate as tables: given these events, when this command, then these events or this refusal.
+
+mod charge_point;
+mod claims;
+mod people;
+mod places_and_prices;
+mod session;
+mod session_price;
+mod station_command;
+mod support;
