@@ -42,6 +42,7 @@ struct Guards<'a> {
 #[derive(Default)]
 struct Keys<'a> {
     append: Vec<i32>,
+    last: Vec<i32>,
     scope: Vec<&'a str>,
     key: Vec<&'a str>,
     hash: Vec<&'a [u8]>,
@@ -96,6 +97,7 @@ impl<'a> Columns<'a> {
         }
         if let Some(key) = &append.key {
             self.keys.append.push(nth_append);
+            self.keys.last.push(index(self.events.id.len()));
             self.keys.scope.push(&key.scope);
             self.keys.key.push(&key.key);
             self.keys.hash.push(&key.body_hash);
@@ -139,7 +141,8 @@ impl<'a> Columns<'a> {
         let statement = statement.bind(w.append).bind(w.kind).bind(w.id).bind(w.expect).bind(w.fence);
         let statement = statement.bind(w.first).bind(w.count);
         let statement = statement.bind(g.append).bind(g.kind).bind(g.id).bind(g.version).bind(g.fence);
-        let statement = statement.bind(k.append).bind(k.scope).bind(k.key).bind(k.hash).bind(k.answer).bind(k.expires);
+        let statement =
+            statement.bind(k.append).bind(k.last).bind(k.scope).bind(k.key).bind(k.hash).bind(k.answer).bind(k.expires);
         let statement = statement.bind(e.write).bind(e.nth).bind(e.kind).bind(e.version).bind(e.id);
         let statement = statement.bind(e.partition_key).bind(e.partition).bind(e.retention);
         statement.bind(e.payload).bind(e.metadata)

@@ -19,6 +19,9 @@ use crate::tail::Tail;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is tried before it is trusted with appends that can't be repeated.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// After a flush that had a loser, so many are made exclusively: where others write to the same streams, that saves the
+/// first try.
+const EXCLUSIVE_AFTER_RACE: u32 = 16;
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
@@ -26,13 +29,14 @@ pub(super) struct Flusher {
     connect: PgConnectOptions,
     connection: Option<PgConnection>,
     used: Instant,
+    exclusive_flushes: u32,
     options: StoreOptions,
     tail: Tail,
 }
 
 /// Why a call failed, and hence what is known of its batch.
 enum Failure {
-    /// Others moved something between decision and commit. Rolled back.
+    /// An append of the batch loses, and which one is to be decided exclusively. Rolled back.
     Raced(sqlx::Error),
     /// The head ran out of position ranges. Rolled back.
     NoRange(sqlx::Error),
@@ -79,7 +83,7 @@ impl Failure {
 
 impl Flusher {
     pub fn new(connect: PgConnectOptions, options: StoreOptions, tail: Tail) -> Self {
-        Self { connect, connection: None, used: Instant::now(), options, tail }
+        Self { connect, connection: None, used: Instant::now(), exclusive_flushes: 0, options, tail }
     }
 
     /// Sees every append of the batch to its answer.
@@ -93,7 +97,8 @@ impl Flusher {
     /// Answers the batch; one that the server rejects comes back in halves, so that only the culprit is refused.
     async fn settle(&mut self, mut batch: Vec<Pending>) -> Vec<Vec<Pending>> {
         let give_up_at = Instant::now() + self.options.retry_for;
-        let mut exclusive = false;
+        let mut exclusive = self.exclusive_flushes > 0;
+        self.exclusive_flushes = self.exclusive_flushes.saturating_sub(1);
         let mut pause = PAUSE_MIN;
         while !batch.is_empty() {
             let failure = match self.call(&batch, exclusive).await {
@@ -107,6 +112,7 @@ impl Flusher {
                 Failure::Raced(_) if !exclusive => {
                     metrics::counter!("coulomb_append_races_total").increment(1);
                     exclusive = true;
+                    self.exclusive_flushes = EXCLUSIVE_AFTER_RACE;
                     continue;
                 }
                 Failure::Rejected(_) if batch.len() > 1 => {

@@ -5,7 +5,7 @@ use schema::log::{Generation, Position};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::append::{Append, Appended, Error, Expected, GuardCondition};
+use crate::append::{Append, Appended, Error, Expected, GuardCondition, Write};
 
 /// The row that the function answers.
 pub(super) struct Verdicts {
@@ -66,22 +66,35 @@ impl Verdicts {
                 return Err(self.refusal(append, first_write, first_guard));
             }
             position.0 += append.event_count() as i64;
-            let written = append.writes.iter().zip(&self.present_version[first_write..]);
+            let written = (first_write..).zip(&append.writes);
             Ok(Appended::Committed {
                 position,
                 generation: self.generation,
-                versions: written.map(|(write, &present)| present.max(0) + write.events.len() as i64).collect(),
+                versions: written.map(|(nth, write)| self.before(nth, write) + write.events.len() as i64).collect(),
                 recorded_at: self.recorded_at,
             })
         });
         outcomes.collect()
     }
 
+    /// The version before a write that was taken.
+    fn before(&self, nth: usize, write: &Write) -> i64 {
+        match (self.present_version.get(nth), write.expected) {
+            (Some(&present), _) => present,
+            (None, Expected::Version(version)) => version,
+            // The function looks whenever a write expects nothing.
+            (None, Expected::New | Expected::Any) => 0,
+        }
+    }
+
     /// Why it was refused: a lost fence before a lost version, since its owner must stop and not try again.
     fn refusal(&self, append: &Append, first_write: usize, first_guard: usize) -> Error {
         let mut conflict = None;
         for (n, guard) in append.guards.iter().enumerate() {
-            let (version, fence) = (self.guarded_version[first_guard + n], self.guarded_fence[first_guard + n]);
+            let nth = first_guard + n;
+            let (Some(&version), Some(&fence)) = (self.guarded_version.get(nth), self.guarded_fence.get(nth)) else {
+                break;
+            };
             match guard.condition {
                 GuardCondition::Fence(epoch) if epoch.0 != fence => return Error::Fenced { stream: guard.stream },
                 GuardCondition::Version(expected) if expected != version => {
@@ -92,7 +105,10 @@ impl Verdicts {
             }
         }
         for (n, write) in append.writes.iter().enumerate() {
-            let (version, fence) = (self.present_version[first_write + n].max(0), self.present_fence[first_write + n]);
+            let nth = first_write + n;
+            let (Some(&version), Some(&fence)) = (self.present_version.get(nth), self.present_fence.get(nth)) else {
+                break;
+            };
             if write.fence.is_some_and(|epoch| epoch.0 <= fence) {
                 return Error::Fenced { stream: write.stream };
             }
