@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::command::{StartCharging, StopCharging};
 use super::query::Timestamp;
 
 /// What a client says. Every message may carry an `id`, which the direct answer repeats.
@@ -20,7 +21,9 @@ pub struct ClientMessage {
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum ClientAction {
     /// Who it is; also renews the token on the open socket.
-    Auth { token: String },
+    Auth {
+        token: String,
+    },
     /// Follow a topic. With `since` and `generation` from before, what changed after it; otherwise all of it.
     Subscribe {
         #[schema(example = "charger:CP001")]
@@ -30,9 +33,23 @@ pub enum ClientAction {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         generation: Option<i64>,
     },
-    Unsubscribe { topic: String },
-    StartCharging(StartCharging),
-    StopCharging(StopCharging),
+    Unsubscribe {
+        topic: String,
+    },
+    /// As `POST /api/sessions/start`. `command_id` makes it safe to repeat, in one namespace with HTTP's `Idempotency-Key`.
+    StartCharging {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command_id: Option<String>,
+        #[serde(flatten)]
+        request: StartCharging,
+    },
+    /// As `POST /api/sessions/stop`.
+    StopCharging {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command_id: Option<String>,
+        #[serde(flatten)]
+        request: StopCharging,
+    },
     Ping {},
 }
 
@@ -43,42 +60,21 @@ impl std::fmt::Debug for ClientAction {
             Self::Auth { .. } => "auth",
             Self::Subscribe { .. } => "subscribe",
             Self::Unsubscribe { .. } => "unsubscribe",
-            Self::StartCharging(_) => "start_charging",
-            Self::StopCharging(_) => "stop_charging",
+            Self::StartCharging { .. } => "start_charging",
+            Self::StopCharging { .. } => "stop_charging",
             Self::Ping {} => "ping",
         })
     }
-}
-
-/// As `POST /api/sessions/start`: a charger with one of its connectors or EVSEs, or an `evse_uid`.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct StartCharging {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub charger_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connector_id: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evse_id: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evse_uid: Option<String>,
-    /// Makes it safe to repeat: one namespace with HTTP's `Idempotency-Key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command_id: Option<String>,
-}
-
-/// As `POST /api/sessions/stop`.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct StopCharging {
-    pub session_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command_id: Option<String>,
 }
 
 /// What the server says. Of one topic, `upto` says: all of this topic up to here has been sent.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
-    Authenticated { generation: i64, data: Authenticated },
+    Authenticated {
+        generation: i64,
+        data: Authenticated,
+    },
     /// Replaces all that the client holds of the topic: one resource as GET gives it, or [`ResourceSet`].
     Snapshot {
         topic: String,
@@ -94,9 +90,18 @@ pub enum ServerMessage {
     SessionFailed(Change),
     CommandChanged(Change),
     /// What the client holds is still good; what changed since follows, and then `live`.
-    Resumed { topic: String, generation: i64 },
-    Live { topic: String, upto: i64, generation: i64 },
-    Unsubscribed { topic: String },
+    Resumed {
+        topic: String,
+        generation: i64,
+    },
+    Live {
+        topic: String,
+        upto: i64,
+        generation: i64,
+    },
+    Unsubscribed {
+        topic: String,
+    },
     /// A command was taken; what comes of it is followed live.
     Accepted {
         #[schema(value_type = Object)]
@@ -106,7 +111,10 @@ pub enum ServerMessage {
         #[schema(value_type = Object)]
         data: Value,
     },
-    Pong { upto: i64, server_time: Timestamp },
+    Pong {
+        upto: i64,
+        server_time: Timestamp,
+    },
 }
 
 /// A resource of a topic in its newest state, whole. Ignore it unless `position` is above the one held for its key.

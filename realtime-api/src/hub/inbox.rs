@@ -1,0 +1,138 @@
+//! What waits for one socket: of each resource of each of its subscriptions the newest state, never a queue of old ones.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use schema::log::Position;
+
+use super::update::{ResourceKey, Update};
+
+/// One subscription of one connection; never used twice on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscriptionId(pub u32);
+
+#[derive(Debug, Default)]
+pub struct Inbox {
+    /// Everything up to here that concerns this socket has been put in.
+    upto: Position,
+    waiting: Vec<Waiting>,
+}
+
+/// An update to be sent, and what may be said with it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub update: Arc<Update>,
+    /// With it, all of the topic up to here has been sent.
+    pub upto: Position,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: SubscriptionId,
+    /// What is not above this has been sent with the snapshot.
+    floor: Position,
+    /// In the order in which it is sent. The first part of the place is the position up to which nothing of it is owed.
+    places: BTreeMap<Place, Arc<Update>>,
+    place_of: HashMap<ResourceKey, Place>,
+}
+
+/// Owed since, position, key.
+type Place = (Position, Position, ResourceKey);
+
+impl Inbox {
+    pub fn open(&mut self, id: SubscriptionId) {
+        self.waiting.push(Waiting { id, floor: Position::START, places: BTreeMap::new(), place_of: HashMap::new() });
+    }
+
+    pub fn close(&mut self, id: SubscriptionId) {
+        self.waiting.retain(|waiting| waiting.id != id);
+        self.waiting.shrink_to_fit();
+    }
+
+    /// Takes in what a batch has for this socket, all at once: nothing of a batch is sent without the rest.
+    ///
+    /// Answers how many older states were replaced before they were sent.
+    pub fn put<'u>(
+        &mut self,
+        after: Position,
+        upto: Position,
+        updates: impl Iterator<Item = (SubscriptionId, &'u Arc<Update>)>,
+    ) -> usize {
+        let mut conflated = 0;
+        for (id, update) in updates {
+            if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.id == id) {
+                conflated += usize::from(waiting.put(after, update));
+            }
+        }
+        self.upto = self.upto.max(upto);
+        conflated
+    }
+
+
+    /// All that waits for a subscription whose snapshot holds everything up to `floor`; what is not above it is dropped.
+    /// `complete` is what the shard has delivered to all of its sockets.
+    pub fn begin(&mut self, id: SubscriptionId, floor: Position, complete: Position) -> (Vec<Arc<Update>>, Position) {
+        let complete = complete.max(self.upto).max(floor);
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.id == id) else {
+            return (vec![], complete);
+        };
+        waiting.floor = floor;
+        waiting.place_of = HashMap::new();
+        let updates = std::mem::take(&mut waiting.places).into_values();
+        (updates.filter(|update| update.position > floor).collect(), complete)
+    }
+
+    /// The next to be sent of a subscription.
+    pub fn take(&mut self, id: SubscriptionId, complete: Position) -> Option<Delivery> {
+        let complete = complete.max(self.upto);
+        let waiting = self.waiting.iter_mut().find(|waiting| waiting.id == id)?;
+        let update = waiting.take()?;
+        let upto = waiting.owed_since().unwrap_or(complete);
+        Some(Delivery { update, upto })
+    }
+
+    /// Up to where everything of every subscription has been sent.
+    pub fn sent_upto(&self, complete: Position) -> Position {
+        let owed = self.waiting.iter().filter_map(Waiting::owed_since).min();
+        owed.unwrap_or_else(|| complete.max(self.upto))
+    }
+}
+
+impl Waiting {
+    /// Whether it took the place of an older state.
+    fn put(&mut self, after: Position, update: &Arc<Update>) -> bool {
+        if update.position <= self.floor {
+            return false;
+        }
+        let former = self.place_of.get(&update.key).copied();
+        if former.is_some_and(|(_, position, _)| position >= update.position) {
+            return false;
+        }
+        let owed = match former {
+            Some(place) => {
+                self.places.remove(&place);
+                place.0
+            }
+            None => after,
+        };
+        let place = (owed, update.position, update.key);
+        self.place_of.insert(update.key, place);
+        self.places.insert(place, update.clone());
+        former.is_some()
+    }
+
+    fn take(&mut self) -> Option<Arc<Update>> {
+        // No floor is kept for each key: what the hub says of one key rises in position, so nothing older can follow.
+        let ((.., key), update) = self.places.pop_first()?;
+        self.place_of.remove(&key);
+        if self.places.is_empty() {
+            // Most sockets are idle most of the time: no memory is kept for a burst that is over.
+            self.place_of = HashMap::new();
+        }
+        Some(update)
+    }
+
+    fn owed_since(&self) -> Option<Position> {
+        self.places.first_key_value().map(|((owed, ..), _)| *owed)
+    }
+}

@@ -1,0 +1,52 @@
+use axum::extract::State;
+use domain::refusal::Refusal;
+use schema::api::query::{MeterValues, Page};
+use schema::view::{Model, Query as Rows, Row};
+use serde::Deserialize;
+use service_host::{Path, Query};
+use utoipa::IntoParams;
+
+use super::answer::Answer;
+use super::openapi::Refusals;
+use super::page::{Paging, page};
+use super::sessions::{key_of, may_see};
+use crate::caller::Authenticated;
+use crate::resource::At;
+use crate::resource::meter_values::compose;
+use crate::state::Api;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct MeterValuesQuery {
+    /// Counts reports of the charger; one may have several readings.
+    limit: Option<u32>,
+    cursor: Option<String>,
+    min_position: Option<i64>,
+}
+
+/// The readings of a session, in the order in which they were reported.
+#[utoipa::path(get, path = "/api/sessions/{session_id}/meter-values", tag = "sessions",
+    params(("session_id" = uuid::Uuid, Path), MeterValuesQuery),
+    responses((status = 200, body = Page<MeterValues>), Refusals))]
+pub(super) async fn meter_values(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    Path(session_id): Path<String>,
+    Query(query): Query<MeterValuesQuery>,
+) -> Answer<Page<MeterValues>> {
+    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    api.at_least(query.min_position).await?;
+    let session_id = session_id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    let session = api.views.get(Model::Sessions, &key_of(session_id)).await?;
+    session.rows.filter(|change| may_see(&caller, change)).ok_or(Refusal::SessionUnknown)?;
+    let rows =
+        Rows::of(Model::MeterValues).key_prefix(format!("{session_id}/")).after(paging.after).limit(paging.limit);
+    let found = api.views.list(&rows).await?;
+    let mut items = Vec::new();
+    for change in &found.rows {
+        if let Row::MeterValues(row) = &change.row {
+            items.extend(compose(At::of(change, row.as_ref())));
+        }
+    }
+    Ok(page(found.reached, items, found.next.as_ref()))
+}

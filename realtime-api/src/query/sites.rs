@@ -1,0 +1,43 @@
+use axum::extract::State;
+use schema::api::query::{Page, Site};
+use schema::view::{Column, Model, Query as Rows, Row};
+use serde::Deserialize;
+use service_host::Query;
+use utoipa::IntoParams;
+
+use super::answer::Answer;
+use super::openapi::Refusals;
+use super::page::{Paging, page};
+use crate::caller::Authenticated;
+use crate::resource::At;
+use crate::resource::site::compose;
+use crate::state::Api;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
+    pub min_position: Option<i64>,
+}
+
+/// Sites.
+#[utoipa::path(get, path = "/api/sites", tag = "chargers", params(ListQuery),
+    responses((status = 200, body = Page<Site>), Refusals))]
+pub(super) async fn sites(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    Query(query): Query<ListQuery>,
+) -> Answer<Page<Site>> {
+    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    api.at_least(query.min_position).await?;
+    let rows = Rows::of(Model::Sites).with(Column::TenantId, caller.tenant_id).after(paging.after).limit(paging.limit);
+    let found = api.views.list(&rows).await?;
+    let items = found.rows.iter().filter_map(|change| match &change.row {
+        Row::Sites(row) => compose(At::of(change, row.as_ref())),
+        _ => None,
+    });
+    Ok(page(found.reached, items.collect(), found.next.as_ref()))
+}

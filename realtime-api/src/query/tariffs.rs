@@ -1,0 +1,33 @@
+use axum::extract::State;
+use schema::api::query::{Page, Tariff};
+use schema::view::{Column, Model, Query as Rows, Row};
+use service_host::Query;
+
+use super::answer::Answer;
+use super::openapi::Refusals;
+use super::page::{Paging, page};
+use super::sites::ListQuery;
+use crate::caller::Authenticated;
+use crate::resource::At;
+use crate::resource::tariff::compose;
+use crate::state::Api;
+
+/// Tariffs, each in its newest version.
+#[utoipa::path(get, path = "/api/tariffs", tag = "chargers", params(ListQuery),
+    responses((status = 200, body = Page<Tariff>), Refusals))]
+pub(super) async fn tariffs(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    Query(query): Query<ListQuery>,
+) -> Answer<Page<Tariff>> {
+    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    api.at_least(query.min_position).await?;
+    let rows =
+        Rows::of(Model::Tariffs).with(Column::TenantId, caller.tenant_id).after(paging.after).limit(paging.limit);
+    let found = api.views.list(&rows).await?;
+    let items = found.rows.iter().filter_map(|change| match &change.row {
+        Row::Tariffs(row) => compose(At::of(change, row.as_ref())),
+        _ => None,
+    });
+    Ok(page(found.reached, items.collect(), found.next.as_ref()))
+}

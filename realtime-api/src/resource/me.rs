@@ -1,0 +1,44 @@
+//! Who calls: from the token, their account (which is not history) and their driver's row.
+
+use application::auth::Caller;
+use schema::api::query;
+use schema::log::Position;
+use schema::view::DriverRow;
+use sqlx::PgPool;
+
+use super::At;
+use crate::directory::Places;
+
+/// What the account says of its owner, to its owner.
+#[derive(Debug, Default, sqlx::FromRow)]
+pub struct AccountRow {
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub phone: Option<String>,
+}
+
+pub async fn account(pool: &PgPool, caller: &Caller) -> Result<AccountRow, sqlx::Error> {
+    let row = sqlx::query_as("SELECT email, name, phone FROM accounts WHERE user_id = $1");
+    Ok(row.bind(caller.user_id).fetch_optional(pool).await?.unwrap_or_default())
+}
+
+pub fn compose(caller: &Caller, account: AccountRow, driver: Option<At<'_, DriverRow>>, places: &Places) -> query::Me {
+    let plan_id = driver.and_then(|driver| driver.row.driver.plan_id);
+    let plan = plan_id.and_then(|id| places.plan(id));
+    let details = plan.and_then(|plan| plan.row.plan.details.as_ref());
+    let position = driver.map(|driver| driver.position).max(plan.map(|plan| plan.position));
+    query::Me {
+        user_id: caller.user_id.to_string(),
+        role: caller.role.as_str().to_owned(),
+        driver_id: caller.driver_id().map(|id| id.to_string()),
+        email: account.email,
+        name: account.name,
+        phone: account.phone,
+        plan: plan_id.map(|id| query::MePlan {
+            plan_id: id.to_string(),
+            name: details.map(|details| details.name.clone()),
+            tariff_id: details.and_then(|details| details.tariff_id).map(|id| id.to_string()),
+        }),
+        position: position.unwrap_or(Position::START).0,
+    }
+}

@@ -1,0 +1,66 @@
+//! The sockets of the process: how many there are, and their end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::hub::{HubHandle, Signal};
+
+/// Steps of a drain: sockets are closed in so many groups, evenly.
+const DRAIN_STEPS: u32 = 50;
+
+/// Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Sockets {
+    open: Arc<AtomicUsize>,
+    tasks: TaskTracker,
+}
+
+/// A place among the sockets that may be open at a time. Given back when dropped.
+pub struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("coulomb_realtime_connections").decrement(1);
+    }
+}
+
+impl Sockets {
+    /// None if there are as many as may be.
+    pub fn enter(&self, max: usize) -> Option<Place> {
+        let taken = self.open.fetch_add(1, Ordering::Relaxed);
+        metrics::gauge!("coulomb_realtime_connections").increment(1);
+        let place = Place(self.open.clone());
+        (taken < max).then_some(place)
+    }
+
+    pub fn count(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Closes every socket, spread over a time, and waits for them.
+    pub async fn drain(&self, hub: &HubHandle, over: Duration) {
+        let sockets: Vec<_> = hub.shards().iter().flat_map(|shard| shard.sockets()).collect();
+        tracing::info!(sockets = sockets.len(), over_s = over.as_secs(), "closing sockets");
+        let step = sockets.len().div_ceil(DRAIN_STEPS as usize).max(1);
+        let mut steps = tokio::time::interval((over / DRAIN_STEPS).max(Duration::from_millis(1)));
+        for group in sockets.chunks(step) {
+            steps.tick().await;
+            group.iter().for_each(|mailbox| mailbox.call(Signal::DRAIN));
+        }
+        // Those that were opening when it began.
+        for mailbox in hub.shards().iter().flat_map(|shard| shard.sockets()) {
+            mailbox.call(Signal::DRAIN);
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

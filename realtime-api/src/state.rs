@@ -1,0 +1,108 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::Application;
+use application::auth::{Caller, Unauthenticated};
+use chrono::{DateTime, Utc};
+use schema::log::Position;
+use schema::view::{Page, Query, ViewStore};
+use service_host::{Code, Problem, Shutdown};
+use sqlx::PgPool;
+
+use crate::config::Limits;
+use crate::directory::Scene;
+use crate::failed::Failed;
+use crate::hub::HubHandle;
+use crate::socket::Sockets;
+
+/// How long a query waits for `min_position`.
+pub const POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
+const POSITION_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a query waits for the surroundings to be as new as the rows that it has read.
+const SCENE_WAIT_MAX: Duration = Duration::from_millis(500);
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+const SCENE_TRIES_MAX: usize = 3;
+
+/// The state of queries and sockets. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+pub struct Inner {
+    pub application: Application,
+    pub pool: PgPool,
+    pub views: ViewStore,
+    pub hub: HubHandle,
+    pub limits: Limits,
+    pub sockets: Sockets,
+    /// When it begins, no socket is opened any more.
+    pub shutdown: Shutdown,
+}
+
+impl std::ops::Deref for Api {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Api {
+    pub fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    pub async fn verify(&self, token: &str) -> Result<Caller, Unauthenticated> {
+        self.application.verifier().verify(token, self.now()).await
+    }
+
+    /// Waits until the views contain everything up to the position that the client has seen.
+    pub async fn at_least(&self, min_position: Option<i64>) -> Result<(), Failed> {
+        let Some(position) = min_position else { return Ok(()) };
+        if position < 0 {
+            return Err(invalid("min_position", "a position is not below 0").into());
+        }
+        let reached = tokio::time::timeout(POSITION_WAIT_MAX, self.hub.reached(Position(position))).await;
+        reached.map_err(|_| {
+            let at = self.hub.scene().upto;
+            let detail = format!("The views are at {at}, not yet at {position}. Try again.");
+            Failed(Problem::new(Code::PositionNotReached, detail).retry_after(POSITION_RETRY_AFTER))
+        })
+    }
+
+    /// Waits, a little, until the hub has everything that the log holds now: something that a client was told of may be on
+    /// its way still.
+    pub async fn catch_up(&self) -> Result<(), Failed> {
+        let (head, _) = self.application.store().head().await.map_err(application::Error::from)?;
+        let _ = tokio::time::timeout(CATCH_UP_MAX, self.hub.reached(head)).await;
+        Ok(())
+    }
+
+    /// Rows of charge points, and surroundings to compose them with.
+    ///
+    /// What is composed must not change without its position rising. So the surroundings are those of a position from
+    /// before the rows were read, and no row is newer than that: else the hub is waited for, and the rows are read again.
+    pub async fn staged(&self, query: &Query) -> Result<(Page, Scene), Failed> {
+        for _ in 1..SCENE_TRIES_MAX {
+            let scene = self.hub.scene();
+            let page = self.views.list(query).await?;
+            let newest = page.rows.iter().map(|row| row.position).max().unwrap_or_default();
+            if newest <= scene.upto {
+                return Ok((page, scene));
+            }
+            // Busy chargers may outrun it; then the answer is as good as it gets, and the next one is better.
+            let _ = tokio::time::timeout(SCENE_WAIT_MAX, self.hub.reached(newest)).await;
+        }
+        let scene = self.hub.scene();
+        Ok((self.views.list(query).await?, scene))
+    }
+}
+
+/// A value of the query string that can't be: 400, as for everything that is not a body.
+pub fn invalid(field: &str, why: &str) -> Problem {
+    Problem::new(Code::InvalidRequest, format!("{field}: {why}.")).with("field", field)
+}
