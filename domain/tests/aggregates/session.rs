@@ -182,6 +182,9 @@ fn told(event: &SessionEvent) -> String {
     }
 }
 
+/// Given these events, when these commands come in turn, then this story and this state.
+type Life = (&'static str, Vec<SessionEvent>, Vec<SessionCommand>, Vec<&'static str>, SessionState);
+
 #[test]
 fn a_session_from_request_to_end() {
     use SessionState::{Active, Completed, Failed, Requested, Stopping};
@@ -193,7 +196,7 @@ fn a_session_from_request_to_end() {
     let stopping = SessionEvent::StopRequested { command_id: id(4), at: at(20) };
     let priced = "price 1: 5.00 EUR";
     #[rustfmt::skip]
-    let table: Vec<(&str, Vec<SessionEvent>, Vec<SessionCommand>, Vec<&str>, SessionState)> = vec![
+    let table: Vec<Life> = vec![
         ("asked for", vec![], vec![ask()], vec!["requested"], Requested),
         ("asked for twice", vec![requested()], vec![ask()], vec!["refused: already-exists"], Requested),
         ("begun", vec![requested()], vec![start()], vec!["started"], Active),

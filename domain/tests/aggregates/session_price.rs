@@ -22,6 +22,9 @@ fn end_with(minute: i64, wh: i64, change: fn(&mut TransactionEnded)) -> SessionC
     EndTransaction(TransactionEnd { ended, readings: vec![] })
 }
 
+/// Given these events, when these commands come in turn, then this story.
+type Bill = (&'static str, Vec<SessionEvent>, Vec<SessionCommand>, Vec<&'static str>);
+
 #[test]
 fn prices_and_revisions() {
     let active = || vec![requested(), started()];
@@ -47,7 +50,7 @@ fn prices_and_revisions() {
     let ended = "ended 11:00";
     let price = "price 1: 5.00 EUR";
     #[rustfmt::skip]
-    let table: Vec<(&str, Vec<SessionEvent>, Vec<SessionCommand>, Vec<&str>)> = vec![
+    let table: Vec<Bill> = vec![
         ("ended", active(), vec![end(60, 11_000)], vec![ended, price]),
         ("with its readings", active(), vec![with_readings()], vec!["readings", "readings", ended, price]),
         ("with a reading that came before", metered(), vec![with_readings()], vec!["readings", ended, price]),
