@@ -1,6 +1,7 @@
 //! From stored events of any version to events of today.
 
 use domain::event::{AggregateType, Event};
+use serde::de::Error as _;
 
 use crate::log::RawEvent;
 use crate::upcast;
@@ -27,7 +28,12 @@ pub fn decode(raw: &RawEvent<'_>) -> Result<Event, DecodeError> {
     let is_newest =
         aggregate.event_types().iter().any(|(name, version)| *name == raw.event_type && *version == raw.event_version);
     if is_newest {
-        return Event::from_json(aggregate, raw.payload).map_err(malformed);
+        let event = Event::from_json(aggregate, raw.payload).map_err(malformed)?;
+        // The columns decide who reads it: a payload that says something else is nobody's.
+        return match event.event_type() {
+            named if named == raw.event_type => Ok(event),
+            other => Err(malformed(serde_json::Error::custom(format_args!("the payload is of {other}")))),
+        };
     }
     match upcast::to_newest(aggregate, raw.event_type, raw.event_version, raw.payload) {
         Some(payload) => Event::from_value(aggregate, payload.map_err(malformed)?).map_err(malformed),

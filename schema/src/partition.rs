@@ -37,9 +37,24 @@ mod tests {
     /// These can't change: events are stored under them.
     #[test]
     fn known_keys_keep_their_partitions() {
-        for (key, expected) in [(0_u128, 0x37), (1, 0x6f), (2, 0)] {
-            let _ = expected;
-            assert!(partition(Uuid::from_u128(key)).number() < PARTITION_COUNT);
+        let table = [(0, 55), (1, 60), (2, 41), (0x0190_163d_8694_739a_b1c2_d3e4_f506_1728, 36), (u128::MAX, 26)];
+        for (key, expected) in table {
+            assert_eq!(partition(Uuid::from_u128(key)).number(), expected, "{key:#x}");
         }
+    }
+
+    #[test]
+    fn keys_are_spread_over_all() {
+        let mut counts = [0; PARTITION_COUNT as usize];
+        for key in 0..6_400 {
+            counts[usize::from(partition(Uuid::from_u128(key)).number())] += 1;
+        }
+        assert!(counts.iter().all(|count| (70..=130).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn there_are_64() {
+        assert_eq!(Partition::all().count(), 64);
+        assert_eq!((Partition::new(63).map(Partition::number), Partition::new(64)), (Some(63), None));
     }
 }
