@@ -1,0 +1,69 @@
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+/// A message of a charger, with what it was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Acknowledged {
+    pub charger_id: String,
+    pub action: &'static str,
+    pub payload: Value,
+    pub answer: Value,
+}
+
+/// Told of every message of a charger that was acknowledged (CALLRESULT): what must not be lost from then on.
+pub trait Witness: Send + Sync + 'static {
+    fn acknowledged(&self, message: Acknowledged);
+
+    /// The message was answered with a CALLERROR.
+    fn refused(&self, charger_id: &str, action: &str, payload: &Value, code: &str) {
+        let _ = (charger_id, action, payload, code);
+    }
+}
+
+/// A witness that remembers everything but heartbeats. It grows without bound: for tests.
+#[derive(Debug, Default)]
+pub struct Journal(Mutex<Remembered>);
+
+#[derive(Debug, Default, Clone)]
+struct Remembered {
+    acknowledged: Vec<Acknowledged>,
+    refused: Vec<String>,
+}
+
+impl Journal {
+    pub fn acknowledged(&self) -> Vec<Acknowledged> {
+        self.with(|remembered| remembered.acknowledged.clone())
+    }
+
+    /// One line for each CALLERROR.
+    pub fn refused(&self) -> Vec<String> {
+        self.with(|remembered| remembered.refused.clone())
+    }
+
+    pub fn len(&self) -> usize {
+        self.with(|remembered| remembered.acknowledged.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Remembered) -> T) -> T {
+        // A panic elsewhere does not make what was remembered wrong.
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Witness for Journal {
+    fn acknowledged(&self, message: Acknowledged) {
+        if message.action != "Heartbeat" {
+            self.with(|remembered| remembered.acknowledged.push(message));
+        }
+    }
+
+    fn refused(&self, charger_id: &str, action: &str, payload: &Value, code: &str) {
+        let line = format!("{charger_id} {action} {payload}: {code}");
+        self.with(|remembered| remembered.refused.push(line));
+    }
+}
