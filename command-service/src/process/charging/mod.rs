@@ -6,6 +6,8 @@ mod silence;
 mod start;
 mod stop;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use application::settle::{Cause, Conclusion, conclude};
 use application::{Application, Error};
@@ -116,16 +118,16 @@ impl Manager for Charging {
         let store = self.application.store();
         let conclusion = match *task {
             Task::FailStart { session_id } => Some(start::too_late(session_id)),
-            Task::SettleStart { session_id } => {
-                start::settled(&*store.load::<ChargingSession>(session_id).await?.state)
+            Task::SettleStart { session_id, ref reason } => {
+                start::settled(&store.load::<ChargingSession>(session_id).await?.state, reason)
             }
             Task::ExpireCommand { command_id } => {
-                command::expired(&*store.load::<StationCommand>(command_id).await?.state)
+                command::expired(&store.load::<StationCommand>(command_id).await?.state)
             }
             Task::TimeOutCommand { command_id } => {
-                command::unanswered(&*store.load::<StationCommand>(command_id).await?.state)
+                command::unanswered(&store.load::<StationCommand>(command_id).await?.state)
             }
-            Task::FailStop { command_id } => stop::too_late(&*store.load::<StationCommand>(command_id).await?.state),
+            Task::FailStop { command_id } => stop::too_late(&store.load::<StationCommand>(command_id).await?.state),
             Task::TellSession { command_id } => {
                 let command = store.load::<StationCommand>(command_id).await?.state;
                 start::refused(&command).or_else(|| stop::refused(&command))

@@ -20,7 +20,9 @@ pub(super) fn react(event: &RecordedEvent, _: &Settings) -> Vec<Action> {
             vec![Action::At(request.deadline_at, Task::FailStart { session_id })]
         }
         SessionEvent::TransactionStarted(_) => vec![in_time()],
-        SessionEvent::SessionFailed { .. } => vec![in_time(), Action::Now(Task::SettleStart { session_id })],
+        SessionEvent::SessionFailed { detail, .. } => {
+            vec![in_time(), Action::Now(Task::SettleStart { session_id, reason: detail.clone() })]
+        }
         _ => vec![],
     }
 }
@@ -32,9 +34,9 @@ pub(super) fn too_late(session_id: SessionId) -> Conclusion {
 }
 
 /// The command of a session that failed: whoever asked is told the reason, and an unsent one is not sent any more.
-pub(super) fn settled(session: &ChargingSession) -> Option<Conclusion> {
+pub(super) fn settled(session: &ChargingSession, reason: &str) -> Option<Conclusion> {
     let (charge_point_id, command_id) = (session.charge_point_id?, session.command_id?);
-    let reason = session.failure.as_ref()?.detail.clone();
+    let reason = reason.to_owned();
     Some(Conclusion::CommandFailed { charge_point_id, command_id, reason })
 }
 
@@ -52,7 +54,9 @@ pub(super) fn refused(command: &StationCommand) -> Option<Conclusion> {
         CommandState::Rejected => {
             ("charger-rejected", said("The charger refused to start. Try again, or choose another connector."))
         }
-        CommandState::Failed => ("charger-failed", said("The charger could not start. Try again, or choose another one.")),
+        CommandState::Failed => {
+            ("charger-failed", said("The charger could not start. Try again, or choose another one."))
+        }
         CommandState::TimedOut => {
             ("charger-did-not-answer", said("The charger did not answer. Try again, or choose another one."))
         }

@@ -23,8 +23,7 @@ pub(super) fn react(event: &RecordedEvent, settings: &Settings) -> Vec<Action> {
 /// The stop was accepted, and no end was reported in time.
 pub(super) fn too_late(command: &StationCommand) -> Option<Conclusion> {
     let request = command.request.as_ref()?;
-    let overdue =
-        command.state == CommandState::Accepted && matches!(request.action, StationAction::RemoteStop { .. });
+    let overdue = command.state == CommandState::Accepted && matches!(request.action, StationAction::RemoteStop { .. });
     overdue.then(|| Conclusion::CommandFailed {
         charge_point_id: request.charge_point_id,
         command_id: request.command_id,

@@ -11,8 +11,8 @@ use crate::process::manager;
 pub(in crate::process) enum Task {
     /// The session was to begin by now.
     FailStart { session_id: SessionId },
-    /// The start failed: its command must not stay open.
-    SettleStart { session_id: SessionId },
+    /// The start failed: its command must not stay open, whatever has come of the session since.
+    SettleStart { session_id: SessionId, reason: String },
     /// The command was to be sent by now.
     ExpireCommand { command_id: CommandId },
     /// The charger was to answer by now.
@@ -54,7 +54,7 @@ impl manager::Task for Task {
     fn timer(&self) -> String {
         let timer = match *self {
             Self::FailStart { session_id } => Timer::Start(session_id),
-            Self::SettleStart { session_id } => Timer::StartSettled(session_id),
+            Self::SettleStart { session_id, .. } => Timer::StartSettled(session_id),
             Self::ExpireCommand { command_id }
             | Self::TimeOutCommand { command_id }
             | Self::FailStop { command_id } => Timer::Command(command_id),

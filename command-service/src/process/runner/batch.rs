@@ -11,7 +11,7 @@ use crate::process::manager::{Action, Ids, Manager, Origin, Task};
 
 /// A task that is to be done now.
 #[derive(Debug, Clone)]
-pub(super) struct Issue<T> {
+pub(in crate::process) struct Issue<T> {
     pub partition: Partition,
     /// Of the event that it goes back to.
     pub position: Position,
@@ -22,7 +22,7 @@ pub(super) struct Issue<T> {
 
 /// A timer as it is to be stored.
 #[derive(Debug, Clone)]
-pub(super) struct Waiting<T> {
+pub(in crate::process) struct Waiting<T> {
     pub due_at: DateTime<Utc>,
     pub position: Position,
     pub origin: Origin,
@@ -31,7 +31,7 @@ pub(super) struct Waiting<T> {
 
 /// What is to be committed: the last word on each timer, and which partitions got their checkpoint.
 #[derive(Debug)]
-pub(super) struct Changes<T> {
+pub(in crate::process) struct Changes<T> {
     /// None: it is taken back.
     pub timers: BTreeMap<(Partition, String), Option<Waiting<T>>>,
     pub touched: BTreeSet<Partition>,

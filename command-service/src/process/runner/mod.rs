@@ -16,8 +16,12 @@ use sqlx::PgPool;
 use super::backoff::Backoff;
 use super::manager::Manager;
 use super::options::Options;
+#[cfg(test)]
+pub(super) use batch::Changes;
 use owner::Owner;
-use tables::Tables;
+#[cfg(test)]
+pub(super) use tables::Commit;
+pub(super) use tables::Tables;
 
 /// Why an owner gave up its run. The next one begins where the last commit was.
 #[derive(Debug, thiserror::Error)]

@@ -52,8 +52,8 @@ async fn perform<M: Manager>(manager: &M, issue: &Issue<M::Task>) -> Outcome {
             Ok(outcome) => return outcome,
             Err(error @ (Error::Busy | Error::Unavailable(_))) => {
                 metrics::counter!("coulomb_process_retries_total", "manager" => M::NAME).increment(1);
-                let cause = &error as &dyn std::error::Error;
-                tracing::warn!(manager = M::NAME, ?task, %position, error = cause, "a task is tried again");
+                let why = chain(&error);
+                tracing::warn!(manager = M::NAME, ?task, %position, error = why, "a task is tried again");
                 backoff.wait().await;
             }
             Err(error) => {
@@ -65,4 +65,10 @@ async fn perform<M: Manager>(manager: &M, issue: &Issue<M::Task>) -> Outcome {
         }
     }
     Outcome::Again(Utc::now() + PUT_OFF)
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

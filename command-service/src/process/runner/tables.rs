@@ -23,14 +23,14 @@ const PUT_OFF: TimeDelta = TimeDelta::hours(1);
 /// A commit that hangs for so long is given up.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) struct Tables {
+pub(in crate::process) struct Tables {
     pool: PgPool,
     manager: &'static str,
     transaction_pooler: bool,
 }
 
 /// What an owner has done of the log.
-pub(super) struct Commit<T> {
+pub(in crate::process) struct Commit<T> {
     /// Of every partition that is changed.
     pub leases: Vec<Lease>,
     pub changes: Changes<T>,
@@ -39,7 +39,7 @@ pub(super) struct Commit<T> {
 }
 
 /// A timer whose time has come.
-pub(super) struct Due<T> {
+pub(in crate::process) struct Due<T> {
     pub partition: Partition,
     pub name: String,
     pub waiting: Waiting<T>,
@@ -77,12 +77,7 @@ impl Tables {
 
     /// What is due, the oldest first. A timer that can't be read, such as one of a later version, is put off: it is
     /// nobody's loss that it comes late, and everybody's if it stopped the rest.
-    pub async fn due<T: Task>(
-        &self,
-        partitions: &[i16],
-        now: DateTime<Utc>,
-        limit: i64,
-    ) -> Result<Vec<Due<T>>, Error> {
+    pub async fn due<T: Task>(&self, partitions: &[i16], now: DateTime<Utc>, limit: i64) -> Result<Vec<Due<T>>, Error> {
         let statement = sqlx::query(include_str!("due.sql")).bind(self.manager).bind(partitions).bind(now).bind(limit);
         let rows = self.fetch_all(statement).await?;
         let mut due = Vec::with_capacity(rows.len());
@@ -112,11 +107,7 @@ impl Tables {
 
     /// Checkpoints and timers, all of it or nothing, while the leases are held. Answers when the next timer of
     /// `partitions` is due.
-    pub async fn commit<T: Task>(
-        &self,
-        commit: Commit<T>,
-        partitions: &[i16],
-    ) -> Result<Option<DateTime<Utc>>, Error> {
+    pub async fn commit<T: Task>(&self, commit: Commit<T>, partitions: &[i16]) -> Result<Option<DateTime<Utc>>, Error> {
         let committed = tokio::time::timeout(COMMIT_TIMEOUT, self.commit_now(commit, partitions));
         committed.await.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
     }
