@@ -17,9 +17,10 @@ use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::line::BenchLine;
 
-/// Writers that commit one event at a time, over so many connections on the stock side; more are no faster on two cores.
+/// Writers that commit one event at a time.
 const WRITERS: [usize; 2] = [32, 256];
-const STOCK_CONNECTIONS: u32 = 32;
+/// Of the stock repository: as many as `postgres_es::default_postgress_pool` opens, and more beside it in the detail.
+const STOCK_CONNECTIONS: [u32; 2] = [10, 32];
 const BATCHES: [usize; 2] = [30, 100];
 const APPENDERS: usize = 3;
 /// Streams that are written to, in all.
@@ -51,19 +52,22 @@ pub async fn run(options: AppendBench, out: &mut dyn FnMut(BenchLine)) -> anyhow
 }
 
 async fn cases(database: PgConnectOptions, turn: Duration, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
-    let pool = pool(&database, STOCK_CONNECTIONS).await?;
-    schema::MIGRATOR.run(&pool).await?;
-    stock::prepare(&pool).await?;
-    raw::prepare(&pool).await?;
+    let [stock_pool, wide_pool] = STOCK_CONNECTIONS.map(|connections| pool(&database, connections));
+    let (stock_pool, wide_pool) = (stock_pool.await?, wide_pool.await?);
+    schema::MIGRATOR.run(&stock_pool).await?;
+    stock::prepare(&stock_pool).await?;
+    raw::prepare(&stock_pool).await?;
     for writers in WRITERS {
         let store = store(&database).await?;
-        let (mut ours, mut theirs) = (vec![], vec![]);
+        let (mut ours, mut theirs, mut wide) = (vec![], vec![], vec![]);
         for _ in 0..TURNS {
-            theirs.push(load::single(writers, turn, |set| stock::Writer::new(pool.clone(), set)).await?);
+            theirs.push(load::single(writers, turn, |set| stock::Writer::new(stock_pool.clone(), set)).await?);
             ours.push(load::single(writers, turn, |set| load::OneByOne::new(store.clone(), set)).await?);
+            wide.push(load::single(writers, turn, |set| stock::Writer::new(wide_pool.clone(), set)).await?);
         }
         let line = BenchLine::new("append", format!("{writers} writers"), "events/s", median(ours));
-        out(line.beside("stock postgres-es", median(theirs)).detail("stock_connections", STOCK_CONNECTIONS));
+        let line = line.beside("stock postgres-es", median(theirs)).detail("stock_connections", STOCK_CONNECTIONS[0]);
+        out(line.detail(&format!("stock_with_{}_connections", STOCK_CONNECTIONS[1]), median(wide).round()));
     }
     for (appenders, batch) in BATCHES.map(|batch| (1, batch)).into_iter().chain([(APPENDERS, 100)]) {
         let (mut ours, mut bare) = (vec![], vec![]);

@@ -80,6 +80,9 @@ async fn run(mut pending: mpsc::Receiver<Pending>, mut flusher: Flusher, options
                 None => return,
             }
         }
+        // Those who were just answered, and whoever else is ready, get to append before the flush is closed: no timer, only
+        // their turn.
+        tokio::task::yield_now().await;
         while backlog.len() < backlog_max
             && let Ok(next) = pending.try_recv()
         {

@@ -33,7 +33,7 @@ async fn a_holder_that_went_silent_is_found_and_followed() {
     let database = database().await;
     let store = store(&database).await;
     let gone = acquire(&store, Uuid::now_v7(), Duration::ZERO).await.expect("free");
-    assert_eq!(store.lapsed_leases("work").await.expect("asked"), [gone.clone()]);
+    assert_eq!(store.lapsed_leases("work").await.expect("asked"), std::slice::from_ref(&gone));
     let successor = acquire(&store, Uuid::now_v7(), LONG).await.expect("lapsed");
     assert!(successor.epoch > gone.epoch);
     assert_eq!(store.lapsed_leases("work").await.expect("asked"), []);

@@ -9,7 +9,8 @@ use crate::support::{assert_sound, database, details, envelope, event_count, key
 #[derive(Debug)]
 enum Outcome {
     Refused,
-    Failed(Error),
+    /// Shown when a test fails.
+    Failed(#[expect(dead_code, reason = "only its Debug is of use")] Error),
 }
 
 impl From<Error> for Outcome {
