@@ -18,11 +18,27 @@
 //! assert_eq!(tolerated, ["transactionId is of another type", "meterStop is not an integer", "timestamp has no time zone"]);
 //! ```
 
+mod config;
+mod connection;
+mod edge;
+mod follow;
 pub mod frame;
 pub mod handshake;
 pub mod json;
+mod lease;
 pub mod lenient;
+mod mailbox;
+mod open;
+mod passwords;
+mod persist;
+mod refresh;
+mod run;
+mod socket;
 pub mod v16;
+
+pub use config::{Config, Limits, UnknownChargers};
+pub use lease::{LEASE_TTL, lease_name};
+pub use run::{Error, run};
 
 #[cfg(test)]
 mod never_panics;

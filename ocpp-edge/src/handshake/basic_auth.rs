@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::charger_path::hex_digit;
+use application::credential::CanonicalPassword;
+
 use super::{ChargerIdentity, Error};
 
 /// Some chargers leave out the padding.
@@ -14,9 +15,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
-
-/// The hexadecimal digits of an `AuthorizationKey` of 20 bytes (1.6 security whitepaper).
-const KEY_HEX_DIGITS: usize = 40;
 
 /// `user:password` of an `Authorization: Basic` header (RFC 7617). Not necessarily text: chargers that follow the 1.6
 /// security whitepaper to the letter send the bytes of their key.
@@ -51,37 +49,6 @@ impl fmt::Debug for BasicAuth {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("BasicAuth(…)")
     }
-}
-
-/// A charger's password in the one form that is stored (hashed) and compared: 40 hexadecimal digits are the 20 bytes that
-/// they stand for, anything else is itself. So it does not matter whether operator and charger write the key as text, in
-/// which case of letters, or as bytes. It has no `==`: hashes are compared, in constant time.
-#[derive(Clone)]
-pub struct CanonicalPassword(Vec<u8>);
-
-impl CanonicalPassword {
-    /// Of a presented or of a registered password.
-    pub fn of(password: &[u8]) -> Self {
-        Self(decode_key(password).unwrap_or_else(|| password.to_vec()))
-    }
-
-    /// What to hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for CanonicalPassword {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("CanonicalPassword(…)")
-    }
-}
-
-fn decode_key(password: &[u8]) -> Option<Vec<u8>> {
-    if password.len() != KEY_HEX_DIGITS {
-        return None;
-    }
-    password.chunks_exact(2).map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?)).collect()
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn decode(text: &str) -> Option<String> {
 }
 
 /// The value of one hexadecimal digit.
-pub(super) fn hex_digit(digit: u8) -> Option<u8> {
+fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 

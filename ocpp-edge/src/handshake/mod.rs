@@ -2,10 +2,14 @@
 
 mod basic_auth;
 mod charger_path;
+mod refusal;
+mod request;
 mod subprotocol;
 
-pub use basic_auth::{BasicAuth, CanonicalPassword};
+pub use basic_auth::BasicAuth;
 pub use charger_path::{ChargerIdentity, IDENTITY_MAX_CHARS};
+pub use refusal::Refusal;
+pub use request::{Opening, ReadError, accept};
 pub use subprotocol::{Negotiated, Version, negotiate};
 
 /// Why the opening request cannot be followed.

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod from_charger;
 mod limited;
+pub(crate) mod report;
 pub mod to_charger;
 
 pub use action::Action;

@@ -9,9 +9,11 @@ pub mod change_configuration;
 mod charging_profile;
 mod clear_cache;
 pub mod get_configuration;
+mod record;
 mod remote_start_transaction;
 mod remote_stop_transaction;
 mod reset;
+mod translate;
 mod trigger_message;
 mod unlock_connector;
 
@@ -27,9 +29,11 @@ pub use charging_profile::{
 };
 pub use clear_cache::ClearCache;
 pub use get_configuration::{Configuration, ConfigurationKey, GetConfiguration};
+pub use record::record;
 pub use remote_start_transaction::RemoteStartTransaction;
 pub use remote_stop_transaction::RemoteStopTransaction;
 pub use reset::{Reset, ResetType};
+pub use translate::Untranslatable;
 pub use trigger_message::{RequestedMessage, TriggerMessage};
 pub use unlock_connector::UnlockConnector;
 

@@ -1,0 +1,181 @@
+//! Station commands: recorded as sent, then sent, then their outcome recorded.
+
+use std::borrow::Cow;
+
+use application::report::CommandAnswer;
+use chrono::Utc;
+use domain::id::CommandId;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::outbox::Outstanding;
+use super::{Connection, End, dropped};
+use crate::frame::{CallError, CallResult, write};
+use crate::persist::{Failure, persist};
+use crate::v16::to_charger::{Command, Verdict, record};
+
+/// Of a charger's own words for an error, in characters.
+const WORDS_MAX_CHARS: usize = 200;
+const LOST: &str = "The connection was lost before the charger answered.";
+
+impl Connection {
+    /// What an older connection left: requested and not sent is to be sent, sent and not answered has failed.
+    pub(super) async fn take_up_commands(&mut self) -> Result<(), End> {
+        let taken = tokio::select! {
+            ending = self.mailbox.cut_off() => return Err(ending.into()),
+            taken = persist(self.edge.config.limits.report_retry_for, || self.link.take_up_commands()) => taken,
+        };
+        match taken {
+            Ok(open) => self.outbox.enqueue(open.unsent),
+            Err(failure) => return self.unless_refused(failure),
+        }
+        Ok(())
+    }
+
+    /// Sends the next command that waits, if none is under way. A charger that has just connected is first heard: it may
+    /// want to boot.
+    pub(super) async fn send_next(&mut self) -> Result<(), End> {
+        if self.is_unheard() && self.connected.elapsed() < self.edge.config.limits.first_message_wait {
+            return Ok(());
+        }
+        while let Some(command_id) = self.outbox.next() {
+            self.send_command(command_id).await?;
+        }
+        self.ask_next().await
+    }
+
+    async fn send_command(&mut self, command_id: CommandId) -> Result<(), End> {
+        let retry_for = self.edge.config.limits.report_retry_for;
+        let sent = persist(retry_for, || self.link.command_sent(command_id, Utc::now())).await;
+        let request = match sent {
+            Ok(Some(request)) => request,
+            // Settled meanwhile, expired, or sent before.
+            Ok(None) => return Ok(()),
+            Err(failure) => return self.unless_refused(failure),
+        };
+        let command = match Command::try_from(&request.action) {
+            Ok(command) => command,
+            Err(error) => {
+                let reason = format!("It can't be said in the charger's version of OCPP: {error}.");
+                return self.settle(command_id, CommandAnswer::Failed { reason }).await;
+            }
+        };
+        tracing::info!(charger = self.identity.as_str(), command = %command_id, action = command.action(), "sending a command");
+        let answer_timeout = self.edge.app.settings().answer_timeout.to_std().unwrap_or_default();
+        self.send_call(command, Some(command_id), Instant::now() + answer_timeout).await
+    }
+
+    pub(super) async fn send_call(
+        &mut self,
+        command: Command,
+        command_id: Option<CommandId>,
+        deadline: Instant,
+    ) -> Result<(), End> {
+        let message_id = self.outbox.message_id();
+        let frame = write::call(&message_id, command.action(), &command)
+            .expect("commands are structs of texts, numbers and words, which always serialise");
+        self.outbox.sent(Outstanding { message_id, command, deadline, command_id });
+        self.send(Message::text(frame)).await
+    }
+
+    pub(super) async fn answered(&mut self, result: &CallResult<'_>) -> Result<(), End> {
+        let Some(Outstanding { command, command_id, .. }) = self.outbox.answered(&result.id.text()) else {
+            dropped("unknown_answer");
+            return Ok(());
+        };
+        let answer = command.read_answer(result.payload);
+        let Some(command_id) = command_id else {
+            if matches!(answer.verdict, Verdict::Rejected { .. }) {
+                self.refused_to_be_asked();
+            }
+            return Ok(());
+        };
+        let record = record(&command, result.payload);
+        let outcome = match answer.verdict {
+            Verdict::Accepted | Verdict::Scheduled | Verdict::RebootRequired => CommandAnswer::Accepted(record),
+            Verdict::Rejected { word } => CommandAnswer::Rejected { answer: record, reason: word.into_owned() },
+            // Nobody knows what it will do. If it does start or stop after all, its report says so.
+            Verdict::Unclear { word } => CommandAnswer::Failed {
+                reason: match word {
+                    Some(word) => format!("The charger's answer is none of OCPP's: {}.", cut(&word)),
+                    None => "The charger's answer says nothing.".to_owned(),
+                },
+            },
+        };
+        self.settle(command_id, outcome).await
+    }
+
+    pub(super) async fn answered_by_error(&mut self, error: &CallError<'_>) -> Result<(), End> {
+        let Some(Outstanding { command_id, .. }) = self.outbox.answered(&error.id.text()) else {
+            dropped("unknown_answer");
+            return Ok(());
+        };
+        let Some(command_id) = command_id else {
+            self.refused_to_be_asked();
+            return Ok(());
+        };
+        let words = [&error.code, &error.description].into_iter().filter(|words| !words.is_empty());
+        let words = words.map(|words| cut(words)).collect::<Vec<_>>().join(": ");
+        let reason = format!("The charger answered with an error: {words}.");
+        self.settle(command_id, CommandAnswer::Failed { reason }).await
+    }
+
+    pub(super) async fn time_out_command(&mut self, now: Instant) -> Result<(), End> {
+        match self.outbox.timed_out(now) {
+            Some(Outstanding { command_id: Some(command_id), .. }) => {
+                self.settle(command_id, CommandAnswer::TimedOut).await
+            }
+            Some(Outstanding { command_id: None, .. }) => {
+                self.refused_to_be_asked();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// At the end of the connection, of a command that was not answered.
+    pub(super) async fn abandon_command(&mut self) {
+        match self.outbox.abandon() {
+            Some(Outstanding { command_id: Some(command_id), .. }) => {
+                // Were it not recorded, the next connection would record it.
+                let _ = self.settle(command_id, CommandAnswer::Failed { reason: LOST.to_owned() }).await;
+            }
+            // There are chargers that hang up on what they don't know.
+            Some(Outstanding { command_id: None, .. }) => self.refused_to_be_asked(),
+            None => {}
+        }
+    }
+
+    async fn settle(&mut self, command_id: CommandId, answer: CommandAnswer) -> Result<(), End> {
+        let outcome = match &answer {
+            CommandAnswer::Accepted(_) => "accepted",
+            CommandAnswer::Rejected { .. } => "rejected",
+            CommandAnswer::Failed { .. } => "failed",
+            CommandAnswer::TimedOut => "timed_out",
+        };
+        metrics::counter!("coulomb_ocpp_edge_commands_total", "outcome" => outcome).increment(1);
+        let retry_for = self.edge.config.limits.report_retry_for;
+        match persist(retry_for, || self.link.command_answered(command_id, answer.clone())).await {
+            Ok(()) => Ok(()),
+            Err(failure) => self.unless_refused(failure),
+        }
+    }
+
+    fn unless_refused(&self, failure: Failure) -> Result<(), End> {
+        match failure {
+            Failure::Fenced => Err(End::Superseded),
+            Failure::Unavailable(error) => {
+                tracing::error!(charger = self.identity.as_str(), %error, "a command's state could not be recorded");
+                Err(End::Unavailable)
+            }
+            Failure::Refused(error) => {
+                tracing::error!(charger = self.identity.as_str(), %error, "a command's state was refused");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn cut(words: &Cow<'_, str>) -> String {
+    words.chars().take(WORDS_MAX_CHARS).collect()
+}

@@ -1,0 +1,287 @@
+//! A connected charger: one task, which answers its calls in their order and sends it one call at a time.
+
+mod clock;
+mod commands;
+mod end;
+mod flood;
+mod liveness;
+mod outbox;
+mod refreshing;
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use application::report::Link;
+use chrono::{DateTime, Utc};
+use domain::id::ChargePointIdentity;
+use service_host::TraceId;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::{self, Bytes, Message};
+use tracing::Instrument;
+
+pub use clock::{ReportClock, Timed};
+pub use end::End;
+
+use crate::edge::Edge;
+use crate::frame::{self, Frame};
+use crate::mailbox::Mailbox;
+use crate::refresh::Refresh;
+use crate::socket::Socket;
+use crate::v16::Action;
+use crate::v16::report::{NoReply, Reply, Reporter};
+use flood::Flood;
+use liveness::{Due, Liveness};
+use outbox::Outbox;
+
+pub struct Connection {
+    edge: Arc<Edge>,
+    identity: ChargePointIdentity,
+    link: Link,
+    socket: Socket,
+    mailbox: Arc<Mailbox>,
+    clock: ReportClock,
+    flood: Flood,
+    outbox: Outbox,
+    liveness: Liveness,
+    refresh: Refresh,
+    connected: Instant,
+    /// What was last quarantined.
+    quarantined: Option<u64>,
+}
+
+impl Connection {
+    /// Of a charger that stands in the log as connected.
+    pub fn new(
+        edge: Arc<Edge>,
+        identity: ChargePointIdentity,
+        link: Link,
+        socket: Socket,
+        mailbox: Arc<Mailbox>,
+        connected_at: DateTime<Utc>,
+    ) -> Self {
+        let (now, limits) = (Instant::now(), &edge.config.limits);
+        metrics::gauge!("coulomb_ocpp_edge_connections").increment(1.0);
+        tracing::info!(charger = identity.as_str(), epoch = link.epoch.0, "a charger has connected");
+        Self {
+            clock: ReportClock::new(connected_at, now),
+            flood: Flood::new(limits.messages_burst, limits.messages_per_s, now),
+            outbox: Outbox::new(link.epoch.0),
+            liveness: Liveness::new(now),
+            refresh: Refresh::Idle,
+            connected: now,
+            quarantined: None,
+            edge,
+            identity,
+            link,
+            socket,
+            mailbox,
+        }
+    }
+
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Until it ends, for whatever reason; then the end is recorded.
+    pub async fn run(mut self) {
+        let end = match self.serve().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        self.finish(end).await;
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        self.take_up_commands().await?;
+        let mut timer = pin!(sleep_until(self.wake_at()));
+        loop {
+            if let Some(ending) = self.mailbox.ending() {
+                return Err(ending.into());
+            }
+            let commands = self.mailbox.take();
+            self.outbox.enqueue(commands);
+            self.send_next().await?;
+            let wake_at = self.wake_at();
+            if timer.is_elapsed() || wake_at < timer.deadline() {
+                timer.as_mut().reset(wake_at);
+            }
+            tokio::select! {
+                () = self.mailbox.changed() => {}
+                message = self.socket.read() => self.receive(message).await?,
+                () = timer.as_mut() => self.look_after().await?,
+            }
+        }
+    }
+
+    /// When something is due that no message brings.
+    fn wake_at(&self) -> Instant {
+        let limits = &self.edge.config.limits;
+        let first_message = self.is_unheard().then(|| self.connected + limits.first_message_wait);
+        // Once that is over, the commands have been sent.
+        let first_message = first_message.filter(|at| *at > Instant::now());
+        [first_message, self.outbox.deadline(), self.refresh.due()]
+            .into_iter()
+            .flatten()
+            .fold(self.liveness.due(limits), Instant::min)
+    }
+
+    /// No message of OCPP has come on this connection.
+    fn is_unheard(&self) -> bool {
+        matches!(self.refresh, Refresh::Idle)
+    }
+
+    async fn look_after(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        match self.liveness.check(now, &self.edge.config.limits) {
+            Due::Nothing => {}
+            Due::Ping => self.send(Message::Ping(Bytes::new())).await?,
+            Due::GiveUp => return Err(End::Silent),
+        }
+        self.time_out_command(now).await?;
+        self.refresh_when_due(now).await
+    }
+
+    async fn receive(&mut self, message: Result<Message, tungstenite::Error>) -> Result<(), End> {
+        use tungstenite::Error;
+        let now = Instant::now();
+        if matches!(message, Ok(_) | Err(Error::Utf8(_))) && !self.flood.take(now) {
+            return Err(End::Flood);
+        }
+        match message {
+            Ok(Message::Text(text)) => {
+                self.liveness.heard(now);
+                self.text(text.as_str(), now).await
+            }
+            Ok(Message::Pong(_)) => {
+                self.liveness.ponged(now);
+                Ok(())
+            }
+            Ok(Message::Ping(_) | Message::Frame(_)) => {
+                self.liveness.heard(now);
+                Ok(())
+            }
+            Ok(Message::Binary(_)) => Err(End::Binary),
+            Ok(Message::Close(_)) => Err(End::ByCharger),
+            Err(Error::Utf8(_)) => {
+                self.liveness.heard(now);
+                dropped("not_utf8");
+                Ok(())
+            }
+            Err(Error::Capacity(_)) => Err(End::TooLarge),
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Err(End::Lost),
+            Err(Error::Protocol(error)) => {
+                tracing::info!(charger = self.identity.as_str(), %error, "a charger broke the WebSocket protocol");
+                Err(End::Protocol)
+            }
+            Err(_) => Err(End::Lost),
+        }
+    }
+
+    async fn text(&mut self, text: &str, now: Instant) -> Result<(), End> {
+        let received_at = Utc::now();
+        let frame = frame::read(text);
+        if self.is_unheard() && frame.is_ok() {
+            self.refresh = Refresh::AskAll(now + self.edge.config.limits.stable_after);
+        }
+        match &frame {
+            Ok(Frame::Result(result)) => return self.answered(result).await,
+            Ok(Frame::Error(error)) => return self.answered_by_error(error).await,
+            Ok(Frame::Call(_)) | Err(_) => {}
+        }
+        self.clock.heard(now);
+        let trace_id = TraceId::random().to_string();
+        let (name, span) = match &frame {
+            Ok(Frame::Call(call)) => {
+                let name = Action::find(&call.action).map_or("other", |action| action.name);
+                (
+                    name,
+                    tracing::info_span!("charger message", charger = self.identity.as_str(), action = name, trace_id),
+                )
+            }
+            _ => ("none", tracing::info_span!("charger text", charger = self.identity.as_str(), trace_id)),
+        };
+        let mut reporter = Reporter {
+            edge: &self.edge,
+            link: &self.link,
+            clock: &mut self.clock,
+            quarantined: &mut self.quarantined,
+            received_at,
+            trace_id,
+        };
+        let report = async {
+            match &frame {
+                Ok(Frame::Call(call)) => reporter.call(call).await.map(Some),
+                Err(error) => reporter.broken(error, text).await,
+                Ok(Frame::Result(_) | Frame::Error(_)) => Ok(None),
+            }
+        };
+        let reply = tokio::select! {
+            biased;
+            // What is under way in the log is not undone; the charger asks again on its newer socket.
+            ending = self.mailbox.cut_off() => return Err(ending.into()),
+            reply = report.instrument(span) => reply,
+        };
+        match reply {
+            Ok(Some(Reply { frame, outcome })) => {
+                metrics::counter!("coulomb_ocpp_edge_messages_total", "action" => name, "outcome" => outcome.label())
+                    .increment(1);
+                self.send(Message::text(frame)).await?;
+                self.clock.answered(Instant::now());
+                Ok(())
+            }
+            Ok(None) => {
+                dropped("no_message");
+                Ok(())
+            }
+            Err(NoReply::Fenced) => Err(End::Superseded),
+            Err(NoReply::Unavailable) => Err(End::Unavailable),
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match timeout(self.edge.config.limits.write_wait_max, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(tungstenite::Error::WriteBufferFull(_))) | Err(_) => Err(End::NotTaking),
+            Ok(Err(_)) => Err(End::Lost),
+        }
+    }
+
+    /// Closes the socket and records the end. Of a connection that was superseded the log takes nothing.
+    pub async fn finish(mut self, end: End) {
+        self.edge.mailboxes.remove(self.link.charge_point_id, &self.mailbox);
+        metrics::gauge!("coulomb_ocpp_edge_connections").decrement(1.0);
+        metrics::counter!("coulomb_ocpp_edge_connections_ended_total", "reason" => end.label()).increment(1);
+        let (charger, epoch) = (self.identity.as_str(), self.link.epoch.0);
+        tracing::info!(charger, epoch, reason = end.label(), "a charger's connection ended");
+        if end != End::Superseded {
+            self.abandon_command().await;
+        }
+        let Self { edge, identity, link, socket, .. } = self;
+        let close = async {
+            match end.frame() {
+                Some(frame) => socket.close(Some(frame)).await,
+                // Also takes a close frame that is on its way to be answered.
+                None if end == End::ByCharger => socket.close(None).await,
+                None => drop(socket),
+            }
+        };
+        let record = async {
+            if end == End::Superseded {
+                return;
+            }
+            let now = Utc::now();
+            let retry_for = edge.config.limits.report_retry_for;
+            let recorded = crate::persist::persist(retry_for, || link.disconnect(end.reason(), now)).await;
+            if let Err(failure) = recorded {
+                tracing::warn!(charger = identity.as_str(), ?failure, "a disconnection was not recorded");
+            }
+        };
+        tokio::join!(close, record);
+    }
+}
+
+/// A frame that nothing can be done about.
+fn dropped(why: &'static str) {
+    metrics::counter!("coulomb_ocpp_edge_dropped_frames_total", "why" => why).increment(1);
+}

@@ -1,0 +1,103 @@
+//! Calls to a charger: one at a time, each with a deadline.
+
+use std::collections::VecDeque;
+
+use domain::id::CommandId;
+use tokio::time::Instant;
+
+use crate::v16::to_charger::Command;
+
+/// A call that the charger has not answered yet.
+#[derive(Debug)]
+pub struct Outstanding {
+    pub message_id: String,
+    pub command: Command,
+    pub deadline: Instant,
+    /// Whose outcome it is; none of a question of the edge's own.
+    pub command_id: Option<CommandId>,
+}
+
+#[derive(Debug)]
+pub struct Outbox {
+    /// Station commands in the order of their requests.
+    waiting: VecDeque<CommandId>,
+    outstanding: Option<Outstanding>,
+    /// Message ids begin with the epoch, so that no answer to an older connection's call is taken for one of this.
+    epoch: i64,
+    sent: u64,
+}
+
+impl Outbox {
+    pub fn new(epoch: i64) -> Self {
+        Self { waiting: VecDeque::new(), outstanding: None, epoch, sent: 0 }
+    }
+
+    /// Each waits once: what was open when the charger connected may come from the log, too.
+    pub fn enqueue(&mut self, commands: impl IntoIterator<Item = CommandId>) {
+        for command_id in commands {
+            if !self.waiting.contains(&command_id) {
+                self.waiting.push_back(command_id);
+            }
+        }
+    }
+
+    /// What may be sent now.
+    pub fn next(&mut self) -> Option<CommandId> {
+        if self.outstanding.is_some() { None } else { self.waiting.pop_front() }
+    }
+
+    /// Neither is anything under way nor waiting.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding.is_none() && self.waiting.is_empty()
+    }
+
+    pub fn message_id(&mut self) -> String {
+        self.sent += 1;
+        format!("{}-{}", self.epoch, self.sent)
+    }
+
+    pub fn sent(&mut self, outstanding: Outstanding) {
+        self.outstanding = Some(outstanding);
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.outstanding.as_ref().map(|outstanding| outstanding.deadline)
+    }
+
+    /// The call that this answers.
+    pub fn answered(&mut self, message_id: &str) -> Option<Outstanding> {
+        self.outstanding.take_if(|outstanding| outstanding.message_id == message_id)
+    }
+
+    pub fn timed_out(&mut self, now: Instant) -> Option<Outstanding> {
+        self.outstanding.take_if(|outstanding| outstanding.deadline <= now)
+    }
+
+    pub fn abandon(&mut self) -> Option<Outstanding> {
+        self.outstanding.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v16::to_charger::ClearCache;
+
+    #[test]
+    fn one_call_at_a_time_and_only_its_own_answer_counts() {
+        let (first, second) = (CommandId::generate(), CommandId::generate());
+        let mut outbox = Outbox::new(7);
+        outbox.enqueue([first, second, first]);
+        assert_eq!(outbox.next(), Some(first));
+        let message_id = outbox.message_id();
+        let deadline = Instant::now();
+        let command = Command::ClearCache(ClearCache {});
+        outbox.sent(Outstanding { message_id: message_id.clone(), command, deadline, command_id: Some(first) });
+        assert_eq!(outbox.next(), None);
+        assert!(outbox.answered("6-1").is_none());
+        assert_eq!(outbox.answered(&message_id).and_then(|outstanding| outstanding.command_id), Some(first));
+        assert!(outbox.answered(&message_id).is_none());
+        assert_eq!(outbox.next(), Some(second));
+        assert!(outbox.is_idle());
+    }
+}

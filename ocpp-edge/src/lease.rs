@@ -1,0 +1,59 @@
+//! That this edge lives, for those who watch: when its lease lapses, others record its chargers as disconnected.
+
+use std::time::Duration;
+
+use event_store::EventStore;
+use event_store::leases::Lease;
+use service_host::Shutdown;
+use uuid::Uuid;
+
+/// How long an edge may be silent before its chargers count as disconnected.
+pub const LEASE_TTL: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(4);
+
+/// The lease of an edge, which also stands in the events of its connections.
+pub fn lease_name(edge: &str) -> String {
+    format!("edge:{edge}")
+}
+
+/// Holds the lease until the end of the edge, then gives it back: by then its chargers are recorded as disconnected.
+pub async fn hold(store: EventStore, edge: String, ended: Shutdown) {
+    let (name, holder) = (lease_name(&edge), Uuid::now_v7());
+    let mut held: Option<Lease> = None;
+    loop {
+        held = renew(&store, &name, holder, held).await;
+        tokio::select! {
+            () = tokio::time::sleep(RENEW_EVERY) => {}
+            () = ended.begun() => break,
+        }
+    }
+    if let Some(lease) = held
+        && let Err(error) = store.release_lease(&lease).await
+    {
+        tracing::warn!(name, %error, "the edge's lease was not given back; it lapses");
+    }
+}
+
+async fn renew(store: &EventStore, name: &str, holder: Uuid, held: Option<Lease>) -> Option<Lease> {
+    if let Some(lease) = held {
+        match store.renew_lease(&lease, LEASE_TTL).await {
+            Ok(true) => return Some(lease),
+            Ok(false) => tracing::error!(name, "the edge's lease was lost; its chargers may count as disconnected"),
+            Err(error) => {
+                tracing::warn!(name, %error, "the edge's lease can't be renewed");
+                return Some(lease);
+            }
+        }
+    }
+    match store.acquire_lease(name, 0, holder, LEASE_TTL).await {
+        Ok(Some(lease)) => Some(lease),
+        Ok(None) => {
+            tracing::error!(name, "another process has the edge's lease; each run of an edge needs a name of its own");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(name, %error, "the edge's lease can't be acquired");
+            None
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Where what concerns a connected charger is put: station commands to send, and the end of its connection.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::id::{ChargePointId, CommandId, Epoch};
+use tokio::sync::Notify;
+
+/// Commands that wait to be fetched. The charge point's aggregate lets fewer be open at a time.
+const COMMANDS_MAX: usize = 128;
+
+/// Why a connection is to end, seen from outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A newer socket of the charger was authenticated, here or on another edge.
+    Superseded,
+    /// Others took this edge for gone and have recorded the charger as disconnected: it must connect anew.
+    PresumedGone,
+    /// The edge is shutting down: what is under way is finished first.
+    Draining,
+}
+
+/// The mailbox of one connection.
+#[derive(Default)]
+pub struct Mailbox {
+    content: Mutex<Content>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Content {
+    commands: VecDeque<CommandId>,
+    ending: Option<Ending>,
+    epoch: Option<Epoch>,
+}
+
+impl Mailbox {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False: there is no room.
+    pub fn put(&self, command_id: CommandId) -> bool {
+        let mut content = self.content();
+        let has_room = content.commands.len() < COMMANDS_MAX;
+        if has_room {
+            content.commands.push_back(command_id);
+        }
+        drop(content);
+        self.changed.notify_one();
+        has_room
+    }
+
+    /// The first ending counts, but none waits for a drain.
+    pub fn end(&self, ending: Ending) {
+        let mut content = self.content();
+        if content.ending.is_none_or(|present| present == Ending::Draining) {
+            content.ending = Some(ending);
+        }
+        drop(content);
+        self.changed.notify_one();
+    }
+
+    /// The connection stands in the log, under this epoch.
+    pub fn connected(&self, epoch: Epoch) {
+        self.content().epoch = Some(epoch);
+    }
+
+    pub fn ending(&self) -> Option<Ending> {
+        self.content().ending
+    }
+
+    pub fn take(&self) -> VecDeque<CommandId> {
+        std::mem::take(&mut self.content().commands)
+    }
+
+    /// Something was put in, or may have been. Look first, then wait.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Completes when the connection must end whatever it is doing.
+    pub async fn cut_off(&self) -> Ending {
+        loop {
+            if let Some(ending) = self.ending().filter(|ending| *ending != Ending::Draining) {
+                return ending;
+            }
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// The mailboxes of all chargers that are connected here. One for each charger: a newer socket's takes the place.
+#[derive(Default)]
+pub struct Mailboxes {
+    by_charger: Mutex<HashMap<ChargePointId, Arc<Mailbox>>>,
+}
+
+impl Mailboxes {
+    fn map(&self) -> MutexGuard<'_, HashMap<ChargePointId, Arc<Mailbox>>> {
+        self.by_charger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a socket that was authenticated. An older one of the same charger ends at once.
+    pub fn register(&self, charger: ChargePointId) -> Arc<Mailbox> {
+        let mailbox = Arc::new(Mailbox::default());
+        let older = self.map().insert(charger, Arc::clone(&mailbox));
+        if let Some(older) = older {
+            older.end(Ending::Superseded);
+        }
+        mailbox
+    }
+
+    /// Of an older socket this changes nothing.
+    pub fn remove(&self, charger: ChargePointId, mailbox: &Arc<Mailbox>) {
+        let mut map = self.map();
+        if map.get(&charger).is_some_and(|present| Arc::ptr_eq(present, mailbox)) {
+            map.remove(&charger);
+        }
+    }
+
+    pub fn find(&self, charger: ChargePointId) -> Option<Arc<Mailbox>> {
+        self.map().get(&charger).cloned()
+    }
+
+    pub fn all(&self) -> Vec<Arc<Mailbox>> {
+        self.map().values().cloned().collect()
+    }
+
+    /// The log says that the charger is connected under this epoch.
+    pub fn connected_elsewhere(&self, charger: ChargePointId, epoch: Epoch) {
+        if let Some(mailbox) = self.find(charger)
+            && mailbox.content().epoch.is_some_and(|own| own < epoch)
+        {
+            mailbox.end(Ending::Superseded);
+        }
+    }
+
+    /// The log says that the connection of this epoch has ended.
+    pub fn disconnected(&self, charger: ChargePointId, epoch: Epoch) {
+        if let Some(mailbox) = self.find(charger)
+            && mailbox.content().epoch == Some(epoch)
+        {
+            mailbox.end(Ending::PresumedGone);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_socket_ends_the_older_and_is_not_removed_by_it() {
+        let mailboxes = Mailboxes::default();
+        let charger = ChargePointId::generate();
+        let older = mailboxes.register(charger);
+        let newer = mailboxes.register(charger);
+        assert_eq!(older.ending(), Some(Ending::Superseded));
+        mailboxes.remove(charger, &older);
+        assert!(mailboxes.find(charger).is_some_and(|found| Arc::ptr_eq(&found, &newer)));
+        mailboxes.remove(charger, &newer);
+        assert!(mailboxes.find(charger).is_none());
+    }
+
+    #[test]
+    fn only_what_the_log_says_of_this_or_a_newer_epoch_ends_a_connection() {
+        let ends = |own: Option<i64>, tell: fn(&Mailboxes, ChargePointId)| {
+            let mailboxes = Mailboxes::default();
+            let charger = ChargePointId::generate();
+            let mailbox = mailboxes.register(charger);
+            if let Some(own) = own {
+                mailbox.connected(Epoch(own));
+            }
+            tell(&mailboxes, charger);
+            mailbox.ending()
+        };
+        let connected: fn(&Mailboxes, ChargePointId) = |all, charger| all.connected_elsewhere(charger, Epoch(5));
+        let disconnected: fn(&Mailboxes, ChargePointId) = |all, charger| all.disconnected(charger, Epoch(5));
+        for (own, told, expected) in [
+            (None, connected, None),
+            (Some(4), connected, Some(Ending::Superseded)),
+            (Some(5), connected, None),
+            (Some(6), connected, None),
+            (None, disconnected, None),
+            (Some(4), disconnected, None),
+            (Some(5), disconnected, Some(Ending::PresumedGone)),
+            (Some(6), disconnected, None),
+        ] {
+            assert_eq!(ends(own, told), expected, "{own:?}");
+        }
+    }
+
+    #[test]
+    fn a_drain_gives_way_to_a_newer_socket() {
+        let mailbox = Mailbox::default();
+        mailbox.end(Ending::Draining);
+        mailbox.end(Ending::Superseded);
+        mailbox.end(Ending::Draining);
+        assert_eq!(mailbox.ending(), Some(Ending::Superseded));
+    }
+
+    #[test]
+    fn a_full_mailbox_takes_no_more() {
+        let mailbox = Mailbox::default();
+        assert!((0..COMMANDS_MAX).all(|_| mailbox.put(CommandId::generate())));
+        assert!(!mailbox.put(CommandId::generate()));
+        assert_eq!(mailbox.take().len(), COMMANDS_MAX);
+    }
+}

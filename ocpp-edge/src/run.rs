@@ -1,0 +1,147 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::Application;
+use service_host::{Readiness, Shutdown};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::edge::Edge;
+use crate::mailbox::Ending;
+use crate::open::{authenticated, connect};
+use crate::{follow, lease};
+
+/// How long the accept loop rests when the process has no file descriptors left.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Between the sockets of a small edge when it drains; a large one goes faster.
+const DRAIN_STEP_MAX: Duration = Duration::from_millis(5);
+
+/// Why the edge can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the log can't be read")]
+    Log(#[from] event_store::read::Error),
+}
+
+/// Serves chargers on `listener` until the shutdown begins; then takes no more of them, finishes what is under way, closes
+/// the sockets spread over a while (1001), and records the disconnections.
+///
+/// Health, readiness and metrics are served on another port, by whoever has the [`service_host::Host`].
+///
+/// # Errors
+/// [`Error`], before anything is served.
+pub async fn run(
+    config: Config,
+    app: Application,
+    listener: TcpListener,
+    readiness: &Readiness,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let gate = readiness.gate("ocpp-edge");
+    // From here on: what was requested before is found by each connection itself.
+    let (head, _) = app.store().head().await?;
+    let name = config.name.clone();
+    let edge = Arc::new(Edge::new(config, app));
+    let drained = Shutdown::new();
+    let holding = tokio::spawn(lease::hold(edge.app.store().clone(), name.clone(), drained.clone()));
+    let following = tokio::spawn(follow::run(Arc::clone(&edge), head, drained.clone()));
+    gate.ready();
+    tracing::info!(edge = name, "taking chargers");
+
+    let connections = TaskTracker::new();
+    accept_all(&edge, listener, &connections, &shutdown).await;
+    gate.not_ready("shutting down");
+    connections.close();
+    drain(&edge, &connections).await;
+    drained.begin();
+    for task in [holding, following] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a background task of the edge ended badly");
+        }
+    }
+    Ok(())
+}
+
+async fn accept_all(edge: &Arc<Edge>, listener: TcpListener, connections: &TaskTracker, shutdown: &Shutdown) {
+    let permits = Arc::new(Semaphore::new(edge.config.limits.connections_max));
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.begun() => break,
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, permit)) => {
+                connections.spawn(begin(Arc::clone(edge), stream, peer, permit, connections.clone(), shutdown.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
+}
+
+/// Opens the socket, then serves it in a task of its own, which is smaller than that of the opening.
+async fn begin(
+    edge: Arc<Edge>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+    connections: TaskTracker,
+    shutdown: Shutdown,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, %peer, "the peer is gone already");
+        return;
+    }
+    let authenticated = tokio::select! {
+        authenticated = timeout(edge.config.limits.opening_wait_max, authenticated(&edge, stream)) => authenticated,
+        () = shutdown.begun() => return,
+    };
+    let authenticated = match authenticated {
+        Ok(Some(authenticated)) => authenticated,
+        Ok(None) => return,
+        Err(_) => {
+            metrics::counter!("coulomb_ocpp_edge_openings_total", "outcome" => "timed_out").increment(1);
+            tracing::debug!(%peer, "a connection was not opened in time");
+            return;
+        }
+    };
+    let Some(connection) = connect(&edge, authenticated).await else { return };
+    if shutdown.has_begun() {
+        // It may have come too late to be told.
+        connection.mailbox().end(Ending::Draining);
+    }
+    connections.spawn(async move {
+        let _permit = permit;
+        connection.run().await;
+    });
+}
+
+/// Tells each connection to end, one after another, and waits for them.
+async fn drain(edge: &Edge, connections: &TaskTracker) {
+    let limits = &edge.config.limits;
+    let mailboxes = edge.mailboxes.all();
+    let step = limits.drain_spread_max / u32::try_from(mailboxes.len()).unwrap_or(u32::MAX).max(1);
+    for mailbox in mailboxes {
+        mailbox.end(Ending::Draining);
+        tokio::time::sleep(step.min(DRAIN_STEP_MAX)).await;
+    }
+    if timeout(limits.drain_wait_max, connections.wait()).await.is_err() {
+        tracing::warn!(open = connections.len(), "connections did not end in time");
+    }
+}

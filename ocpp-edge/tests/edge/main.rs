@@ -1,0 +1,4 @@
+//! The edge as chargers see it.
+
+mod support;
+mod transactions;
