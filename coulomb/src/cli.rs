@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use command_service::CommandArgs;
+use realtime_api::RealtimeArgs;
 use service_host::config::{HttpArgs, LogArgs};
 
 use crate::settings::{OcppArgs, Settings};
@@ -58,7 +59,7 @@ Examples:
     ProjectionService(HttpArgs),
 
     /// Run only the queries and the WebSocket (HTTP on 8082)
-    RealtimeApi(HttpArgs),
+    RealtimeApi(RealtimeApiArgs),
 
     /// Bring the database to this version, then end
     #[command(after_help = "\
@@ -81,6 +82,16 @@ pub struct UpArgs {
     pub ocpp: OcppArgs,
     #[command(flatten)]
     pub commands: CommandArgs,
+    #[command(flatten)]
+    pub realtime: RealtimeArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct RealtimeApiArgs {
+    #[command(flatten)]
+    pub http: HttpArgs,
+    #[command(flatten)]
+    pub realtime: RealtimeArgs,
 }
 
 #[derive(Args, Clone, Debug)]

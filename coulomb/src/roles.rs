@@ -1,17 +1,23 @@
 //! The four roles, each started the same way whether alone or beside the others.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use application::Application;
 use axum::Router;
-use command_service::CommandArgs;
+use axum::routing::get;
+use command_service::{CommandArgs, process};
 use event_store::{EventStore, StoreOptions};
+use projection_service::Views;
+use realtime_api::RealtimeArgs;
+use schema::view::{FeedOptions, TableFeeds, ViewFeeds, ViewStore};
 use service_host::config::HttpArgs;
-use service_host::{Host, ServeLimits, Shutdown, serve};
+use service_host::{Host, Json, ServeLimits, Shutdown, serve};
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
+use utoipa::openapi::OpenApi;
 
-use crate::cli::{CommandServiceArgs, OcppEdgeArgs};
+use crate::cli::{CommandServiceArgs, OcppEdgeArgs, RealtimeApiArgs};
 use crate::database::Database;
 use crate::listen::{self, bind};
 use crate::migrate;
@@ -48,23 +54,98 @@ pub enum Role {
     OcppEdge { listener: TcpListener, unknown_chargers: UnknownChargers },
     CommandService(CommandArgs),
     ProjectionService,
-    RealtimeApi,
+    RealtimeApi(RealtimeArgs),
+}
+
+/// What a started role serves over HTTP, and its part of the API's document.
+#[derive(Default)]
+pub struct Served {
+    routes: Router,
+    document: Option<OpenApi>,
+}
+
+impl Served {
+    /// Two roles on one port: no two answer the same method of a path, since GETs and /ws are realtime-api's.
+    pub fn merge(self, other: Self) -> Self {
+        let document = match (self.document, other.document) {
+            (Some(document), Some(other)) => Some(document.merge_from(other)),
+            (document, other) => document.or(other),
+        };
+        Self { routes: self.routes.merge(other.routes), document }
+    }
+
+    /// The routes, with the document and the page that reads it beside them.
+    fn router(self) -> Router {
+        match self.document {
+            Some(document) => {
+                let document = Router::new().route("/openapi.json", get(async move || Json(document)));
+                self.routes.merge(document).merge(realtime_api::docs())
+            }
+            None => self.routes,
+        }
+    }
 }
 
 impl Role {
-    /// Starts the role's tasks under the supervisor; its routes are returned, to be served alone or merged.
-    pub async fn start(self, shared: &Shared, supervisor: &mut Supervisor) -> anyhow::Result<Router> {
-        let Shared { pool, application, .. } = shared.clone();
+    /// Starts the role's tasks under the supervisor. `views`: of the projections in this process, where there are any.
+    pub async fn start(
+        self,
+        shared: &Shared,
+        views: &mut Option<Views>,
+        supervisor: &mut Supervisor,
+    ) -> anyhow::Result<Served> {
+        let Shared { pool, store, application, host, shutdown } = shared.clone();
         match self {
-            Self::OcppEdge { .. } | Self::ProjectionService | Self::RealtimeApi => {
-                let _ = supervisor;
-                Ok(Router::new())
+            Self::ProjectionService => {
+                let config = projection_service::Config::default();
+                let (started, work) = projection_service::start(config, store, pool, host.readiness(), shutdown);
+                supervisor.spawn("projection-service", work);
+                *views = Some(started);
+                Ok(Served::default())
+            }
+            Self::OcppEdge { listener, unknown_chargers } => {
+                let config = ocpp_edge::Config { unknown_chargers: unknown_chargers.into(), ..ocpp_edge::Config::new() };
+                supervisor.spawn("ocpp-edge", async move {
+                    ocpp_edge::run(config, application, listener, host.readiness(), shutdown).await
+                });
+                Ok(Served::default())
             }
             Self::CommandService(args) => {
                 let clock = command_service::Clock::system();
-                let api = command_service::start(application, pool, args.into(), clock).await?;
-                Ok(command_service::router(api))
+                let api = command_service::start(application.clone(), pool.clone(), args.into(), clock).await?;
+                supervisor.spawn("process managers", async move {
+                    process::run(application, pool, process::Options::default(), host.readiness(), shutdown).await;
+                    anyhow::Ok(())
+                });
+                Ok(Served { routes: command_service::router(api), document: Some(command_service::openapi()) })
             }
+            Self::RealtimeApi(args) => {
+                let (views, feeds): (ViewStore, Arc<dyn ViewFeeds>) = match views {
+                    Some(views) => (views.tables().clone(), Arc::new(views.clone())),
+                    None => {
+                        let tables = ViewStore::new(pool.clone(), false);
+                        (tables.clone(), Arc::new(TableFeeds::new(tables, FeedOptions::default())))
+                    }
+                };
+                let config = realtime_api::Config { application, pool, views, feeds, settings: args.into() };
+                let service = realtime_api::Service::start(config, &host, shutdown.clone()).await?;
+                let routes = service.router();
+                supervisor.spawn("realtime-api", async move {
+                    shutdown.begun().await;
+                    service.drain().await;
+                    anyhow::Ok(())
+                });
+                Ok(Served { routes, document: Some(realtime_api::openapi()) })
+            }
+        }
+    }
+}
+
+impl From<UnknownChargers> for ocpp_edge::UnknownChargers {
+    fn from(policy: UnknownChargers) -> Self {
+        match policy {
+            UnknownChargers::Refuse => Self::Refuse,
+            UnknownChargers::Accept => Self::Accept,
         }
     }
 }
@@ -74,7 +155,7 @@ pub enum Alone {
     OcppEdge(OcppEdgeArgs),
     CommandService(CommandServiceArgs),
     ProjectionService(HttpArgs),
-    RealtimeApi(HttpArgs),
+    RealtimeApi(RealtimeApiArgs),
 }
 
 impl Alone {
@@ -92,7 +173,7 @@ impl Alone {
             Self::OcppEdge(args) => (args.http, 9001),
             Self::CommandService(args) => (args.http, 8081),
             Self::ProjectionService(args) => (*args, 8083),
-            Self::RealtimeApi(args) => (*args, 8082),
+            Self::RealtimeApi(args) => (args.http, 8082),
         };
         args.http.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, port).into())
     }
@@ -105,7 +186,7 @@ impl Alone {
             },
             Self::CommandService(args) => Role::CommandService(args.commands),
             Self::ProjectionService(_) => Role::ProjectionService,
-            Self::RealtimeApi(_) => Role::RealtimeApi,
+            Self::RealtimeApi(args) => Role::RealtimeApi(args.realtime),
         })
     }
 }
@@ -128,8 +209,8 @@ pub async fn run_alone(settings: &Settings, alone: Alone) -> anyhow::Result<()> 
     let ended = async {
         migrate::require(database.pool()).await?;
         let shared = Shared::open(&database, shutdown).await?;
-        let routes = role.start(&shared, &mut supervisor).await?;
-        serve_http(&shared, routes, listener, &mut supervisor);
+        let served = role.start(&shared, &mut None, &mut supervisor).await?;
+        serve_http(&shared, served, listener, &mut supervisor);
         tracing::info!(role = name, %address, "started");
         supervisor.until_shutdown().await
     };
@@ -139,9 +220,9 @@ pub async fn run_alone(settings: &Settings, alone: Alone) -> anyhow::Result<()> 
     ended.and(drained)
 }
 
-/// Serves the merged routes of this process.
-pub fn serve_http(shared: &Shared, routes: Router, listener: TcpListener, supervisor: &mut Supervisor) {
-    let serving = serve(shared.host.finish(routes), listener, shared.shutdown.clone(), ServeLimits::default());
+/// Serves what the roles of this process have to serve.
+pub fn serve_http(shared: &Shared, served: Served, listener: TcpListener, supervisor: &mut Supervisor) {
+    let serving = serve(shared.host.finish(served.router()), listener, shared.shutdown.clone(), ServeLimits::default());
     supervisor.spawn("http", async move {
         serving.await;
         anyhow::Ok(())

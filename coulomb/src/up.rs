@@ -3,14 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::bail;
-use axum::Router;
 use service_host::Shutdown;
 
 use crate::cli::UpArgs;
 use crate::database::Database;
 use crate::listen::{self, bind};
 use crate::migrate;
-use crate::roles::{Role, Shared, serve_http};
+use crate::roles::{Role, Served, Shared, serve_http};
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 
@@ -60,14 +59,13 @@ impl Running {
                 Role::ProjectionService,
                 Role::OcppEdge { listener: ocpp, unknown_chargers: args.ocpp.unknown_chargers },
                 Role::CommandService(args.commands.clone()),
-                Role::RealtimeApi,
+                Role::RealtimeApi(args.realtime.clone()),
             ];
-            let mut routes = Router::new();
+            let (mut views, mut served) = (None, Served::default());
             for role in roles {
-                // No two roles answer the same method of a path: GETs and /ws are realtime-api's.
-                routes = routes.merge(role.start(&shared, &mut supervisor).await?);
+                served = served.merge(role.start(&shared, &mut views, &mut supervisor).await?);
             }
-            serve_http(&shared, routes, http, &mut supervisor);
+            serve_http(&shared, served, http, &mut supervisor);
             anyhow::Ok(shared)
         };
         match started.await {

@@ -64,13 +64,9 @@ impl Platform {
             master_key: Some(settings.master_key.clone().unwrap_or_else(MasterKey::generate)),
             ..settings.clone()
         };
-        let arguments = [
-            ["coulomb", "up"].map(str::to_owned).as_slice(),
-            &["--http", "0", "--ocpp", "0"].map(str::to_owned),
-            &["--operator-email".to_owned(), OPERATOR_EMAIL.to_owned()],
-            &["--operator-password".to_owned(), operator_password.clone()],
-        ];
-        let Command::Up(args) = Cli::try_parse_from(arguments.concat())?.command else {
+        let up = ["coulomb", "up", "--http", "0", "--ocpp", "0"];
+        let operator = ["--operator-email", OPERATOR_EMAIL, "--operator-password", &operator_password];
+        let Command::Up(args) = Cli::try_parse_from(up.into_iter().chain(operator))?.command else {
             anyhow::bail!("up is a command of its own");
         };
         match Running::start(&settings, &args).await {

@@ -6,25 +6,25 @@ use futures_util::{SinkExt, StreamExt};
 use hdrhistogram::Histogram;
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::OnTheirWay;
+use super::{OnTheirWay, open};
 use super::seed::charger_id;
 use crate::bench::platform::Platform;
 
 /// A charger that reports changing statuses, and waits for each acknowledgement.
 pub struct Charger {
     number: usize,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
 }
 
 impl Charger {
     pub async fn connect(platform: &Platform, number: usize) -> anyhow::Result<Self> {
         let mut request = format!("{}/{}", platform.ocpp_url(), charger_id(number)).into_client_request()?;
         request.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp1.6".parse()?);
-        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let socket = open(request).await?;
         let mut charger = Self { number, socket };
         charger.call("boot", "BootNotification", json!({"chargePointVendor": "Bench", "chargePointModel": "E2E"})).await?;
         Ok(charger)

@@ -5,25 +5,25 @@ use futures_util::{SinkExt, StreamExt};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::OnTheirWay;
+use super::{OnTheirWay, open};
 use super::seed::charger_id;
 use crate::bench::platform::Platform;
 
 /// A phone that follows one charger.
 pub struct Phone {
     charger: usize,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
 }
 
 impl Phone {
     pub async fn connect(platform: &Platform, token: &str, charger: usize) -> anyhow::Result<Self> {
         let mut request = format!("{}/ws", platform.ws_url()).into_client_request()?;
         request.headers_mut().insert("Authorization", format!("Bearer {token}").parse()?);
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let mut socket = open(request).await?;
         let topic = format!("charger:{}", charger_id(charger));
         socket.send(Message::text(json!({"action": "subscribe", "topic": topic}).to_string())).await?;
         let mut phone = Self { charger, socket };
