@@ -45,6 +45,9 @@ pub enum Error {
     /// The log was restored to before this: what the follower has may not be part of it. It must rewind.
     #[error("the follower is at {from}, the log of generation {generation:?} ends at {head}")]
     AheadOfLog { from: Position, head: Position, generation: Generation },
+    /// The log has become another generation while it was followed. The follower must rewind to where the two fork.
+    #[error("the log became generation {is:?}, at {head}; it was {was:?}")]
+    OtherGeneration { was: Generation, is: Generation, head: Position },
     #[error("the store is shut down")]
     Closed,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use schema::log::{Position, RecordedEvent};
+use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::{PARTITION_COUNT, Partition};
 use tokio::sync::watch::Receiver;
 
@@ -12,7 +12,7 @@ use crate::feed::{Error, Feed, FeedBatch, From};
 use crate::partitions::PartitionSet;
 use crate::read::READ_POSITIONS_MAX;
 use crate::tail::Tail;
-use crate::tail::ring::Glance;
+use crate::tail::ring::{Glance, Ring};
 
 /// Events of one batch from the ring.
 const BATCH_EVENTS_MAX: usize = 1_000;
@@ -28,7 +28,8 @@ pub(crate) struct PostgresFeed {
     at: Position,
     /// Where each partition has got to, while some are ahead of `at`.
     cursors: Option<[Position; PARTITION_COUNT as usize]>,
-    checked: bool,
+    /// The one that it began in.
+    generation: Option<Generation>,
 }
 
 impl PostgresFeed {
@@ -45,7 +46,7 @@ impl PostgresFeed {
                 (partitions.iter().map(slot).min().unwrap_or_default(), Some(of))
             }
         };
-        Self { store, tail, moved, partitions, at, cursors, checked: false }
+        Self { store, tail, moved, partitions, at, cursors, generation: None }
     }
 
     /// Leaves out what a partition has had already.
@@ -57,16 +58,24 @@ impl PostgresFeed {
         }
     }
 
+    /// What it has had may not be part of another generation.
+    fn check_generation(&self, is: Generation, head: Position) -> Result<(), Error> {
+        match self.generation {
+            Some(was) if was != is => Err(Error::OtherGeneration { was, is, head }),
+            _ => Ok(()),
+        }
+    }
+
     /// Positions above the head belong to a history that is gone.
     async fn check_start(&mut self) -> Result<(), Error> {
-        if !self.checked {
+        if self.generation.is_none() {
             let (head, generation) = self.store.head().await?;
             let highest = |of: &[Position; PARTITION_COUNT as usize]| of.iter().copied().max();
             let from = self.cursors.as_ref().and_then(highest).unwrap_or_default().max(self.at);
             if from > head {
                 return Err(Error::AheadOfLog { from, head, generation });
             }
-            self.checked = true;
+            self.generation = Some(generation);
         }
         Ok(())
     }
@@ -79,15 +88,25 @@ impl Feed for PostgresFeed {
         loop {
             // Marked as seen before the look, so that what comes after the look wakes us.
             self.moved.borrow_and_update();
-            let glance = self.tail.with_ring(|ring| ring.glance(self.at, self.partitions, BATCH_EVENTS_MAX));
+            let look = |ring: &mut Ring| {
+                (ring.generation(), ring.upto(), ring.glance(self.at, self.partitions, BATCH_EVENTS_MAX))
+            };
+            let glance = match self.tail.with_ring(look) {
+                Some((generation, head, glance)) => {
+                    self.check_generation(generation, head)?;
+                    glance
+                }
+                None => Glance::Nothing,
+            };
             let mut batch = match glance {
-                Some(Glance::Events(events, upto, generation)) => FeedBatch { events, upto, generation },
-                Some(Glance::Behind) => {
+                Glance::Events(events, upto, generation) => FeedBatch { events, upto, generation },
+                Glance::Behind => {
                     let stretch = self.store.read(self.at, CATCH_UP_POSITIONS, self.partitions).await?;
+                    self.check_generation(stretch.generation, stretch.upto)?;
                     let events = stretch.events.into_iter().map(Arc::new).collect();
                     FeedBatch { events, upto: stretch.upto, generation: stretch.generation }
                 }
-                Some(Glance::Nothing) | None => {
+                Glance::Nothing => {
                     self.moved.changed().await.map_err(|_| Error::Closed)?;
                     continue;
                 }

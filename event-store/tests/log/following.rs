@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use event_store::feed::{Error, Feed, From, Log};
 use event_store::{EventStore, PartitionSet, StoreOptions, Wake};
-use schema::log::Position;
+use schema::log::{Generation, Position};
 use schema::partition::Partition;
 
 use crate::support::{PATIENCE, append, assert_sound, database, store, store_with, stream, write};
@@ -98,4 +98,21 @@ async fn who_is_ahead_of_the_log_is_told() {
     let mut feed = store.follow(PartitionSet::ALL, From::Position(Position(3)));
     let ahead = feed.next().await;
     assert!(matches!(ahead, Err(Error::AheadOfLog { head: Position(2), .. })), "{ahead:?}");
+}
+
+/// A restore has lost a tail: whoever followed must not go on as if nothing had happened.
+#[tokio::test]
+async fn a_follower_is_told_of_another_generation() {
+    let database = database().await;
+    let store = store(&database).await;
+    append_some(&store, 5).await;
+    let mut feed = store.follow(PartitionSet::ALL, From::Position(Position::START));
+    take(feed.as_mut(), Position(10)).await;
+    sqlx::query("UPDATE log_head SET generation = 2").execute(database.pool()).await.expect("a promotion");
+    append_some(&store, 1).await;
+    let told = tokio::time::timeout(PATIENCE, feed.next()).await.expect("the feed moves");
+    assert!(matches!(told, Err(Error::OtherGeneration { was: Generation(1), is: Generation(2), .. })), "{told:?}");
+    // From its checkpoint it may go on.
+    let mut feed = store.follow(PartitionSet::ALL, From::Position(Position(10)));
+    assert_eq!(take(feed.as_mut(), Position(12)).await, [11, 12]);
 }
