@@ -15,7 +15,7 @@ use crate::config::Config;
 use live::LiveFeed;
 
 /// Batches kept for feeds that lag; a feed that lags further reads the tables.
-const LIVE_BATCHES_MAX: usize = 1_024;
+const LIVE_BATCHES_MAX: usize = 64;
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// A committed batch.

@@ -73,6 +73,12 @@ impl<'w> Tenure<'w> {
         })
     }
 
+    /// Everything up to here is committed.
+    #[cfg(test)]
+    pub fn at(&self) -> Position {
+        self.at
+    }
+
     /// Takes what has gathered, however little, and commits it.
     pub async fn next(&mut self) -> Result<(), Error> {
         let FeedBatch { events, upto, generation } = self.feed.next().await?;

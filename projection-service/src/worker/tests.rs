@@ -1,5 +1,6 @@
-//! A worker that was frozen, and wakes.
+//! Hands that change at the worst moment.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use embedded_postgres::testing::database;
@@ -8,7 +9,9 @@ use event_store::{Append, EventStore, Expected, StoreOptions, Write};
 use read_models::testing::Network;
 use schema::log::Position;
 use schema::partition::PARTITION_COUNT;
+use schema::view::{FeedStart, Model, ViewFeeds};
 use sqlx::postgres::PgPool;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::tenure::Tenure;
@@ -16,9 +19,12 @@ use super::{Error, LEASES};
 use crate::config::Config;
 use crate::views::Views;
 
-async fn take_all(store: &EventStore, holder: Uuid, ttl: Duration) -> Share {
+const ALL: i16 = PARTITION_COUNT as i16;
+
+/// Takes the first partitions, as soon as whoever has them has lost them.
+async fn take(store: &EventStore, partitions: i16, holder: Uuid, ttl: Duration) -> Share {
     let mut share = Share::new();
-    for partition in 0..i16::from(PARTITION_COUNT) {
+    for partition in 0..partitions {
         let lease = loop {
             if let Some(lease) = store.acquire_lease(LEASES, partition, holder, ttl).await.unwrap() {
                 break lease;
@@ -59,12 +65,12 @@ async fn a_frozen_worker_that_wakes_commits_nothing() {
     let mut network = Network::new(5);
     grow(&store, &mut network, 50).await;
 
-    let first = take_all(&store, Uuid::now_v7(), Duration::from_millis(1)).await;
+    let first = take(&store, ALL, Uuid::now_v7(), Duration::from_millis(1)).await;
     let mut frozen = Tenure::claim(&config, &store, pool, &views, &first).await;
     // Its leases are short: it may have lost them by the time it claims.
     let mut attempts = vec![];
     while let Err(Error::Ended) = frozen {
-        let again = take_all(&store, first[0].holder, Duration::from_secs(1)).await;
+        let again = take(&store, ALL, first[0].holder, Duration::from_secs(1)).await;
         attempts.push(again.clone());
         frozen = Tenure::claim(&config, &store, pool, &views, &again).await;
     }
@@ -72,7 +78,7 @@ async fn a_frozen_worker_that_wakes_commits_nothing() {
     frozen.next().await.unwrap();
 
     // While it sleeps, its leases lapse and another takes all of them and works.
-    let second = take_all(&store, Uuid::now_v7(), Duration::from_secs(60)).await;
+    let second = take(&store, ALL, Uuid::now_v7(), Duration::from_secs(60)).await;
     let mut successor = Tenure::claim(&config, &store, pool, &views, &second).await.unwrap();
     let position = grow(&store, &mut network, 50).await;
     while digest(pool).await.1 < position.0 - 5 {
@@ -89,5 +95,65 @@ async fn a_frozen_worker_that_wakes_commits_nothing() {
     let position = grow(&store, &mut network, 5).await;
     while digest(pool).await.1 < position.0 {
         successor.next().await.unwrap();
+    }
+}
+
+/// Claims the first partitions and works until it is at the end of the log.
+async fn work(store: &EventStore, pool: &PgPool, views: &Views, partitions: i16, until: Position) {
+    let config = Config::default();
+    // No longer than the work: the next one need not wait for the leases.
+    let holder = Uuid::now_v7();
+    let share = take(store, partitions, holder, Duration::from_secs(20)).await;
+    let mut tenure = Tenure::claim(&config, store, pool, views, &share).await.unwrap();
+    while tenure.at() < until {
+        tenure.next().await.unwrap();
+    }
+    for lease in &share {
+        assert!(store.release_lease(lease).await.unwrap());
+    }
+}
+
+/// What another process did meanwhile is not in what this one's worker publishes: a follower must find it in the tables.
+#[tokio::test]
+async fn a_follower_misses_nothing_that_another_process_wrote() {
+    let database = database(&schema::MIGRATOR).await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
+    let config = Config::default();
+    let (here, elsewhere) = (Views::new(&config, pool.clone()), Views::new(&config, pool.clone()));
+    let mut network = Network::new(9);
+
+    let position = grow(&store, &mut network, 30).await;
+    work(&store, pool, &here, ALL, position).await;
+    let mut feed = here.follow(FeedStart::After(Position::START));
+    let (publish, mut followed) = watch::channel((Position::START, HashMap::new()));
+    tokio::spawn(async move {
+        let mut had: HashMap<(Model, String), Position> = HashMap::new();
+        loop {
+            let batch = feed.next().await.unwrap();
+            for row in batch.rows {
+                let seen = had.entry((row.row.model(), row.key.clone())).or_default();
+                *seen = row.position.max(*seen);
+            }
+            publish.send_replace((batch.upto, had.clone()));
+        }
+    });
+    // Of all partitions: a gap in what is published here. Of half of them: the next claim here is not even.
+    for partitions_elsewhere in [ALL, ALL / 2, 0, ALL / 2, ALL] {
+        let position = grow(&store, &mut network, 30).await;
+        if partitions_elsewhere > 0 {
+            work(&store, pool, &elsewhere, partitions_elsewhere, position).await;
+        }
+        let position = grow(&store, &mut network, 10).await;
+        work(&store, pool, &here, ALL, position).await;
+        let (_, had) = followed.wait_for(|(upto, _)| *upto >= position).await.unwrap().clone();
+        for model in Model::ALL {
+            let rows = format!("SELECT key, position FROM views.{}", model.name());
+            let rows: Vec<(String, i64)> = sqlx::query_as(&rows).fetch_all(pool).await.unwrap();
+            for (key, position) in rows {
+                let seen = had.get(&(model, key.clone())).copied();
+                assert_eq!(seen, Some(Position(position)), "{model:?} {key}, {partitions_elsewhere} elsewhere");
+            }
+        }
     }
 }

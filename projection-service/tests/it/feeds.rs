@@ -65,7 +65,7 @@ async fn followers_end_with_what_the_tables_hold() {
         let (mut rng, mut network) = (StdRng::seed_from_u64(seed), Network::new(seed));
 
         let stays = Process::start(database.url(), "stays");
-        let middle = grow(&store, &mut network, 300).await;
+        let middle = grow(&store, &mut network, 1_000).await;
         // More than one batch of a feed holds, for who begins now.
         let early = [
             follow(&polled, Position::START, Rows::new(), middle),

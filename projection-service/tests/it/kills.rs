@@ -23,7 +23,8 @@ async fn survive(seed: u64, processes_max: usize) {
     for _ in 0..ROUNDS {
         if processes.len() < processes_max {
             started += 1;
-            processes.push(Process::start(database.url(), &format!("worker-{started}")));
+            let (name, transaction_pooler) = (format!("worker-{started}"), started % 2 == 0);
+            processes.push(Process::start_with(database.url(), &name, transaction_pooler));
         }
         let position = grow(&store, &mut network, rng.random_range(1..60)).await;
         // Sometimes in the middle of the work, sometimes when it is done.

@@ -4,4 +4,5 @@ mod admin;
 mod feeds;
 mod kills;
 mod poison;
+mod queries;
 mod support;

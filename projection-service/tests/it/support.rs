@@ -15,7 +15,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
 
 /// Short, so that what a killed worker held is soon taken over.
-pub const LEASE_TTL: Duration = Duration::from_millis(400);
+const LEASE_TTL: Duration = Duration::from_millis(400);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 /// Only a test that hangs waits for so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,10 +28,10 @@ pub fn store_options() -> StoreOptions {
     StoreOptions { poll_every: POLL_EVERY, ..StoreOptions::default() }
 }
 
-pub fn config(connect: &PgConnectOptions) -> Config {
+fn config(connect: &PgConnectOptions, transaction_pooler: bool) -> Config {
     let feed = FeedOptions { listen: Some(connect.clone()), poll_every: POLL_EVERY };
     // Few rows in memory, so that some are read and some are not.
-    Config { lease_ttl: LEASE_TTL, rows_max: 40, feed, ..Config::default() }
+    Config { lease_ttl: LEASE_TTL, rows_max: 40, feed, transaction_pooler, ..Config::default() }
 }
 
 /// Appends what a network does.
@@ -65,6 +65,11 @@ pub struct Process {
 
 impl Process {
     pub fn start(url: &str, name: &str) -> Self {
+        Self::start_with(url, name, false)
+    }
+
+    /// `transaction_pooler`: it takes the way that suits a pooler, though there is none.
+    pub fn start_with(url: &str, name: &str, transaction_pooler: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let connect: PgConnectOptions = url.parse::<PgConnectOptions>().unwrap().application_name(name);
         let readiness = Readiness::default();
@@ -74,8 +79,8 @@ impl Process {
                 runtime.block_on(async {
                     let pool = PgPoolOptions::new().max_connections(5).connect_with(store_of).await.unwrap();
                     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-                    let (views, work) =
-                        projection_service::start(config(&connect), store, pool, &ready, Shutdown::new());
+                    let config = config(&connect, transaction_pooler);
+                    let (views, work) = projection_service::start(config, store, pool, &ready, Shutdown::new());
                     tokio::spawn(work);
                     views
                 })

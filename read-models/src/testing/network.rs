@@ -440,7 +440,7 @@ fn authorization(id: Uuid, driver_id: Option<DriverId>, now: DateTime<Utc>) -> A
         driver_id,
         group: None,
         plan_id: None,
-        limits: Limits { energy_wh: Some(Decimal::new(20_000_50, 2)), ..Limits::default() },
+        limits: Limits { energy_wh: Some(Decimal::new(2_000_050, 2)), ..Limits::default() },
         decided_at: now,
         expires_at: None,
     }

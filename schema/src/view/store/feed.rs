@@ -193,7 +193,7 @@ impl Cursor {
         self.reached = Some(reached);
         self.upto = reached.position;
         self.partitions = partitions;
-        (moved || !rows.is_empty()).then(|| ViewBatch { generation: reached.generation, upto: self.upto, rows })
+        (moved || !rows.is_empty()).then_some(ViewBatch { generation: reached.generation, upto: self.upto, rows })
     }
 }
 
@@ -206,5 +206,65 @@ impl ViewFeed for TableFeed {
             }
             self.noticed().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use domain::id::{PlanId, TenantId};
+    use domain::plan::Plan;
+
+    use super::*;
+    use crate::log::Generation;
+    use crate::partition::Partition;
+    use crate::view::{PlanRow, Row};
+
+    fn row(position: i64) -> Arc<RowChange> {
+        let row = PlanRow {
+            tenant_id: TenantId::DEFAULT,
+            plan_id: PlanId::default(),
+            plan: Plan::default(),
+            published_at: DateTime::UNIX_EPOCH,
+        };
+        Arc::new(RowChange {
+            key: position.to_string(),
+            partition: Partition::new(0).unwrap(),
+            generation: Generation::FIRST,
+            position: Position(position),
+            removed: false,
+            row: Row::Plans(Box::new(row)),
+        })
+    }
+
+    fn reached(position: i64) -> Reached {
+        Reached { generation: Generation::FIRST, position: Position(position) }
+    }
+
+    fn all_at(position: i64) -> Vec<i64> {
+        vec![position; usize::from(PARTITION_COUNT)]
+    }
+
+    #[test]
+    fn what_does_not_fit_comes_in_parts_and_only_the_last_says_how_far_it_is() {
+        let mut cursor = Cursor::at(Position(10));
+        // The last event changed two rows, of which one did not fit any more.
+        let full: Vec<_> = (1..=BATCH_ROWS_MAX).map(|n| row(10 + n)).collect();
+        let first = cursor.take(reached(2_000), all_at(2_000), full).unwrap();
+        assert_eq!((first.upto, first.rows.len() as i64), (Position(10), BATCH_ROWS_MAX - 1));
+        assert_eq!(cursor.part.as_ref().unwrap().delivered, Position(10 + BATCH_ROWS_MAX - 1));
+
+        // While the second part was read, a row went on past where the tables were at the first.
+        let last = cursor.take(reached(2_100), all_at(2_100), vec![row(1_500), row(2_050)]).unwrap();
+        assert_eq!((last.upto, last.rows.len()), (Position(2_000), 2));
+        assert_eq!(cursor.partitions, all_at(2_000));
+        assert!(cursor.part.is_none());
+    }
+
+    #[test]
+    fn it_says_that_the_position_moved_and_says_nothing_when_it_did_not() {
+        let mut cursor = Cursor::at(Position(10));
+        assert_eq!(cursor.take(reached(20), all_at(20), vec![]).map(|batch| batch.upto), Some(Position(20)));
+        assert!(cursor.take(reached(20), all_at(20), vec![]).is_none());
     }
 }
