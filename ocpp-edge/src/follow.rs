@@ -24,7 +24,7 @@ pub async fn run(edge: Arc<Edge>, mut at: Position, shutdown: Shutdown) {
             error = follow(&edge, &mut at) => error,
         };
         match followed {
-            feed::Error::AheadOfLog { head, .. } => {
+            feed::Error::AheadOfLog { head, .. } | feed::Error::OtherGeneration { head, .. } => {
                 tracing::error!(error = %followed, "the log was restored; following its end");
                 at = head;
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use application::report::edge_lease;
 use event_store::EventStore;
 use event_store::leases::Lease;
 use service_host::Shutdown;
@@ -11,14 +12,9 @@ use uuid::Uuid;
 pub const LEASE_TTL: Duration = Duration::from_secs(15);
 const RENEW_EVERY: Duration = Duration::from_secs(4);
 
-/// The lease of an edge, which also stands in the events of its connections.
-pub fn lease_name(edge: &str) -> String {
-    format!("edge:{edge}")
-}
-
 /// Holds the lease until the end of the edge, then gives it back: by then its chargers are recorded as disconnected.
 pub async fn hold(store: EventStore, edge: String, ended: Shutdown) {
-    let (name, holder) = (lease_name(&edge), Uuid::now_v7());
+    let (name, holder) = (edge_lease(&edge), Uuid::now_v7());
     let mut held: Option<Lease> = None;
     loop {
         held = renew(&store, &name, holder, held).await;

@@ -37,7 +37,7 @@ mod socket;
 pub mod v16;
 
 pub use config::{Config, Limits, UnknownChargers};
-pub use lease::{LEASE_TTL, lease_name};
+pub use lease::LEASE_TTL;
 pub use run::{Error, run};
 
 #[cfg(test)]

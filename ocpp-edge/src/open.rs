@@ -15,7 +15,6 @@ use crate::config::UnknownChargers;
 use crate::connection::{Connection, End};
 use crate::edge::Edge;
 use crate::handshake::{self, Negotiated, Opening, Refusal, Version};
-use crate::lease::lease_name;
 use crate::socket::Socket;
 
 /// A charger that has proved who it is, and waits for its socket to be opened.
@@ -70,9 +69,9 @@ pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<C
     let Authenticated { mut stream, opening, response, version, identity, charge_point_id } = authenticated;
     // First the mailbox: a command that is requested from now on is either put there or found when the open ones are taken.
     let mailbox = edge.mailboxes.register(charge_point_id);
-    let (protocol, lease) = (version.subprotocol(), lease_name(&edge.config.name));
+    let (protocol, name) = (version.subprotocol(), edge.config.name.as_str());
     let now = Utc::now();
-    let connected = report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, &lease, now).await;
+    let connected = report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, name, now).await;
     let link = match connected {
         Ok(link) => link,
         Err(error) => {
