@@ -68,7 +68,6 @@ impl Inbox {
         conflated
     }
 
-
     /// All that waits for a subscription whose snapshot holds everything up to `floor`; what is not above it is dropped.
     /// `complete` is what the shard has delivered to all of its sockets.
     pub fn begin(&mut self, id: SubscriptionId, floor: Position, complete: Position) -> (Vec<Arc<Update>>, Position) {
@@ -134,5 +133,108 @@ impl Waiting {
 
     fn owed_since(&self) -> Option<Position> {
         self.places.first_key_value().map(|((owed, ..), _)| *owed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use domain::envelope::Actor;
+    use domain::id::{CommandId, TenantId};
+    use domain::station_command::CommandState;
+    use schema::view::CommandRow;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::directory::Names;
+    use crate::resource::At;
+
+    const ONE: SubscriptionId = SubscriptionId(1);
+    const TWO: SubscriptionId = SubscriptionId(2);
+
+    fn update(key: u128, position: i64) -> Arc<Update> {
+        let row = CommandRow {
+            tenant_id: TenantId::DEFAULT,
+            command_id: CommandId(Uuid::from_u128(key)),
+            kind: "reset".to_owned(),
+            charge_point_id: None,
+            session_id: None,
+            state: CommandState::Sent,
+            reason: None,
+            answer: None,
+            requested_by: Actor::system("test"),
+            requested_at: Utc::now(),
+            settled_at: None,
+        };
+        Arc::new(Update::command(At { position: Position(position), row: &row }, false, &Names::default()))
+    }
+
+    fn inbox(ids: &[SubscriptionId]) -> Inbox {
+        let mut inbox = Inbox::default();
+        ids.iter().for_each(|id| inbox.open(*id));
+        inbox
+    }
+
+    fn put(inbox: &mut Inbox, after: i64, upto: i64, updates: &[(SubscriptionId, u128, i64)]) -> usize {
+        let updates: Vec<_> = updates.iter().map(|(id, key, position)| (*id, update(*key, *position))).collect();
+        inbox.put(Position(after), Position(upto), updates.iter().map(|(id, update)| (*id, update)))
+    }
+
+    /// Position and `upto` of all that waits for a subscription.
+    fn drained(inbox: &mut Inbox, id: SubscriptionId) -> Vec<(i64, i64)> {
+        let all = std::iter::from_fn(|| inbox.take(id, Position(0)));
+        all.map(|delivery| (delivery.update.position.0, delivery.upto.0)).collect()
+    }
+
+    #[test]
+    fn upto_is_claimed_only_when_nothing_below_is_owed() {
+        let mut inbox = inbox(&[ONE]);
+        put(&mut inbox, 10, 13, &[(ONE, 1, 11), (ONE, 2, 13)]);
+        put(&mut inbox, 13, 14, &[(ONE, 3, 14)]);
+        assert_eq!(inbox.sent_upto(Position(14)), Position(10));
+        // Of a batch that comes in parts only the last may claim it.
+        assert_eq!(drained(&mut inbox, ONE), [(11, 10), (13, 13), (14, 14)]);
+        assert_eq!(inbox.sent_upto(Position(20)), Position(20));
+    }
+
+    #[test]
+    fn a_slow_client_gets_the_newest_state_of_each_and_not_a_queue() {
+        let mut inbox = inbox(&[ONE]);
+        put(&mut inbox, 10, 11, &[(ONE, 1, 11)]);
+        put(&mut inbox, 11, 12, &[(ONE, 2, 12)]);
+        for position in 13..1_000 {
+            assert_eq!(put(&mut inbox, position - 1, position, &[(ONE, 1, position)]), 1, "it replaced one");
+        }
+        // The first keeps its place: what was owed first is sent first.
+        assert_eq!(drained(&mut inbox, ONE), [(999, 11), (12, 999)]);
+        assert!(inbox.waiting[0].place_of.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_newer_is_dropped() {
+        let mut inbox = inbox(&[ONE]);
+        put(&mut inbox, 10, 12, &[(ONE, 1, 12)]);
+        assert_eq!(put(&mut inbox, 10, 12, &[(ONE, 1, 12), (ONE, 1, 11)]), 0);
+        assert_eq!(drained(&mut inbox, ONE), [(12, 12)]);
+    }
+
+    #[test]
+    fn a_snapshot_takes_what_waited_and_sets_the_floor() {
+        let mut inbox = inbox(&[ONE, TWO]);
+        put(&mut inbox, 10, 15, &[(ONE, 1, 11), (ONE, 2, 15), (TWO, 1, 11)]);
+        let (late, upto) = inbox.begin(ONE, Position(12), Position(14));
+        assert_eq!((late.len(), late[0].position, upto), (1, Position(15), Position(15)));
+        put(&mut inbox, 11, 12, &[(ONE, 3, 12)]);
+        assert_eq!(drained(&mut inbox, ONE), []);
+        assert_eq!(drained(&mut inbox, TWO), [(11, 15)]);
+    }
+
+    #[test]
+    fn what_comes_for_an_ended_subscription_is_let_go() {
+        let mut inbox = inbox(&[ONE]);
+        inbox.close(ONE);
+        put(&mut inbox, 10, 11, &[(ONE, 1, 11)]);
+        assert_eq!(drained(&mut inbox, ONE), []);
+        assert_eq!(inbox.sent_upto(Position(11)), Position(11));
     }
 }

@@ -44,3 +44,49 @@ impl Tracker {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use domain::driver::Driver;
+    use domain::id::{DriverId, TenantId};
+    use schema::log::Generation;
+    use schema::partition::Partition;
+    use schema::view::{DriverRow, Row};
+
+    use super::*;
+
+    fn batch(upto: i64, rows: &[(&str, i64)]) -> ViewBatch {
+        let row = DriverRow {
+            tenant_id: TenantId::DEFAULT,
+            driver_id: DriverId::default(),
+            driver: Driver::default(),
+            registered_at: Utc::now(),
+        };
+        let change = |(key, position): &(&str, i64)| RowChange {
+            key: (*key).to_owned(),
+            partition: Partition::new(0).expect("the first"),
+            generation: Generation::FIRST,
+            position: Position(*position),
+            removed: false,
+            row: Row::Drivers(Box::new(row.clone())),
+        };
+        let rows = rows.iter().map(|row| Arc::new(change(row))).collect();
+        ViewBatch { generation: Generation::FIRST, upto: Position(upto), rows }
+    }
+
+    #[test]
+    fn rows_are_passed_on_once_and_in_order() {
+        let mut tracker = Tracker::new(Position(10));
+        let mut take = |upto, rows: &[(&str, i64)]| {
+            let due = tracker.take(batch(upto, rows));
+            due.iter().map(|row| (row.key.clone(), row.position.0)).collect::<Vec<_>>()
+        };
+        let owned = |rows: &[(&str, i64)]| rows.iter().map(|(key, at)| ((*key).to_owned(), *at)).collect::<Vec<_>>();
+        assert_eq!(take(12, &[("a", 12), ("b", 11), ("c", 10)]), owned(&[("b", 11), ("a", 12)]));
+        assert_eq!(take(12, &[("a", 12), ("d", 15)]), [], "ahead of what is complete");
+        assert_eq!(take(14, &[("d", 16)]), [], "and newer meanwhile");
+        assert_eq!(take(16, &[("e", 15)]), owned(&[("e", 15), ("d", 16)]));
+        assert_eq!(take(13, &[("a", 12)]), [], "at least once, and not twice");
+    }
+}

@@ -73,10 +73,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.out.push_back(Piece { bytes, ends_frame });
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
-    }
-
     /// Lets go of every frame that was not begun, so that a last one can follow.
     pub fn forget_queued(&mut self) {
         let begun = match self.mid_frame {
@@ -188,7 +184,7 @@ mod tests {
                 wire.queue(b"a", Bytes::from(vec![b'x'; length]), b"z");
             }
             poll_fn(|cx| wire.poll_send(cx)).await.expect("written");
-            assert!(wire.is_empty() && !wire.mid_frame);
+            assert!(wire.out.is_empty() && !wire.mid_frame);
         });
         for length in lengths {
             for extra in [0, 2] {

@@ -1,0 +1,11 @@
+//! The service over real sockets, on real tables, with a view feed driven by hand.
+
+mod authentication;
+mod commands;
+mod convergence;
+mod drain;
+mod misuse;
+mod openings;
+mod queries;
+mod support;
+mod topics;

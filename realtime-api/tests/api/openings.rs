@@ -1,0 +1,97 @@
+use domain::id::SessionId;
+use domain::outlet::OutletStatus;
+use domain::session::SessionState;
+use serde_json::json;
+
+use crate::support::{Point, World, charging, site};
+
+#[tokio::test]
+async fn who_comes_back_gets_what_changed_and_what_left() {
+    let world = World::new().await;
+    let point = Point::new("CP1");
+    let (over, open, untouched) = (SessionId::generate(), SessionId::generate(), SessionId::generate());
+    let session = |id, state| charging(id, &point, world.driver, state);
+    world
+        .change(vec![
+            (1_001, point.row()),
+            (1_002, session(untouched, SessionState::Active)),
+            (1_003, session(over, SessionState::Active)),
+        ])
+        .await;
+    let mut client = world.driver_socket().await;
+    let snapshot = client.ask(json!({"action": "subscribe", "topic": "me"})).await;
+    assert_eq!(snapshot["upto"], 1_003);
+    world
+        .change(vec![(1_004, session(over, SessionState::Completed)), (1_005, session(open, SessionState::Requested))])
+        .await;
+
+    let mut back = world.driver_socket().await;
+    let resumed =
+        back.ask(json!({"action": "subscribe", "topic": "me", "since": 1_003, "generation": 1, "id": "r"})).await;
+    assert_eq!((&resumed["type"], &resumed["id"], &resumed["generation"]), (&"resumed".into(), &"r".into(), &1.into()));
+    let left = back.next().await;
+    assert_eq!((&left["key"], &left["removed"]), (&format!("session:{over}").into(), &true.into()));
+    let began = back.next().await;
+    assert_eq!((&began["key"], &began["removed"]), (&format!("session:{open}").into(), &json!(null)));
+    assert_eq!(began["upto"], 1_003, "not before all has been sent");
+    let live = back.next().await;
+    assert_eq!((&live["type"], &live["upto"]), (&"live".into(), &1_005.into()));
+    world.change(vec![(1_006, session(open, SessionState::Active))]).await;
+    assert_eq!(back.next().await["position"], 1_006);
+}
+
+#[tokio::test]
+async fn what_cant_be_resumed_is_a_snapshot() {
+    let world = World::new().await;
+    let point = Point::new("CP1");
+    world.change(vec![(1_001, point.row())]).await;
+    let mut client = world.operator_socket().await;
+    for (since, generation) in [(1_001, json!(2)), (9_999, json!(1)), (1_001, json!(null))] {
+        let asked = json!({"action": "subscribe", "topic": "charger:CP1", "since": since, "generation": generation});
+        assert_eq!(client.ask(asked).await["type"], "snapshot", "{since} {generation}");
+    }
+    let resume = |since| json!({"action": "subscribe", "topic": "fleet", "since": since, "generation": 1});
+    assert_eq!(client.ask(resume(1_001)).await["type"], "resumed");
+    assert_eq!(client.next().await["type"], "live");
+    // A site is a part of its chargers' faces.
+    world.change(vec![(1_002, site(domain::id::SiteId::generate(), "North", None))]).await;
+    world.reached(1_002).await;
+    let mut other = world.operator_socket().await;
+    assert_eq!(other.ask(resume(1_001)).await["type"], "snapshot");
+}
+
+/// A row that the tables have and the hub has not heard of yet is sent once, in its place.
+#[tokio::test]
+async fn a_row_ahead_of_the_hub_waits_for_it() {
+    let world = World::new().await;
+    let point = Point::new("CP1");
+    world.change(vec![(1_001, point.row())]).await;
+    let mut client = world.driver_socket().await;
+    assert_eq!(client.ask(json!({"action": "subscribe", "topic": "charger:CP1"})).await["upto"], 1_001);
+    let ahead = vec![(1_005, point.with(OutletStatus::Faulted).row())];
+    world.write(&ahead).await;
+    let mut late = world.driver_socket().await;
+    late.say(json!({"action": "subscribe", "topic": "charger:CP1"})).await;
+    world.tell(ahead);
+    let snapshot = late.next().await;
+    assert_eq!((&snapshot["upto"], &snapshot["data"]["position"]), (&1_005.into(), &1_005.into()));
+    assert_eq!(client.next().await["position"], 1_005);
+    world.change(vec![(1_006, point.row())]).await;
+    assert_eq!(late.next().await["position"], 1_006);
+}
+
+#[tokio::test]
+async fn another_history_sends_everybody_for_a_snapshot() {
+    let world = World::new().await;
+    world.change(vec![(1_001, Point::new("CP1").row())]).await;
+    let mut client = world.driver_socket().await;
+    world.tell_generation(2, 900);
+    assert_eq!(client.closed().await.0, 1012);
+    let mut back = world.driver_socket().await;
+    let asked = json!({"action": "subscribe", "topic": "me", "since": 950, "generation": 1});
+    let snapshot = back.ask(asked).await;
+    assert_eq!(
+        (&snapshot["type"], &snapshot["generation"], &snapshot["upto"]),
+        (&"snapshot".into(), &2.into(), &900.into())
+    );
+}

@@ -1,0 +1,140 @@
+use application::auth::Role;
+use domain::id::{CommandId, SessionId, SiteId};
+use domain::outlet::OutletStatus;
+use domain::session::SessionState;
+use domain::station_command::CommandState;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Point, World, charging, command, site};
+
+fn ids<'v>(page: &'v Value, field: &str) -> Vec<&'v str> {
+    let items = page["items"].as_array().expect("a page");
+    items.iter().map(|item| item[field].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn chargers_are_paged_and_filtered() {
+    let world = World::new().await;
+    let site_id = SiteId::generate();
+    let mut rows = vec![(1_001, site(site_id, "Harbour", None))];
+    for (n, name) in ["CP1", "CP2", "CP3", "CP4", "CP5"].into_iter().enumerate() {
+        let status = if n == 2 { OutletStatus::Faulted } else { OutletStatus::Available };
+        let site_id = (n == 4).then_some(site_id);
+        rows.push((1_002 + n as i64, Point { site_id, status, ..Point::new(name) }.row()));
+    }
+    world.change(rows).await;
+    let token = world.driver_token().await;
+    let get = async |path: &str| world.get(&token, path).await.1;
+    let first = get("/api/chargers?limit=2&min_position=1006").await;
+    assert_eq!((ids(&first, "charger_id"), &first["position"]), (vec!["CP1", "CP2"], &1_006.into()));
+    let next = first["next"].as_str().expect("more");
+    let second = get(&format!("/api/chargers?limit=3&cursor={next}")).await;
+    assert_eq!((ids(&second, "charger_id"), &second["next"]), (vec!["CP3", "CP4", "CP5"], &json!(null)));
+    assert_eq!(ids(&get("/api/chargers?status=faulted").await, "charger_id"), ["CP3"]);
+    assert_eq!(ids(&get("/api/chargers?q=harb").await, "charger_id"), ["CP5"]);
+    assert_eq!(ids(&get(&format!("/api/chargers?site_id={site_id}")).await, "charger_id"), ["CP5"]);
+    let available = get("/api/chargers?status=available,charging&limit=2").await;
+    let next = available["next"].as_str().expect("more");
+    let rest = get(&format!("/api/chargers?status=available,charging&limit=2&cursor={next}")).await;
+    assert_eq!((ids(&rest, "charger_id"), &rest["next"]), (vec!["CP4", "CP5"], &json!(null)));
+    let status = get("/api/chargers/CP3/status").await;
+    assert_eq!((&status["online"], &status["status"]), (&true.into(), &"faulted".into()));
+    assert_eq!(status["connectors"][0]["status"], "faulted");
+}
+
+#[tokio::test]
+async fn drivers_see_their_own_sessions_and_commands() {
+    let world = World::new().await;
+    let (point, other) = (Point::new("CP1"), Uuid::now_v7());
+    let sessions = [(); 4].map(|()| SessionId::generate());
+    let commands = [CommandId::generate(), CommandId::generate()];
+    let states = [SessionState::Completed, SessionState::Active, SessionState::Failed, SessionState::Active];
+    let mut rows = vec![(1_001, point.row())];
+    for (n, (id, state)) in sessions.into_iter().zip(states).enumerate() {
+        let driver = if n == 3 { other } else { world.driver };
+        rows.push((1_002 + n as i64, charging(id, &point, driver, state)));
+    }
+    rows.push((1_006, command(commands[0], &point, world.driver, CommandState::Accepted)));
+    rows.push((1_007, command(commands[1], &point, other, CommandState::Done)));
+    world.change(rows).await;
+    let ours = world.driver_token().await;
+    let operators = world.operator_token().await;
+    let text = |n: usize| sessions[n].to_string();
+
+    let page = world.get(&ours, "/api/sessions?min_position=1007").await.1;
+    assert_eq!(ids(&page, "session_id"), [&text(2), &text(1), &text(0)], "the newest first");
+    let page = world.get(&ours, "/api/sessions?limit=2").await.1;
+    let next = page["next"].as_str().expect("more");
+    assert_eq!(ids(&world.get(&ours, &format!("/api/sessions?cursor={next}")).await.1, "session_id"), [&text(0)]);
+    assert_eq!(ids(&world.get(&ours, "/api/sessions?state=active,failed").await.1, "session_id"), [&text(2), &text(1)]);
+    assert_eq!(ids(&world.get(&ours, "/api/sessions/status").await.1, "session_id"), [&text(1)]);
+    assert_eq!(ids(&world.get(&ours, "/api/sessions?from=2100-01-01T00:00:00Z").await.1, "session_id"), [""; 0]);
+    assert_eq!(ids(&world.get(&ours, "/api/sessions?to=2000-01-01T00:00:00Z").await.1, "session_id"), [""; 0]);
+    assert_eq!(world.get(&ours, &format!("/api/sessions?driver_id={other}")).await.0, 403);
+    let theirs = world.get(&operators, &format!("/api/sessions?driver_id={other}&charger_id=CP1")).await.1;
+    assert_eq!(ids(&theirs, "session_id"), [&text(3)]);
+
+    assert_eq!(world.get(&ours, &format!("/api/commands/{}", commands[0])).await.1["state"], "accepted");
+    assert_eq!(
+        world.get(&ours, &format!("/api/commands/{}", commands[1])).await.1["type"],
+        "/problems/command-unknown"
+    );
+    assert_eq!(world.get(&ours, "/api/commands").await.0, 403);
+    let done = world.get(&operators, "/api/chargers/CP1/commands?state=done").await.1;
+    assert_eq!(ids(&done, "command_id"), [commands[1].to_string()]);
+    assert_eq!(world.get(&ours, &format!("/api/sessions/{}/meter-values", sessions[3])).await.0, 404);
+    assert_eq!(world.get(&ours, &format!("/api/sessions/{}/meter-values", sessions[0])).await.1["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_names_the_field() {
+    let world = World::new().await;
+    let token = world.operator_token().await;
+    for (path, status, field) in [
+        ("/api/chargers?limit=0", 400, json!("limit")),
+        ("/api/chargers?limit=many", 400, json!("limit")),
+        ("/api/chargers?cursor=%3F", 400, json!("cursor")),
+        ("/api/chargers?status=perfect", 400, json!("status")),
+        ("/api/sessions?state=going", 400, json!("state")),
+        ("/api/sessions?from=yesterday", 400, json!("from")),
+        ("/api/sessions?driver_id=x", 400, json!("driver_id")),
+        ("/api/sessions?min_position=-1", 400, json!("min_position")),
+        ("/api/sessions?charger_id=nobody", 404, json!(null)),
+        ("/api/chargers/nobody", 404, json!(null)),
+        ("/api/sessions/x", 404, json!(null)),
+        ("/api/me?min_position=5000", 503, json!(null)),
+    ] {
+        let (answered, problem) = world.get(&token, path).await;
+        assert_eq!((answered, &problem["field"]), (status, &field), "{path}: {problem}");
+    }
+    assert_eq!(world.get("nonsense", "/api/me").await.1["type"], "/problems/unauthenticated");
+}
+
+#[tokio::test]
+async fn every_answer_says_how_fresh_it_is() {
+    let world = World::new().await;
+    world.change(vec![(1_234, Point::new("CP1").row())]).await;
+    let token = format!("Bearer {}", world.driver_token().await);
+    let answer = world.get_raw("/api/chargers/CP1?min_position=1234", &[("Authorization", &token)]).await;
+    assert_eq!(
+        (&answer.headers()["coulomb-position"], &answer.headers()["coulomb-generation"]),
+        (&"1234".parse().expect("a value"), &"1".parse().expect("a value"))
+    );
+    let me = world.get(&world.token(world.driver, Role::Driver).await, "/api/me").await.1;
+    assert_eq!((&me["user_id"], &me["plan"]), (&json!(world.driver), &json!(null)));
+    let late = world.get_raw("/api/me?min_position=5000", &[("Authorization", &token)]).await;
+    assert!(late.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let world = World::new().await;
+    let page = world.get_raw("/docs", &[]).await;
+    assert!(page.headers()["content-security-policy"].to_str().expect("text").starts_with("default-src 'none'"));
+    let html = page.text().await.expect("text");
+    assert!(html.contains("openapi.json") && !html.contains("http://") && !html.contains("https://"));
+    let document = serde_json::to_value(realtime_api::openapi()).expect("JSON");
+    assert!(document["paths"]["/api/sessions/{session_id}/meter-values"]["get"].is_object());
+    assert!(document["components"]["schemas"]["Charger"].is_object());
+}

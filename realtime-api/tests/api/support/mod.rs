@@ -1,0 +1,6 @@
+mod client;
+mod rows;
+mod world;
+
+pub use rows::{Point, charging, command, site, tariff};
+pub use world::{World, limits};
