@@ -34,4 +34,9 @@ impl DataDir {
     pub fn demo_file(&self) -> PathBuf {
         self.0.join("demo.json")
     }
+
+    /// What the demo needs to know at its next start.
+    pub fn demo_state(&self) -> PathBuf {
+        self.0.join("demo-state.json")
+    }
 }

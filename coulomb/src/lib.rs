@@ -22,6 +22,7 @@ pub use demo_file::{Credentials, DemoCharger, DemoFile};
 
 /// What is logged unless RUST_LOG says otherwise: ours, and what others find alarming.
 const LOG_FILTER: &str = "info,sqlx=warn,hyper=warn";
+const LOG_FILTER_ON_SCREEN: &str = "warn";
 
 /// Carries out one command line.
 ///
@@ -29,7 +30,9 @@ const LOG_FILTER: &str = "info,sqlx=warn,hyper=warn";
 /// With the whole chain of causes, for a person at a terminal.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { settings, log, command } = cli;
-    logging::init(log.log_format, LOG_FILTER)?;
+    // The screen of these two is for people: what goes well is not logged there.
+    let on_screen = matches!(command, cli::Command::Demo(_) | cli::Command::Watch(_));
+    logging::init(log.log_format, if on_screen { LOG_FILTER_ON_SCREEN } else { LOG_FILTER })?;
     match command {
         cli::Command::Up(args) => up::run(&settings, &args).await,
         cli::Command::Demo(args) => demo::run(&settings, &args).await,

@@ -121,7 +121,7 @@ def readings(bytes_min):
             ],
         }
         values.append(value)
-        size += len(json.dumps(value))
+        size += len(json.dumps(value, separators=(",", ":"))) + 1
         at += timedelta(minutes=1)
     return values
 

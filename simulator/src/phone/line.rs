@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::account::Account;
 use super::error::{Error, Problem};
-use super::held::{Held, Topic};
+use super::held::{Heard, Held, Topic};
 use crate::Backoff;
 use crate::websocket::{self, Socket};
 
@@ -55,8 +55,11 @@ pub struct LineConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub enum LineEvent {
     Connected,
-    /// Any message, as it came.
-    Message(Value),
+    /// Any message, as it came, and what it was to what is held.
+    Message {
+        message: Value,
+        heard: Heard,
+    },
     Lost {
         why: String,
         again_in: Duration,
@@ -296,7 +299,11 @@ impl Open {
             tracing::warn!("a message that is no JSON");
             return;
         };
-        self.held.send_if_modified(|held| held.hear(&message) == super::Heard::News);
+        let mut heard = Heard::Other;
+        self.held.send_if_modified(|held| {
+            heard = held.hear(&message);
+            heard == Heard::News
+        });
         let answer = message["id"].as_str().and_then(|id| self.unanswered.remove(id));
         if let Some(answer) = answer {
             let data = message["data"].clone();
@@ -308,7 +315,7 @@ impl Open {
                 _ => Ok(data),
             });
         }
-        self.tell(LineEvent::Message(message)).await;
+        self.tell(LineEvent::Message { message, heard }).await;
     }
 
     async fn send(&mut self, socket: &mut Socket, request: Option<Request>) -> Result<(), Ended> {
