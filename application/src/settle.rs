@@ -43,6 +43,70 @@ pub(crate) async fn advance(
     Ok(())
 }
 
+/// A start came to nothing: its session has failed, holds no EVSE, and its command is not carried out any more.
+pub(crate) async fn fail_start(
+    session: &mut Session,
+    session_id: SessionId,
+    (code, detail): (&'static str, &str),
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    let command = SessionCommand::FailStart { code, detail: detail.to_owned(), at };
+    let failed = conclude_session(session, session_id, command).await?;
+    if let Some(charge_point_id) = failed {
+        let_go(session, charge_point_id, session_id, detail).await?;
+    }
+    Ok(())
+}
+
+/// What a session that failed before it began holds: its EVSE, and the command that was to begin it.
+pub(crate) async fn let_go(
+    session: &mut Session,
+    charge_point_id: ChargePointId,
+    session_id: SessionId,
+    reason: &str,
+) -> Result<(), Error> {
+    release(session, charge_point_id, session_id).await?;
+    let command_id = session.load::<ChargingSession>(session_id).await?.command_id;
+    if let Some(command_id) = command_id {
+        let command = StationCommandCommand::Fail { reason: reason.to_owned() };
+        advance(session, charge_point_id, command_id, command).await?;
+    }
+    Ok(())
+}
+
+/// A session is taken for ended: it holds no EVSE, and whether its stop was carried out will not be seen.
+pub(crate) async fn presume_ended(
+    session: &mut Session,
+    session_id: SessionId,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    let stop_command = session.load::<ChargingSession>(session_id).await?.stop_command_id;
+    let ended = conclude_session(session, session_id, SessionCommand::PresumeEnded { at }).await?;
+    let Some(charge_point_id) = ended else {
+        return Ok(());
+    };
+    release(session, charge_point_id, session_id).await?;
+    if let Some(command_id) = stop_command {
+        let reason = "The session was presumed to have ended before the charger said so.".to_owned();
+        advance(session, charge_point_id, command_id, StationCommandCommand::Fail { reason }).await?;
+    }
+    Ok(())
+}
+
+/// The charger of the session, if the command changed anything.
+async fn conclude_session(
+    session: &mut Session,
+    session_id: SessionId,
+    command: SessionCommand,
+) -> Result<Option<ChargePointId>, Error> {
+    let state = session.load::<ChargingSession>(session_id).await?;
+    let Some(charge_point_id) = state.charge_point_id else {
+        return Ok(None);
+    };
+    let events = decide::<ChargingSession>(session, session_id, charge_point_id, command).await?;
+    Ok((!events.is_empty()).then_some(charge_point_id))
+}
+
 /// A conclusion that the platform itself draws from the log, of a stated cause, so that drawing it again changes nothing.
 #[derive(Debug, Clone)]
 pub struct Cause {
@@ -128,15 +192,11 @@ impl Conclude {
         let now = self.cause.now;
         match &self.conclusion {
             Conclusion::StartFailed { session_id, code, detail } => {
-                let command = SessionCommand::FailStart { code, detail: detail.clone(), at: now };
-                if let Some(charge_point_id) = self.conclude_session(session, *session_id, command).await? {
-                    release(session, charge_point_id, *session_id).await?;
-                }
-                Ok(())
+                fail_start(session, *session_id, (code, detail), now).await
             }
             Conclusion::StopFailed { session_id, command_id, detail } => {
                 let command = SessionCommand::FailStop { command_id: *command_id, detail: detail.clone() };
-                self.conclude_session(session, *session_id, command).await.map(|_| ())
+                conclude_session(session, *session_id, command).await.map(|_| ())
             }
             Conclusion::CommandExpired { charge_point_id, command_id } => {
                 advance(session, *charge_point_id, *command_id, StationCommandCommand::Expire { now }).await
@@ -157,11 +217,7 @@ impl Conclude {
                 if state.heard_at.is_some_and(|heard_at| heard_at > *unheard_since) {
                     return Ok(());
                 }
-                let command = SessionCommand::PresumeEnded { at: now };
-                if let Some(charge_point_id) = self.conclude_session(session, *session_id, command).await? {
-                    release(session, charge_point_id, *session_id).await?;
-                }
-                Ok(())
+                presume_ended(session, *session_id, now).await
             }
             Conclusion::StopCancelled { session_id, command_id } => {
                 let stop = Stop {
@@ -176,20 +232,5 @@ impl Conclude {
                 Ok(())
             }
         }
-    }
-
-    /// The charger of the session, if the command changed anything.
-    async fn conclude_session(
-        &self,
-        session: &mut Session,
-        session_id: SessionId,
-        command: SessionCommand,
-    ) -> Result<Option<ChargePointId>, Error> {
-        let state = session.load::<ChargingSession>(session_id).await?;
-        let Some(charge_point_id) = state.charge_point_id else {
-            return Ok(None);
-        };
-        let events = decide::<ChargingSession>(session, session_id, charge_point_id, command).await?;
-        Ok((!events.is_empty()).then_some(charge_point_id))
     }
 }

@@ -1,4 +1,4 @@
-use domain::id::{ChargePointId, ChargePointIdentity, ConnectorId, EvseId, SessionId, TransactionId};
+use domain::id::{ChargePointId, ConnectorId, EvseId, SessionId, TransactionId};
 use domain::refusal::Refusal;
 
 use super::start_charging::{Payer, Start, charge_point_of};
@@ -69,13 +69,28 @@ async fn parties(
 pub async fn remote_stop(app: &Application, context: &CommandContext, request: RemoteStop) -> Result<Accepted, Error> {
     context.only_operators()?;
     let session_id = match request {
-        RemoteStop::Session(session_id) => session_id,
+        RemoteStop::Session(session_id) => Ok(session_id),
         RemoteStop::Transaction { charger_id, transaction_id } => {
-            let identity = ChargePointIdentity::parse(&charger_id).map_err(|_| Refusal::ChargerUnknown)?;
-            let entry = app.chargers().find(context.caller.tenant_id, &identity).await?;
-            let charge_point_id = entry.ok_or(Refusal::ChargerUnknown)?.charge_point_id;
-            app.transactions().find(charge_point_id, &transaction_id).await?.ok_or(Refusal::SessionUnknown)?
+            if let Some(accepted) = app.answered_before(context).await? {
+                return Ok(accepted);
+            }
+            session_of(app, context, &charger_id, &transaction_id).await
         }
     };
-    stop_session(app, context, session_id, "remote_stop").await
+    match session_id {
+        Ok(session_id) => stop_session(app, context, session_id, "remote_stop").await,
+        Err(Error::Refused(refusal)) => app.refuse(context, refusal.into()).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn session_of(
+    app: &Application,
+    context: &CommandContext,
+    charger_id: &str,
+    transaction_id: &TransactionId,
+) -> Result<SessionId, Error> {
+    let charge_point_id = charge_point_of(app, context, charger_id).await?;
+    let session_id = app.transactions().find(charge_point_id, transaction_id).await?;
+    Ok(session_id.ok_or(Refusal::SessionUnknown)?)
 }

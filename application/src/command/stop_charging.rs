@@ -86,9 +86,10 @@ impl Work for Stop {
                 queue(session, self.request(charge_point_id, transaction_id)).await?;
                 Ok(accepted)
             }
-            // Cancelled before it began: whoever waits for the EVSE can have it.
+            // Cancelled before it began: whoever waits for the EVSE can have it, and the charger is not asked any more.
             (Some(_), _) => {
-                crate::settle::release(session, charge_point_id, self.session_id).await?;
+                let reason = "The start was cancelled before charging began.";
+                crate::settle::let_go(session, charge_point_id, self.session_id, reason).await?;
                 Ok(accepted)
             }
             (None, _) => Ok(Accepted { command_id: asked_before.unwrap_or(self.command_id), ..accepted }),

@@ -5,7 +5,8 @@ use domain::id::{Outlet, SessionId, TransactionId};
 use domain::session::{ChargingSession, RecordedReading, RecordedReadings, SessionCommand};
 use event_store::Session;
 
-use super::{Circumstances, Link, content_hash};
+use super::readings::recorded;
+use super::{Circumstances, Link};
 use crate::Error;
 use crate::work::{Work, decide};
 
@@ -38,37 +39,12 @@ impl Link {
     }
 }
 
-/// The readings, with the hash by which a retry of them is known.
-pub(super) fn recorded(
-    circumstances: &Circumstances,
-    transaction_id: Option<&TransactionId>,
-    outlet: Option<Outlet>,
-    readings: Vec<RecordedReading>,
-) -> RecordedReadings {
-    let transaction = transaction_id.map_or("", |id| id.0.as_str());
-    let outlet = outlet.map_or_else(String::new, |outlet| format!("{}.{}", outlet.evse_id, outlet.connector_id));
-    let values = readings.iter().flat_map(|reading| {
-        let reading = &reading.reading;
-        let sampled = reading.sampled.iter().flat_map(|sampled| {
-            let word = |word: &'_ Option<String>| word.clone().unwrap_or_default();
-            [sampled.value.clone(), word(&sampled.measurand), word(&sampled.phase), word(&sampled.context)]
-        });
-        std::iter::once(reading.timestamp.clone()).chain(sampled)
-    });
-    let parts: Vec<String> = [transaction.to_owned(), outlet].into_iter().chain(values).collect();
-    RecordedReadings {
-        content_hash: content_hash(parts.iter().map(String::as_str)),
-        readings,
-        seq_no: None,
-        received_at: circumstances.times.received_at,
-    }
-}
-
 struct Record {
     link: Link,
     named: Option<SessionId>,
     outlet: Option<Outlet>,
-    recorded: RecordedReadings,
+    /// One event each.
+    recorded: Vec<RecordedReadings>,
 }
 
 impl Work for Record {
@@ -92,13 +68,17 @@ impl Work for Record {
         };
         match running {
             Some(session_id) => {
-                let command = SessionCommand::RecordReadings(self.recorded.clone());
-                decide::<ChargingSession>(session, session_id, id, command).await?;
+                for recorded in &self.recorded {
+                    let command = SessionCommand::RecordReadings(recorded.clone());
+                    decide::<ChargingSession>(session, session_id, id, command).await?;
+                }
             }
             None => {
-                let readings = self.recorded.readings.iter().map(|reading| reading.reading.clone()).collect();
-                let command = ChargePointCommand::ReportReadings { outlet: self.outlet, readings };
-                decide::<ChargePoint>(session, id, id, command).await?;
+                for recorded in &self.recorded {
+                    let readings = recorded.readings.iter().map(|reading| reading.reading.clone()).collect();
+                    let command = ChargePointCommand::ReportReadings { outlet: self.outlet, readings };
+                    decide::<ChargePoint>(session, id, id, command).await?;
+                }
             }
         }
         if !session.is_empty() {

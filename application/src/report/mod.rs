@@ -9,6 +9,7 @@ mod commands;
 mod connect;
 mod meter_values;
 mod notice;
+mod readings;
 mod start_transaction;
 mod status;
 mod stop_transaction;

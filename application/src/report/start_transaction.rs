@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use domain::charge_point::{Authorization, AuthorizationStatus, ChargePoint, ChargePointCommand, Limits};
-use domain::id::{EvseId, Outlet, SessionId, TokenId, TransactionId};
+use domain::id::{DriverId, EvseId, Outlet, SessionId, TokenId, TransactionId};
 use domain::session::{ChargingSession, SessionCommand, SessionState, TransactionStarted};
 use domain::station_command::StationCommandCommand;
 use domain::word::{Flag, TriggerReason};
@@ -14,7 +14,7 @@ use super::{Circumstances, Link, content_hash};
 use crate::Error;
 use crate::authorize::judge;
 use crate::command::pricing_at;
-use crate::settle::{advance, release};
+use crate::settle::{advance, fail_start, presume_ended};
 use crate::work::{Work, decide};
 
 /// StartTransaction of OCPP 1.6.
@@ -61,26 +61,27 @@ impl Link {
         if let Some(before) = self.app.store().lookup(&self.start_scope(), &hash).await? {
             return answered(before.answer);
         }
-        let token_id = match &start.id_tag {
-            Some(tag) => Some(self.app.tokens().find_or_make(self.tenant_id, tag).await?),
-            None => None,
-        };
         for _ in 0..ATTEMPTS_MAX {
             let charge_point = self.app.store().load::<ChargePoint>(self.charge_point_id).await?.state;
             if !distinct && let Some(started) = self.open_start(&charge_point, &start, &hash).await? {
                 return Ok(started);
             }
-            let requested = start.id_tag.as_deref().and_then(|tag| charge_point.claim_by_tag(tag));
-            let session_id = match requested {
-                Some((_, claim)) => claim.session_id,
-                None => SessionId::generate(),
+            let requested = match self.request_of(&charge_point, &start).await? {
+                Some(Request::Begun(started)) => return Ok(started),
+                Some(Request::Open(session_id)) => Some(session_id),
+                None => None,
+            };
+            let session_id = requested.unwrap_or_else(SessionId::generate);
+            let token_id = match &start.id_tag {
+                Some(tag) if requested.is_none() => Some(self.app.tokens().find_or_make(self.tenant_id, tag).await?),
+                _ => None,
             };
             let work = Begin {
                 link: self.clone(),
                 requested: requested.is_some(),
                 session_id,
                 transaction_id: self.app.transactions().next(self.charge_point_id, session_id).await?,
-                token_id: token_id.filter(|_| requested.is_none()),
+                token_id,
                 hash: hash.clone(),
                 key: distinct.then(|| self.start_scope()),
                 circumstances: circumstances.clone(),
@@ -112,22 +113,52 @@ impl Link {
             return Ok(None);
         };
         let state = self.app.store().load::<ChargingSession>(claim.session_id).await?.state;
-        let transaction_id = state.transaction_id.as_ref().and_then(|id| id.0.parse().ok());
-        Ok(match transaction_id {
-            Some(transaction_id) if state.start_hash.as_deref() == Some(hash) => Some(Started {
-                transaction_id,
-                session_id: claim.session_id,
-                verdict: state.authorization.as_ref().map_or(
-                    Verdict { status: AuthorizationStatus::Accepted, group: state.group.clone(), expires_at: None },
-                    Verdict::from,
-                ),
-            }),
-            _ => None,
+        Ok(begun(claim.session_id, &state).filter(|_| state.start_hash.as_deref() == Some(hash)))
+    }
+
+    /// The request whose one-off tag the charger was given: one that waits, or one that has failed in the meantime.
+    async fn request_of(&self, charge_point: &ChargePoint, start: &StartTransaction) -> Result<Option<Request>, Error> {
+        let Some(session_id) = start.request_in(charge_point) else {
+            return Ok(None);
+        };
+        let state = self.app.store().load::<ChargingSession>(session_id).await?.state;
+        Ok(match begun(session_id, &state) {
+            None => Some(Request::Open(session_id)),
+            // The same transaction, told in other words: its tag is given out once.
+            Some(started) if state.is_open() && start.may_be_on(state.evse_id) => Some(Request::Begun(started)),
+            Some(_) => None,
         })
     }
 }
 
+/// A request that a start belongs to.
+enum Request {
+    Open(SessionId),
+    Begun(Started),
+}
+
+/// What was answered when the session began; none if it has not.
+fn begun(session_id: SessionId, state: &ChargingSession) -> Option<Started> {
+    let transaction_id = state.transaction_id.as_ref()?.0.parse().ok()?;
+    let verdict = state.authorization.as_ref().map_or(
+        Verdict { status: AuthorizationStatus::Accepted, group: state.group.clone(), expires_at: None },
+        Verdict::from,
+    );
+    Some(Started { transaction_id, session_id, verdict })
+}
+
 impl StartTransaction {
+    /// The session whose one-off tag this start bears, whether it holds its EVSE yet or not any more.
+    fn request_in(&self, charge_point: &ChargePoint) -> Option<SessionId> {
+        let tag = self.id_tag.as_deref()?;
+        let claim = charge_point.claim_by_tag(tag).map(|(_, claim)| claim.session_id);
+        claim.or_else(|| charge_point.past_request_by_tag(tag))
+    }
+
+    fn may_be_on(&self, evse_id: Option<EvseId>) -> bool {
+        self.outlet.is_none_or(|outlet| evse_id == Some(outlet.evse_id))
+    }
+
     fn content_hash(&self, circumstances: &Circumstances) -> String {
         let connector = self.outlet.map_or_else(String::new, |outlet| outlet.evse_id.to_string());
         let tag = self.id_tag.as_deref().unwrap_or_default().to_lowercase();
@@ -164,8 +195,14 @@ impl Work for Begin {
         let id = self.link.charge_point_id;
         let now = self.circumstances.times.received_at;
         let charge_point = session.load::<ChargePoint>(id).await?.clone();
-        let claim = self.start.id_tag.as_deref().and_then(|tag| charge_point.claim_by_tag(tag));
-        if claim.is_some() != self.requested || claim.is_some_and(|(_, claim)| claim.session_id != self.session_id) {
+        let request = match self.start.request_in(&charge_point) {
+            Some(session_id) => {
+                let state = session.load::<ChargingSession>(session_id).await?;
+                state.transaction_id.is_none().then(|| (session_id, state.command_id, state.driver_id))
+            }
+            None => None,
+        };
+        if request.map(|(session_id, ..)| session_id) != self.requested.then_some(self.session_id) {
             return Ok(None);
         }
         let evse_id = self.start.outlet.map(|outlet| outlet.evse_id);
@@ -175,7 +212,7 @@ impl Work for Begin {
         };
         let verdict = match &judged {
             Some(authorization) => Verdict::from(authorization),
-            None if claim.is_some() => {
+            None if self.requested => {
                 let group = session.load::<ChargingSession>(self.session_id).await?.group.clone();
                 Verdict { status: AuthorizationStatus::Accepted, group, expires_at: None }
             }
@@ -183,12 +220,16 @@ impl Work for Begin {
         };
         let accepted = verdict.status == AuthorizationStatus::Accepted;
         if let Some(evse_id) = evse_id {
-            self.take_evse(session, &charge_point, evse_id, accepted, judged.as_ref()).await?;
+            let driver_id = match &judged {
+                Some(authorization) => authorization.driver_id,
+                None => request.and_then(|(_, _, driver_id)| driver_id),
+            };
+            self.take_evse(session, &charge_point, evse_id, accepted, driver_id).await?;
         }
         if let Some(authorization) = judged.clone() {
             decide::<ChargePoint>(session, id, id, ChargePointCommand::RecordAuthorization(authorization)).await?;
         }
-        if let Some(command_id) = claim.and_then(|(_, claim)| claim.command_id) {
+        if let Some(command_id) = request.and_then(|(_, command_id, _)| command_id) {
             advance(session, id, command_id, StationCommandCommand::Done).await?;
         }
         let started = self.started(session, &charge_point, judged, &verdict).await?;
@@ -212,7 +253,7 @@ impl Begin {
         charge_point: &ChargePoint,
         evse_id: EvseId,
         accepted: bool,
-        judged: Option<&Authorization>,
+        driver_id: Option<DriverId>,
     ) -> Result<(), Error> {
         let id = self.link.charge_point_id;
         let holder = charge_point.claims.get(&evse_id).filter(|claim| claim.session_id != self.session_id);
@@ -221,18 +262,14 @@ impl Begin {
                 return Ok(());
             }
             let at = self.circumstances.times.received_at;
-            let command = match session.load::<ChargingSession>(claim.session_id).await?.state {
-                SessionState::Requested => SessionCommand::FailStart {
-                    code: "connector-occupied",
-                    detail: "Somebody else began to charge there.".to_owned(),
-                    at,
-                },
-                _ => SessionCommand::PresumeEnded { at },
-            };
-            decide::<ChargingSession>(session, claim.session_id, id, command).await?;
-            release(session, id, claim.session_id).await?;
+            match session.load::<ChargingSession>(claim.session_id).await?.state {
+                SessionState::Requested => {
+                    let why = ("connector-occupied", "Somebody else began to charge there.");
+                    fail_start(session, claim.session_id, why, at).await?;
+                }
+                _ => presume_ended(session, claim.session_id, at).await?,
+            }
         }
-        let driver_id = judged.and_then(|authorization| authorization.driver_id);
         let command = ChargePointCommand::Occupy { evse_id, session_id: self.session_id, driver_id };
         decide::<ChargePoint>(session, id, id, command).await?;
         Ok(())

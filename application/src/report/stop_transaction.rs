@@ -13,15 +13,12 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::authorize::Verdict;
-use super::meter_values::recorded;
+use super::readings::recorded;
 use super::{Circumstances, Link, content_hash};
 use crate::Error;
 use crate::authorize::judge;
 use crate::settle::{advance, release};
 use crate::work::{Work, decide};
-
-/// Bytes of readings in one event: a stop may bring thousands, and an event has at most 512 KiB.
-const READINGS_BYTES_MAX: usize = 128 * 1024;
 
 /// StopTransaction of OCPP 1.6.
 #[derive(Debug, Clone)]
@@ -77,11 +74,10 @@ impl Link {
             Some(tag) => Some(self.app.tokens().find_or_make(self.tenant_id, tag).await?),
             None => None,
         };
-        let readings = chunks(circumstances, &transaction_id, stop.readings.clone());
+        let readings = recorded(circumstances, Some(&transaction_id), None, stop.readings.clone());
         let envelope = self.correlated(circumstances, session_id.0);
         let work = End {
             link: self.clone(),
-            known: known.is_some(),
             session_id,
             transaction_id,
             token_id,
@@ -103,31 +99,8 @@ fn answered(answer: serde_json::Value) -> Result<Option<Verdict>, Error> {
     Ok(answer.verdict.map(|AnsweredVerdict { status, group, expires_at }| Verdict { status, group, expires_at }))
 }
 
-/// The readings of a stop, in events of a bounded size.
-fn chunks(
-    circumstances: &Circumstances,
-    transaction_id: &TransactionId,
-    readings: Vec<RecordedReading>,
-) -> Vec<RecordedReadings> {
-    let mut chunks = vec![];
-    let (mut chunk, mut bytes) = (vec![], 0);
-    for reading in readings {
-        bytes += serde_json::to_string(&reading).map_or(0, |text| text.len());
-        chunk.push(reading);
-        if bytes >= READINGS_BYTES_MAX {
-            chunks.push(recorded(circumstances, Some(transaction_id), None, std::mem::take(&mut chunk)));
-            bytes = 0;
-        }
-    }
-    if !chunk.is_empty() {
-        chunks.push(recorded(circumstances, Some(transaction_id), None, chunk));
-    }
-    chunks
-}
-
 struct End {
     link: Link,
-    known: bool,
     session_id: SessionId,
     transaction_id: TransactionId,
     token_id: Option<TokenId>,
@@ -144,7 +117,7 @@ impl Work for End {
     async fn run(&self, session: &mut Session) -> Result<Option<Verdict>, Error> {
         let id = self.link.charge_point_id;
         let times = &self.circumstances.times;
-        if !self.known {
+        if session.load::<ChargingSession>(self.session_id).await?.transaction_id.is_none() {
             self.begin_unseen(session).await?;
         }
         let verdict = self.verdict(session).await?;
