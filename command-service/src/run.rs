@@ -9,6 +9,7 @@ use crate::accounts::{self, Accounts, Email, HashingError, Name, NewAccount, Pas
 use crate::clock::Clock;
 use crate::config::{Config, OperatorLogin, Settings};
 use crate::http::{self, Api};
+use crate::process;
 
 /// Why the service can't run.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,7 @@ pub enum Error {
 }
 
 /// What a process that runs command-service among others puts together: the handlers' state, and the operator's account.
+/// It runs [`process::run`] beside them.
 ///
 /// # Errors
 /// [`Error`].
@@ -32,7 +34,7 @@ pub async fn start(application: Application, pool: PgPool, settings: Settings, c
     Ok(Api::new(application, accounts, settings.rates, settings.trusted_proxies, clock))
 }
 
-/// The service alone on a port, until `shutdown` begins and requests under way have ended.
+/// The service alone on a port, with its process managers, until `shutdown` begins and requests under way have ended.
 ///
 /// # Errors
 /// [`Error`], before anything is served.
@@ -43,10 +45,18 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
         let pool = pool.clone();
         move || reachable(pool.clone())
     });
+    let processes = process::run(
+        application.clone(),
+        pool.clone(),
+        process::Options::default(),
+        host.readiness(),
+        shutdown.clone(),
+    );
     let api = start(application, pool, settings, clock).await?;
     let document = http::openapi();
     let router: Router = http::router(api).route("/openapi.json", get(async move || Json(document)));
-    serve(host.finish(router), listener, shutdown, ServeLimits::default()).await;
+    let served = serve(host.finish(router), listener, shutdown, ServeLimits::default());
+    tokio::join!(processes, served);
     Ok(())
 }
 

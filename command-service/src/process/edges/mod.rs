@@ -40,8 +40,9 @@ pub(super) struct EdgeWatch {
     options: Options,
     gate: Gate,
     id: Uuid,
-    /// When an edge's chargers were last disconnected. The read models may take a while to show it.
-    swept: HashMap<String, Instant>,
+    /// Since when each edge is known, or its chargers were last disconnected. A new one may take a while to have its lease,
+    /// and the read models to show what was done.
+    since: HashMap<String, Instant>,
     /// Edges get this long to renew their leases, after a time in which nobody could.
     wait_until: Option<Instant>,
 }
@@ -56,7 +57,7 @@ struct Held {
 impl EdgeWatch {
     pub fn new(application: Application, pool: PgPool, options: Options, gate: Gate) -> Self {
         let id = Uuid::now_v7();
-        Self { application, pool, options, gate, id, swept: HashMap::new(), wait_until: None }
+        Self { application, pool, options, gate, id, since: HashMap::new(), wait_until: None }
     }
 
     /// Until `shutdown` begins.
@@ -78,10 +79,8 @@ impl EdgeWatch {
     }
 
     async fn look(&mut self, mine: bool) {
-        if !mine || self.wait_until.is_some_and(|until| Instant::now() < until) {
-            if !mine {
-                self.gate.ready();
-            }
+        if !mine {
+            self.gate.ready();
             return;
         }
         match self.round().await {
@@ -95,25 +94,33 @@ impl EdgeWatch {
     }
 
     async fn round(&mut self) -> Result<(), Error> {
-        let again_after = self.options.edge_ttl;
-        self.swept.retain(|_, at| at.elapsed() < again_after);
-        for row in self.fetch_all(sqlx::query(include_str!("names.sql"))).await? {
-            let name: String = row.try_get(0)?;
-            if self.swept.contains_key(&name) {
-                continue;
-            }
-            let store = self.application.store();
-            let lease = store.acquire_lease(&report::edge_lease(&name), 0, self.id, self.options.edge_ttl).await?;
-            // None: the edge lives.
-            if let Some(lease) = lease {
+        let names = self.fetch_all(sqlx::query(include_str!("names.sql"))).await?;
+        let names = names.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+        if self.wait_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        self.since.retain(|name, _| names.contains(name));
+        for name in names {
+            if let Some(lease) = self.take_over(&name).await? {
                 let count = self.sweep(&name, &lease).await?;
                 self.application.store().release_lease(&lease).await?;
                 metrics::counter!("coulomb_process_chargers_presumed_disconnected_total").increment(count);
                 tracing::info!(edge = name, chargers = count, "an edge is gone, its chargers are offline");
-                self.swept.insert(name, Instant::now());
+                self.since.insert(name, Instant::now());
             }
         }
         Ok(())
+    }
+
+    /// The lease of an edge that is gone; none where the edge lives, or has just begun to.
+    async fn take_over(&mut self, name: &str) -> Result<Option<Lease>, sqlx::Error> {
+        let (store, ttl) = (self.application.store(), self.options.edge_ttl);
+        let lease = report::edge_lease(name);
+        let since = *self.since.entry(name.to_owned()).or_insert_with(Instant::now);
+        if since.elapsed() < ttl && store.lapsed_leases(&lease).await?.is_empty() {
+            return Ok(None);
+        }
+        store.acquire_lease(&lease, 0, self.id, ttl).await
     }
 
     /// Ends the connections of a gone edge's chargers.

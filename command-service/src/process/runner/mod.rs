@@ -6,6 +6,8 @@ mod owner;
 mod perform;
 mod tables;
 
+use std::time::{Duration, Instant};
+
 use event_store::EventStore;
 use event_store::feed;
 use event_store::leases::{ShareOptions, Shares};
@@ -22,6 +24,9 @@ use owner::Owner;
 #[cfg(test)]
 pub(super) use tables::Commit;
 pub(super) use tables::Tables;
+
+/// A run that lasted so long was no failed attempt.
+const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
 /// Why an owner gave up its run. The next one begins where the last commit was.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +73,7 @@ impl<M: Manager> Runner<M> {
         let mut shares = Shares::keep(self.store.clone(), share);
         let mut backoff = Backoff::new();
         loop {
+            let began = Instant::now();
             let owner = Owner::new(&self, shares.current());
             tokio::select! {
                 () = shutdown.begun() => return,
@@ -75,6 +81,9 @@ impl<M: Manager> Runner<M> {
                 _ = shares.changed() => backoff = Backoff::new(),
                 error = owner.run() => {
                     self.report(&error);
+                    if began.elapsed() > HEALTHY_AFTER {
+                        backoff = Backoff::new();
+                    }
                     tokio::select! {
                         () = backoff.wait() => {}
                         _ = shares.changed() => {}

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::world::{EDGE, World, new_charger, options, patient};
 use crate::process::edges::EdgeWatch;
+use crate::process::options::Options;
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -31,9 +32,9 @@ async fn project(world: &World, identity: &str, link: &application::report::Link
     statement.execute(world.database.pool()).await.expect("written");
 }
 
-fn watch(world: &World) -> tokio::task::JoinHandle<()> {
+fn watch(world: &World, options: Options) -> tokio::task::JoinHandle<()> {
     let gate = Readiness::default().gate("edges");
-    let watch = EdgeWatch::new(world.app.clone(), world.database.pool().clone(), options(), gate);
+    let watch = EdgeWatch::new(world.app.clone(), world.database.pool().clone(), options, gate);
     tokio::spawn(watch.run(Shutdown::new()))
 }
 
@@ -53,11 +54,19 @@ async fn the_chargers_of_an_edge_that_is_gone_are_offline() {
     let store = world.app.store();
     let living = store.acquire_lease(&edge_lease("living"), 0, Uuid::now_v7(), LONG).await.expect("asked");
     let gone = store.acquire_lease(&edge_lease(EDGE), 0, Uuid::now_v7(), Duration::ZERO).await.expect("asked");
-    let _watch = watch(&world);
+    let _watch = watch(&world, options());
     world.event(world.link.charge_point_id, "ChargePointDisconnected").await;
     // The watch is through with that edge when it gives its lease back.
     world.until(&format!("SELECT holder IS NULL FROM leases WHERE name = '{}'", edge_lease(EDGE))).await;
     assert_eq!(world.count("ChargePointDisconnected").await, 1);
     assert!(!store.renew_lease(&gone.expect("free"), LONG).await.expect("asked"), "a frozen edge learns of it");
     assert!(store.renew_lease(&living.expect("free"), LONG).await.expect("asked"), "a living one is left alone");
+}
+
+#[tokio::test]
+async fn an_edge_that_has_no_lease_for_a_while_is_gone() {
+    let world = World::new(patient()).await;
+    project(&world, "CP001", &world.link).await;
+    let _watch = watch(&world, Options { edge_ttl: Duration::from_millis(100), ..options() });
+    world.event(world.link.charge_point_id, "ChargePointDisconnected").await;
 }

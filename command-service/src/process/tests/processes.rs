@@ -1,15 +1,17 @@
 //! The charging processes on a real log: each test does what people and chargers do, and waits for what follows.
 
+use application::Settings;
 use application::report::CommandAnswer;
-use chrono::TimeDelta;
-use chrono::Utc;
+use application::settle::Cause;
+use chrono::{TimeDelta, Utc};
 use domain::event::Event;
 use domain::session::{SessionEvent, SessionState};
 use domain::station_command::{CommandState, StationCommand};
 use serde_json::json;
 
 use super::world::{World, failure, patient};
-use application::Settings;
+use crate::process::charging::{Charging, Task};
+use crate::process::manager::{Manager, Outcome};
 
 const MOMENT: TimeDelta = TimeDelta::milliseconds(200);
 
@@ -134,4 +136,28 @@ async fn a_session_that_falls_silent_is_presumed_ended() {
     world.event(session_id, "TransactionEnded").await;
     assert!(world.charge_point().await.claims.is_empty());
     world.until("SELECT count(*) = 0 FROM process_timers WHERE name LIKE 'silence:%'").await;
+}
+
+/// Its timer is set anew for as long as it was heard of meanwhile.
+#[tokio::test]
+async fn a_session_that_is_heard_of_is_listened_to_further() {
+    let world = World::new(patient()).await;
+    let (session_id, _) = world.request_start().await;
+    world.begin(session_id).await;
+    let cause = Cause {
+        tenant_id: world.link.tenant_id,
+        manager: Charging::NAME,
+        id: session_id.0,
+        correlation_id: None,
+        trace_id: None,
+        now: Utc::now(),
+    };
+    let heard_at = world.session(session_id).await.heard_at.expect("heard of");
+    let outcome = world.charging().perform(&Task::EndSilent { session_id }, &cause).await.expect("looked");
+    assert_eq!(outcome, Outcome::Again(heard_at + patient().silence_limit));
+
+    let much_later = Cause { now: heard_at + patient().silence_limit, ..cause };
+    let outcome = world.charging().perform(&Task::EndSilent { session_id }, &much_later).await.expect("looked");
+    assert_eq!(outcome, Outcome::Settled);
+    assert_eq!(world.session(session_id).await.state, SessionState::Completed);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use application::settle::Cause;
 use application::{Error, Settings};
 use chrono::{TimeDelta, Utc};
+use domain::id::SessionId;
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
 use tokio::sync::Notify;
@@ -60,6 +61,48 @@ impl Manager for Counted {
     async fn perform(&self, task: &Task, cause: &Cause) -> Result<Outcome, Error> {
         self.performed.fetch_add(1, Ordering::SeqCst);
         self.inner.perform(task, cause).await
+    }
+}
+
+/// Sets timers, and is stuck whenever it is to do something.
+struct Stuck(Charging);
+
+impl Manager for Stuck {
+    const NAME: &'static str = Charging::NAME;
+
+    type Task = Task;
+
+    fn react(&self, event: &RecordedEvent) -> Vec<Action<Task>> {
+        self.0.react(event)
+    }
+
+    async fn perform(&self, _: &Task, _: &Cause) -> Result<Outcome, Error> {
+        std::future::pending().await
+    }
+}
+
+/// Can't do anything about one session.
+struct Unable {
+    inner: Charging,
+    session_id: SessionId,
+}
+
+impl Manager for Unable {
+    const NAME: &'static str = Charging::NAME;
+
+    type Task = Task;
+
+    fn react(&self, event: &RecordedEvent) -> Vec<Action<Task>> {
+        self.inner.react(event)
+    }
+
+    async fn perform(&self, task: &Task, cause: &Cause) -> Result<Outcome, Error> {
+        match task {
+            Task::FailStart { session_id } if *session_id == self.session_id => {
+                Err(Error::Unavailable("as if an event could not be read".into()))
+            }
+            _ => self.inner.perform(task, cause).await,
+        }
     }
 }
 
@@ -121,12 +164,25 @@ async fn settled(world: &World) -> (Position, Generation) {
 async fn timers_survive_a_restart() {
     let world = World::new(Settings { start_deadline: MOMENT, ..patient() }).await;
     let (session_id, _) = world.request_start().await;
-    // Nothing but sets timers, and commits them.
-    let runner = world.start_runner(Killed { inner: world.charging(), issued: Arc::default() }).await;
+    let runner = world.start_runner(Stuck(world.charging())).await;
     world.until("SELECT count(*) = 2 FROM process_timers").await;
     kill(runner).await;
     let _runner = world.start_runner(world.charging()).await;
     assert_eq!(failure(world.event(session_id, "SessionFailed").await).0, "start-timed-out");
+}
+
+/// What can't be done is put off, and stands in nobody's way.
+#[tokio::test]
+async fn a_task_that_fails_again_and_again_holds_nobody_up() {
+    let world = World::new(Settings { start_deadline: MOMENT, ..patient() }).await;
+    let (session_id, _) = world.request_start().await;
+    let _runner = world.start_runner(Unable { inner: world.charging(), session_id }).await;
+    new_charger(&world.app, "CP002").await;
+    let (other, _) = world.request_start_at("CP002").await;
+    world.event(other, "SessionFailed").await;
+    let put_off = format!("SELECT due_at > now() FROM process_timers WHERE name = 'start:{session_id}'");
+    world.until(&put_off).await;
+    assert_eq!(world.count("SessionFailed").await, 1);
 }
 
 const SHARED_OUT: &str = "SELECT count(DISTINCT holder) = 2 AND count(*) = 64 AND \
