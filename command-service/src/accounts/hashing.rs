@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use application::credential::CanonicalPassword;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{self, PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
@@ -86,11 +87,13 @@ impl PasswordHasher {
     /// The hash with its salt and parameters, as a PHC string.
     pub async fn hash(&self, password: Password) -> Result<String, Error> {
         let argon2 = self.argon2.clone();
-        self.compute(move || {
-            let salt = SaltString::generate(&mut OsRng);
-            Ok(argon2.hash_password(password.as_bytes(), &salt)?.to_string())
-        })
-        .await
+        self.compute(move || hash(&argon2, password.as_bytes())).await
+    }
+
+    /// The same of a charger's password, in the one form in which it will be compared.
+    pub async fn hash_for_charger(&self, password: CanonicalPassword) -> Result<String, Error> {
+        let argon2 = self.argon2.clone();
+        self.compute(move || hash(&argon2, password.as_bytes())).await
     }
 
     /// Whether the password is the one that was hashed; without a hash it never is, after the same time.
@@ -130,6 +133,11 @@ impl PasswordHasher {
         })
         .await?
     }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Error> {
+    let salt = SaltString::generate(&mut OsRng);
+    Ok(argon2.hash_password(password, &salt)?.to_string())
 }
 
 /// Counts one that waits for its turn, however the wait ends.

@@ -1,6 +1,7 @@
 //! Chargers, as an operator makes them known and asks something of them.
 
 use application::command;
+use application::credential::CanonicalPassword;
 use domain::id::{ChargePointIdentity, ConnectorId, EvseId};
 use domain::outlet;
 use domain::refusal::Refusal;
@@ -12,7 +13,6 @@ use super::answer::Answer;
 use super::command::Command;
 use super::openapi::{KeyDocument, Refusals, TakenDocument};
 use super::problem::Failed;
-use crate::accounts::Password;
 
 /// OCPP's BasicAuthPassword (2.0.1 part 2, 2.1.21), which security profiles of 1.6 share.
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=40;
@@ -56,8 +56,8 @@ async fn credential(command: &Command<RegisterCharger>, password: &Secret) -> Re
     if !PASSWORD_CHARS.contains(&length) {
         return Err(Refusal::invalid("password", "has 8 to 40 characters").into());
     }
-    let password = Password::present(password.expose())?;
-    command.api.accounts.hasher().hash(password).await.map_err(|error| (&error).into())
+    let password = CanonicalPassword::of(password.expose().as_bytes());
+    command.api.accounts.hasher().hash_for_charger(password).await.map_err(|error| (&error).into())
 }
 
 fn evse(body: &Evse) -> Result<outlet::Evse, Refusal> {

@@ -20,6 +20,7 @@ use futures_util::{SinkExt, StreamExt};
 use ocpp_edge::{Config, Limits};
 use serde_json::{Value, json};
 use service_host::{Readiness, Shutdown};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -52,9 +53,30 @@ pub struct Network {
 
 impl Network {
     pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
         let database = testing::database(&schema::MIGRATOR).await;
-        let app = application(&database, MasterKey::new([7; 32])).await;
+        let app = application_with(&database, MasterKey::new([7; 32]), settings, StoreOptions::default()).await;
         Self { app, database }
+    }
+
+    /// One whose log does not try for long.
+    pub async fn impatient() -> Self {
+        let database = testing::database(&schema::MIGRATOR).await;
+        let options = StoreOptions { retry_for: Duration::from_millis(10), ..StoreOptions::default() };
+        let app = application_with(&database, MasterKey::new([7; 32]), Settings::default(), options).await;
+        Self { app, database }
+    }
+
+    /// From now on nothing can be appended.
+    pub async fn break_log(&self) {
+        sqlx::query("ALTER TABLE streams RENAME TO streams_away").execute(self.database.pool()).await.unwrap();
+    }
+
+    pub async fn mend_log(&self) {
+        sqlx::query("ALTER TABLE streams_away RENAME TO streams").execute(self.database.pool()).await.unwrap();
     }
 
     pub async fn register(&self, charger: &str, password: Option<&[u8]>) -> ChargePointId {
@@ -103,8 +125,17 @@ impl Network {
 }
 
 pub async fn application(database: &TestDatabase, key: MasterKey) -> Application {
-    let store = EventStore::connect(database.pool().clone(), StoreOptions::default()).await.unwrap();
-    Application::new(store, database.pool().clone(), key, Settings::default())
+    application_with(database, key, Settings::default(), StoreOptions::default()).await
+}
+
+async fn application_with(
+    database: &TestDatabase,
+    key: MasterKey,
+    settings: Settings,
+    options: StoreOptions,
+) -> Application {
+    let store = EventStore::connect(database.pool().clone(), options).await.unwrap();
+    Application::new(store, database.pool().clone(), key, settings)
 }
 
 /// Cheap to verify.
@@ -129,7 +160,6 @@ fn operator() -> CommandContext {
 /// A running edge.
 pub struct Edge {
     pub address: SocketAddr,
-    pub readiness: Readiness,
     shutdown: Shutdown,
     running: JoinHandle<Result<(), ocpp_edge::Error>>,
 }
@@ -146,12 +176,12 @@ impl Edge {
     pub async fn start_with(app: &Application, config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (readiness, shutdown) = (Readiness::default(), Shutdown::new());
+        let shutdown = Shutdown::new();
         let running = tokio::spawn({
-            let (app, readiness, shutdown) = (app.clone(), readiness.clone(), shutdown.clone());
-            async move { ocpp_edge::run(config, app, listener, &readiness, shutdown).await }
+            let (app, shutdown) = (app.clone(), shutdown.clone());
+            async move { ocpp_edge::run(config, app, listener, &Readiness::default(), shutdown).await }
         });
-        Self { address, readiness, shutdown, running }
+        Self { address, shutdown, running }
     }
 
     pub async fn stop(self) {
@@ -184,14 +214,19 @@ impl Edge {
         }
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (socket, response) = patiently(client_async(request, stream)).await?;
-        let protocol = response.headers().get("sec-websocket-protocol");
-        assert_eq!(protocol.map(HeaderValue::as_bytes), response_protocol(protocol));
+        let selected = response.headers().get("sec-websocket-protocol").map(HeaderValue::as_bytes);
+        assert_eq!(selected, protocol.map(|_| b"ocpp1.6".as_slice()));
         Ok(Charger { socket, sent: 0 })
     }
-}
 
-fn response_protocol(header: Option<&HeaderValue>) -> Option<&'static [u8]> {
-    header.map(|_| b"ocpp1.6".as_slice())
+    /// Whatever is answered to these bytes, to the end.
+    pub async fn raw(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![];
+        patiently(stream.read_to_end(&mut answer)).await.unwrap();
+        answer
+    }
 }
 
 /// A charger's side of a socket.
@@ -214,6 +249,21 @@ impl Charger {
 
     pub async fn text(&mut self, text: &str) {
         self.send(Message::text(text)).await;
+    }
+
+    /// Sends, if anybody is there.
+    pub async fn try_text(&mut self, text: &str) {
+        let _ = self.socket.send(Message::text(text)).await;
+    }
+
+    /// Waits for so many pings, and answers them.
+    pub async fn until_pinged(&mut self, mut times: u32) {
+        while times > 0 {
+            if let Some(Ok(Message::Ping(_))) = patiently(self.socket.next()).await {
+                times -= 1;
+                self.socket.flush().await.unwrap();
+            }
+        }
     }
 
     /// The next frame of OCPP.
