@@ -37,14 +37,13 @@ pub struct Shared {
 
 impl Shared {
     /// On a database that has all migrations.
-    pub async fn open(database: &Database, shutdown: Shutdown) -> anyhow::Result<Self> {
+    pub async fn open(database: &Database, settings: &Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
         let host = Host::new();
         database.register_readiness(host.readiness());
         let pool = database.pool().clone();
         let store = EventStore::connect(pool.clone(), StoreOptions::default()).await?;
         let master_key = application::vault::MasterKey::new(*database.master_key().bytes());
-        let application =
-            Application::new(store.clone(), pool.clone(), master_key, application::Settings::default());
+        let application = Application::new(store.clone(), pool.clone(), master_key, settings.application());
         Ok(Self { pool, store, application, host, shutdown })
     }
 }
@@ -104,7 +103,8 @@ impl Role {
                 Ok(Served::default())
             }
             Self::OcppEdge { listener, unknown_chargers } => {
-                let config = ocpp_edge::Config { unknown_chargers: unknown_chargers.into(), ..ocpp_edge::Config::new() };
+                let config =
+                    ocpp_edge::Config { unknown_chargers: unknown_chargers.into(), ..ocpp_edge::Config::new() };
                 supervisor.spawn("ocpp-edge", async move {
                     ocpp_edge::run(config, application, listener, host.readiness(), shutdown).await
                 });
@@ -208,7 +208,7 @@ pub async fn run_alone(settings: &Settings, alone: Alone) -> anyhow::Result<()> 
     let mut supervisor = Supervisor::new(shutdown.clone());
     let ended = async {
         migrate::require(database.pool()).await?;
-        let shared = Shared::open(&database, shutdown).await?;
+        let shared = Shared::open(&database, settings, shutdown).await?;
         let served = role.start(&shared, &mut None, &mut supervisor).await?;
         serve_http(&shared, served, listener, &mut supervisor);
         tracing::info!(role = name, %address, "started");

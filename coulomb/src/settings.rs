@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 use service_host::config::listen_address;
 
@@ -28,9 +29,22 @@ pub struct Settings {
     #[arg(long, env = "COULOMB_MASTER_KEY", hide_env_values = true, global = true, value_name = "KEY")]
     pub master_key: Option<MasterKey>,
 
+    /// How long a driver who asked for a charge has to plug in, in seconds; at least the chargers' ConnectionTimeOut
+    #[arg(long, env = "COULOMB_START_DEADLINE", default_value_t = 180, global = true, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub start_deadline: u32,
+
     /// Not supported yet: the log is read from Postgres
     #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
     pub kafka_brokers: Option<std::convert::Infallible>,
+}
+
+impl Settings {
+    /// For how long things may take.
+    pub fn application(&self) -> application::Settings {
+        let start_deadline = TimeDelta::seconds(self.start_deadline.into());
+        application::Settings { start_deadline, ..application::Settings::default() }
+    }
 }
 
 /// Where chargers connect, and which.

@@ -54,7 +54,7 @@ impl Running {
         let mut supervisor = Supervisor::new(shutdown.clone());
         let started = async {
             migrate::apply(database.pool()).await?;
-            let shared = Shared::open(&database, shutdown).await?;
+            let shared = Shared::open(&database, settings, shutdown).await?;
             let roles = [
                 Role::ProjectionService,
                 Role::OcppEdge { listener: ocpp, unknown_chargers: args.ocpp.unknown_chargers },
