@@ -36,9 +36,14 @@ $$;
 -- reached is written down for all of theirs. The caller asserts its leases in the same transaction.
 --
 -- The lock waits for batches under way and lets none begin, so that no claim overlooks what another run has just reached.
+--
+-- A new generation of the log is taken over here. After a promotion the rows have lost what the log has lost, and no less,
+-- since they were committed later: so they are of its history, unless they were ever kept apart from it (SQLSTATE CV002).
 CREATE FUNCTION views.claim(new_run uuid, taken smallint[])
 RETURNS TABLE (o_partition smallint, o_generation bigint, o_position bigint)
 LANGUAGE plpgsql AS $$
+DECLARE
+    head log_head;
 BEGIN
     LOCK TABLE views.runs IN SHARE ROW EXCLUSIVE MODE;
 
@@ -47,7 +52,11 @@ BEGIN
     FROM views.runs r
     WHERE p.run = r.run AND r.run IN (SELECT q.run FROM views.progress q WHERE q.partition = ANY (taken));
 
-    UPDATE views.progress p SET run = new_run WHERE p.partition = ANY (taken);
+    SELECT * INTO head FROM log_head;
+    UPDATE views.progress p SET run = new_run, generation = head.generation WHERE p.partition = ANY (taken);
+    IF EXISTS (SELECT FROM views.progress p WHERE p.run = new_run AND p.position > head.position) THEN
+        RAISE EXCEPTION USING ERRCODE = 'CV002', MESSAGE = 'the read models are ahead of the log: they must be rebuilt';
+    END IF;
 
     DELETE FROM views.runs r WHERE NOT EXISTS (SELECT FROM views.progress p WHERE p.run = r.run);
 
@@ -103,15 +112,16 @@ BEGIN
     $$, name);
     EXECUTE format('CREATE INDEX ON views.%I (position)', name);
     EXECUTE format($$
-        CREATE FUNCTION views.%2$I(keys text[], partitions smallint[], generation_ bigint, positions bigint[],
+        CREATE FUNCTION views.%2$I(keys text[], partitions smallint[], generations bigint[], positions bigint[],
                                    removals boolean[], rows_ text[]) RETURNS void
         LANGUAGE plpgsql
         SET plan_cache_mode = force_generic_plan
         AS $write$
         BEGIN
             INSERT INTO views.%1$I AS t (key, partition, generation, position, removed, row)
-            SELECT n.key, n.partition, generation_, n.position, n.removed, n.row::jsonb
-            FROM unnest(keys, partitions, positions, removals, rows_) AS n (key, partition, position, removed, row)
+            SELECT n.key, n.partition, n.generation, n.position, n.removed, n.row::jsonb
+            FROM unnest(keys, partitions, generations, positions, removals, rows_)
+                 AS n (key, partition, generation, position, removed, row)
             ON CONFLICT (key) DO UPDATE
             SET generation = excluded.generation, position = excluded.position, removed = excluded.removed,
                 row = excluded.row

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use schema::log::{Generation, Position};
-use schema::view::{Error, FeedStart, TableFeed, ViewBatch, ViewFeed};
+use schema::view::{Error, FeedStart, Reached, TableFeed, ViewBatch, ViewFeed};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
@@ -40,8 +40,8 @@ impl LiveFeed {
     }
 
     fn read_tables(&mut self) {
-        if let Some((_, position)) = self.at {
-            self.tables.rewind_to(position);
+        if let Some((generation, position)) = self.at {
+            self.tables.go_on_from(Reached { generation, position });
         }
         self.reading_tables = true;
     }

@@ -12,7 +12,7 @@ use super::Error;
 /// A run of this worker in `views.runs`: the fence under which its batches commit.
 pub(super) struct Claim {
     pub run: Uuid,
-    /// Of the rows that are there.
+    /// Of the log.
     pub generation: Generation,
     /// Where each partition goes on.
     pub cursors: Vec<(Partition, Position)>,

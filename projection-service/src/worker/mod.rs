@@ -42,8 +42,9 @@ pub(crate) enum Error {
     Read(#[from] schema::view::Error),
     #[error("the log can't be followed")]
     Follow(#[from] event_store::feed::Error),
-    #[error("the read models are of generation {of_views:?}, the log is of {of_log:?}: they must be rebuilt")]
-    OtherGeneration { of_views: Generation, of_log: Generation },
+    /// Between the claim and the first look at the log; the next claim takes it over.
+    #[error("the log has begun generation {}", of_log.0)]
+    NewGeneration { of_log: Generation },
     /// Everything before it was committed. Nothing of these partitions goes on until it can be folded.
     #[error("stopped before the event at {at}")]
     Poison { at: Position, source: read_models::FoldError },
@@ -127,9 +128,7 @@ impl Worker {
                 return RETRY_AFTER;
             }
             Error::Poison { .. } => ("poison", RETRY_POISON_AFTER),
-            Error::Write(_) | Error::Read(_) | Error::Follow(_) | Error::OtherGeneration { .. } => {
-                ("error", RETRY_AFTER)
-            }
+            Error::Write(_) | Error::Read(_) | Error::Follow(_) | Error::NewGeneration { .. } => ("error", RETRY_AFTER),
         };
         metrics::stopped(Some(what));
         let text = chain(error);

@@ -49,10 +49,6 @@ impl<'w> Tenure<'w> {
         share: &Share,
     ) -> Result<Self, Error> {
         let claim = claim(pool, config.transaction_pooler, share).await?;
-        let (_, of_log) = store.head().await.map_err(event_store::feed::Error::Read)?;
-        if of_log != claim.generation {
-            return Err(Error::OtherGeneration { of_views: claim.generation, of_log });
-        }
         let partitions: PartitionSet = claim.cursors.iter().map(|(partition, _)| *partition).collect();
         let positions = || claim.cursors.iter().map(|(_, position)| *position);
         let at = positions().min().unwrap_or_default();
@@ -83,7 +79,7 @@ impl<'w> Tenure<'w> {
     pub async fn next(&mut self) -> Result<(), Error> {
         let FeedBatch { events, upto, generation } = self.feed.next().await?;
         if generation != self.generation {
-            return Err(Error::OtherGeneration { of_views: self.generation, of_log: generation });
+            return Err(Error::NewGeneration { of_log: generation });
         }
         let mut rest = events.as_slice();
         while rest.len() > BATCH_EVENTS_MAX {
@@ -113,7 +109,6 @@ impl<'w> Tenure<'w> {
         if upto > self.at {
             let batch = Write {
                 run: self.run,
-                generation: self.generation,
                 upto,
                 checkpoints: &folded.checkpoints,
                 rows: &rows,

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use embedded_postgres::testing::database;
+use event_store::feed::Error::OtherGeneration;
 use event_store::leases::Share;
 use event_store::{Append, EventStore, Expected, StoreOptions, Write};
 use read_models::testing::Network;
-use schema::log::Position;
+use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
 use schema::view::{FeedStart, Model, ViewFeeds};
 use sqlx::postgres::PgPool;
@@ -156,4 +157,53 @@ async fn a_follower_misses_nothing_that_another_process_wrote() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_new_generation_of_the_log_is_taken_over() {
+    let database = database(&schema::MIGRATOR).await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
+    let config = Config::default();
+    let views = Views::new(&config, pool.clone());
+    let mut network = Network::new(13);
+    let position = grow(&store, &mut network, 20).await;
+    let share = take(&store, ALL, Uuid::now_v7(), Duration::from_secs(60)).await;
+    let mut tenure = Tenure::claim(&config, &store, pool, &views, &share).await.unwrap();
+    while tenure.at() < position {
+        tenure.next().await.unwrap();
+    }
+    let mut feed = views.follow(FeedStart::Now);
+    assert_eq!(feed.next().await.unwrap().generation, Generation::FIRST);
+
+    sqlx::query("UPDATE log_head SET generation = 2").execute(pool).await.unwrap();
+    let position = grow(&store, &mut network, 20).await;
+    let ended = loop {
+        if let Err(error) = tenure.next().await {
+            break error;
+        }
+    };
+    assert!(matches!(ended, Error::Follow(OtherGeneration { .. })), "{ended}");
+    let mut tenure = Tenure::claim(&config, &store, pool, &views, &share).await.unwrap();
+    while tenure.at() < position {
+        tenure.next().await.unwrap();
+    }
+    let reached = views.tables().reached().await.unwrap();
+    assert_eq!((reached.generation, reached.position), (Generation(2), position));
+    while feed.next().await.unwrap().generation != Generation(2) {}
+}
+
+#[tokio::test]
+async fn rows_that_are_ahead_of_the_log_are_not_built_upon() {
+    let database = database(&schema::MIGRATOR).await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
+    let config = Config::default();
+    let views = Views::new(&config, pool.clone());
+    sqlx::query("UPDATE views.progress SET position = 77 WHERE partition = 3").execute(pool).await.unwrap();
+    let share = take(&store, ALL, Uuid::now_v7(), Duration::from_secs(60)).await;
+    let Err(Error::Write(error)) = Tenure::claim(&config, &store, pool, &views, &share).await else {
+        panic!("it was claimed");
+    };
+    assert!(error.to_string().contains("ahead of the log"), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schema::log::{Generation, Position};
+use schema::log::Position;
 use schema::partition::Partition;
 use schema::view::{Model, Row, RowChange};
 use sqlx::postgres::PgPool;
@@ -37,7 +37,6 @@ impl ToWrite {
 
 pub(super) struct Write<'a> {
     pub run: Uuid,
-    pub generation: Generation,
     pub upto: Position,
     pub checkpoints: &'a BTreeMap<Partition, Position>,
     pub rows: &'a [ToWrite],
@@ -54,18 +53,14 @@ pub(super) async fn write(pool: &PgPool, transaction_pooler: bool, write: &Write
     let text = text(&touched);
     let partitions: Vec<i16> = write.checkpoints.keys().map(|partition| i16::from(partition.number())).collect();
     let positions: Vec<i64> = write.checkpoints.values().map(|position| position.0).collect();
-    let mut statement = sqlx::query(&text)
-        .bind(write.run)
-        .bind(write.upto.0)
-        .bind(partitions)
-        .bind(positions)
-        .bind(write.notify)
-        .bind(write.generation.0);
+    let mut statement =
+        sqlx::query(&text).bind(write.run).bind(write.upto.0).bind(partitions).bind(positions).bind(write.notify);
     for model in touched {
         let rows = || write.rows.iter().filter(move |row| row.change.row.model() == model);
         statement = statement
             .bind(rows().map(|row| row.change.key.as_str()).collect::<Vec<_>>())
             .bind(rows().map(|row| i16::from(row.change.partition.number())).collect::<Vec<_>>())
+            .bind(rows().map(|row| row.change.generation.0).collect::<Vec<_>>())
             .bind(rows().map(|row| row.change.position.0).collect::<Vec<_>>())
             .bind(rows().map(|row| row.change.removed).collect::<Vec<_>>())
             .bind(rows().map(|row| row.json.as_str()).collect::<Vec<_>>());
@@ -83,18 +78,11 @@ pub(super) async fn write(pool: &PgPool, transaction_pooler: bool, write: &Write
 /// The run's step, and a call for each touched table. A statement for each combination of tables that occurs, of which
 /// there are few.
 fn text(touched: &[Model]) -> String {
-    let mut text = "SELECT views.advance($1, $2, $3, $4, $5), $6::bigint".to_owned();
+    let mut text = "SELECT views.advance($1, $2, $3, $4, $5)".to_owned();
     for (nth, model) in touched.iter().enumerate() {
-        let first = 7 + 5 * nth;
-        text += &format!(
-            ", views.write_{}(${}, ${}, $6, ${}, ${}, ${})",
-            model.name(),
-            first,
-            first + 1,
-            first + 2,
-            first + 3,
-            first + 4
-        );
+        let first = 6 + 6 * nth;
+        let arguments: Vec<String> = (first..first + 6).map(|n| format!("${n}")).collect();
+        text += &format!(", views.write_{}({})", model.name(), arguments.join(", "));
     }
     text
 }

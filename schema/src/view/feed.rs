@@ -9,6 +9,8 @@ use crate::log::{Generation, Position};
 /// Rows that have changed, each in its newest state, and how far the read models are now.
 #[derive(Debug, Clone)]
 pub struct ViewBatch {
+    /// On another one than before, what was delivered may have been lost from the log, and `upto` may lie further back:
+    /// what is held is to be read anew.
     pub generation: Generation,
     /// Every change up to here has been delivered. It stays where it was while a batch too large for one is delivered in
     /// parts. Rows may be newer.

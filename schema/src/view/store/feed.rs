@@ -135,8 +135,8 @@ impl Cursor {
 
 impl TableFeed {
     /// Everything up to here was delivered from elsewhere: go on from there.
-    pub fn rewind_to(&mut self, position: Position) {
-        self.cursor = Some(Cursor::at(position));
+    pub fn go_on_from(&mut self, reached: Reached) {
+        self.cursor = Some(Cursor { reached: Some(reached), ..Cursor::at(reached.position) });
     }
 
     /// Waits until it is time for another [`look`](Self::look). Cancel safe.
@@ -176,6 +176,11 @@ impl TableFeed {
 
 impl Cursor {
     fn take(&mut self, now: Reached, partitions: Vec<i64>, mut rows: Vec<Arc<RowChange>>) -> Option<ViewBatch> {
+        if self.reached.is_some_and(|before| before.generation != now.generation) {
+            // Positions of another history say nothing of this one.
+            *self = Self { reached: Some(now), partitions, ..Self::at(now.position) };
+            return Some(ViewBatch { generation: now.generation, upto: now.position, rows: vec![] });
+        }
         let full = rows.len() as i64 >= BATCH_ROWS_MAX;
         if let Some(last) = rows.last().map(|row| row.position).filter(|_| full) {
             // An event changes several rows: those of the last one may not all be here.
@@ -259,6 +264,16 @@ mod tests {
         assert_eq!((last.upto, last.rows.len()), (Position(2_000), 2));
         assert_eq!(cursor.partitions, all_at(2_000));
         assert!(cursor.part.is_none());
+    }
+
+    #[test]
+    fn another_generation_begins_anew_where_it_is() {
+        let mut cursor = Cursor::at(Position(10));
+        cursor.take(reached(20), all_at(20), vec![]).unwrap();
+        let promoted = Reached { generation: Generation(2), position: Position(15) };
+        let batch = cursor.take(promoted, all_at(15), vec![row(22)]).unwrap();
+        assert_eq!((batch.generation, batch.upto, batch.rows.len()), (Generation(2), Position(15), 0));
+        assert_eq!((cursor.upto, &cursor.partitions), (Position(15), &all_at(15)));
     }
 
     #[test]
