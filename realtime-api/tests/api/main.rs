@@ -4,6 +4,7 @@ mod authentication;
 mod commands;
 mod convergence;
 mod drain;
+mod memory;
 mod misuse;
 mod openings;
 mod queries;

@@ -2,5 +2,6 @@ mod client;
 mod rows;
 mod world;
 
+pub use client::Client;
 pub use rows::{Point, charging, command, site, tariff};
 pub use world::{World, limits};

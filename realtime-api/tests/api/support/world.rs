@@ -94,13 +94,15 @@ impl World {
     pub async fn write(&self, rows: &[(i64, Row)]) {
         for (position, row) in rows {
             let name = row.model().name();
-            let text = format!("SELECT views.write_{name}($1, $2, 1, $3, $4, $5)");
+            let text = format!(
+                "INSERT INTO views.{name} (key, partition, generation, position, removed, row) \
+                 VALUES ($1, 0, 1, $2, false, $3::jsonb) \
+                 ON CONFLICT (key) DO UPDATE SET position = excluded.position, row = excluded.row"
+            );
             sqlx::query(&text)
-                .bind(vec![key_of(row)])
-                .bind(vec![0_i16])
-                .bind(vec![*position])
-                .bind(vec![false])
-                .bind(vec![row.to_json()])
+                .bind(key_of(row))
+                .bind(*position)
+                .bind(row.to_json())
                 .execute(self.database.pool())
                 .await
                 .expect("written");
@@ -153,6 +155,10 @@ impl World {
         let token = self.token(user, role).await;
         let caller = self.application.verifier().verify(&token, Utc::now()).await.expect("good");
         CommandContext { caller, idempotency: None, trace_id: None, now: Utc::now() }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A socket of the driver, authenticated.
