@@ -3,6 +3,7 @@
 mod append;
 mod e2e;
 mod line;
+mod ocpp;
 mod platform;
 
 use std::io::IsTerminal;
@@ -36,6 +37,8 @@ enum Bench {
         #[arg(long, default_value_t = 5, value_name = "SECONDS")]
         seconds: u64,
     },
+    /// Messages of chargers through the edge's sockets into the log, beside a bare echo server
+    Ocpp(ocpp::Args),
     /// From a charger's frame to a phone's frame, through the whole platform in one process
     E2e(e2e::Args),
 }
@@ -50,6 +53,7 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
             server.stop().await?;
             ran
         }
+        Bench::Ocpp(args) => ocpp::run(settings, args, &mut print).await,
         Bench::E2e(args) => e2e::run(settings, args, &mut print).await,
     }
 }

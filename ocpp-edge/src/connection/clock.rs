@@ -129,8 +129,9 @@ mod tests {
     fn what_was_kept_offline_is_told_from_what_is_live() {
         use Delivery::{Live, Queued};
         use TimeSource::{Device, DeviceCorrected, Received, Unknown};
+        type Row<'a> = (&'a str, &'a [&'a str], bool, Delivery, Option<&'a str>, TimeSource);
         #[rustfmt::skip]
-        let table: [(&str, &[&str], bool, Delivery, Option<&str>, TimeSource); 11] = [
+        let table: [Row; 11] = [
             ("live at once", &["2026-03-01T12:00:01Z"], false, Live, Some("2026-03-01T12:00:01Z"), Device),
             ("a little behind", &["2026-03-01T11:59:40Z"], false, Live, Some("2026-03-01T11:59:40Z"), Device),
             ("eight hours offline", &["2026-03-01T04:00:00Z"], false, Queued, Some("2026-03-01T04:00:00Z"), Device),

@@ -1,7 +1,5 @@
 //! Station commands: recorded as sent, then sent, then their outcome recorded.
 
-use std::borrow::Cow;
-
 use application::report::CommandAnswer;
 use chrono::Utc;
 use domain::id::CommandId;
@@ -176,6 +174,6 @@ impl Connection {
     }
 }
 
-fn cut(words: &Cow<'_, str>) -> String {
+fn cut(words: &str) -> String {
     words.chars().take(WORDS_MAX_CHARS).collect()
 }

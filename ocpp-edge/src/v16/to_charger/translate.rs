@@ -52,7 +52,7 @@ impl TryFrom<&StationAction> for Command {
                 Self::ChangeAvailability(ChangeAvailability { connector_id, r#type })
             }
             StationAction::GetConfiguration { keys } => Self::GetConfiguration(GetConfiguration {
-                key: keys.iter().map(configuration).collect::<Result<_, _>>()?,
+                key: keys.iter().map(|key| configuration(key)).collect::<Result<_, _>>()?,
             }),
             StationAction::ChangeConfiguration { key, value } => Self::ChangeConfiguration(ChangeConfiguration {
                 key: configuration(key)?,
@@ -72,8 +72,8 @@ fn connector(outlet: Outlet) -> Result<NonZeroU16, Untranslatable> {
     u16::try_from(outlet.evse_id.0).ok().and_then(NonZeroU16::new).ok_or(Untranslatable::Connector)
 }
 
-fn configuration<const MIN: usize, const MAX: usize>(text: &String) -> Result<Limited<MIN, MAX>, Untranslatable> {
-    text.clone().try_into().map_err(|_| Untranslatable::Configuration)
+fn configuration<const MIN: usize, const MAX: usize>(text: &str) -> Result<Limited<MIN, MAX>, Untranslatable> {
+    text.to_owned().try_into().map_err(|_| Untranslatable::Configuration)
 }
 
 #[cfg(test)]
