@@ -169,12 +169,13 @@ BEGIN
     IF guards > 0 AND NOT exclusive AND EXISTS (
         SELECT FROM generate_series(1, guards) AS i
         LEFT JOIN streams s ON s.id = g_id[i] AND s.type = g_type[i]
+        -- A guard holds before its own append's write. A fence that this has set hides the one before: that is looked at
+        -- exclusively.
+        LEFT JOIN generate_series(1, writes) AS w
+               ON w_append[w] = g_append[i] AND w_type[w] = g_type[i] AND w_id[w] = g_id[i]
         WHERE (refused IS NULL OR g_append[i] <> ALL (refused))
-          AND ((g_version[i] >= 0 AND g_version[i] <> coalesce(s.version, 0))
-               OR (g_fence[i] >= 0 AND g_fence[i] <> coalesce(s.fence, 0)))
-          -- What its own append has just written was checked as it was before.
-          AND NOT EXISTS (SELECT FROM generate_series(1, writes) AS w
-                          WHERE w_append[w] = g_append[i] AND w_type[w] = g_type[i] AND w_id[w] = g_id[i])
+          AND ((g_version[i] >= 0 AND g_version[i] <> coalesce(s.version, 0) - coalesce(w_count[w], 0))
+               OR (g_fence[i] >= 0 AND (g_fence[i] <> coalesce(s.fence, 0) OR w_fence[w] > 0)))
     ) THEN
         RAISE serialization_failure USING MESSAGE = 'a guard does not hold';
     END IF;

@@ -140,10 +140,10 @@ enum Request {
 /// What was answered when the session began; none if it has not.
 fn begun(session_id: SessionId, state: &ChargingSession) -> Option<Started> {
     let transaction_id = state.transaction_id.as_ref()?.0.parse().ok()?;
-    let verdict = state.authorization.as_ref().map_or(
-        Verdict { status: AuthorizationStatus::Accepted, group: state.group.clone(), expires_at: None },
-        Verdict::from,
-    );
+    let of_request = Verdict { status: AuthorizationStatus::Accepted, group: state.group.clone(), expires_at: None };
+    // A request's own authorisation expires with its deadline, which says nothing of the one-off tag.
+    let judged = state.authorization.as_ref().filter(|_| state.remote_tag.is_none());
+    let verdict = judged.map_or(of_request, Verdict::from);
     Some(Started { transaction_id, session_id, verdict })
 }
 

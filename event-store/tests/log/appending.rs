@@ -89,6 +89,36 @@ async fn a_fence_keeps_the_older_owner_out() {
     assert_sound(&database).await;
 }
 
+/// Most reports of a charger are written to the very stream whose fence guards them.
+#[tokio::test]
+async fn a_guard_holds_for_the_stream_that_is_written_too() {
+    let database = database().await;
+    let store = store(&database).await;
+    let charger = stream();
+    let guarded = |version, condition, fence: Option<i64>| Append {
+        writes: vec![Write { fence: fence.map(Epoch), ..write(charger, version, 1) }],
+        guards: vec![Guard { stream: charger, condition }],
+        key: None,
+    };
+    let fence = |epoch| GuardCondition::Fence(Epoch(epoch));
+    let connect = |version, epoch| append(vec![Write { fence: Some(Epoch(epoch)), ..write(charger, version, 1) }]);
+    store.append(connect(0, 1)).await.expect("the first owner");
+    store.append(guarded(1, fence(1), None)).await.expect("its report");
+    store.append(connect(2, 2)).await.expect("the second owner");
+    let late = store.append(guarded(3, fence(1), None)).await;
+    assert!(matches!(late, Err(Error::Fenced { stream }) if stream == charger), "{late:?}");
+    store.append(guarded(3, fence(2), None)).await.expect("the second owner's report");
+    let moved = store.append(guarded(4, GuardCondition::Version(3), None)).await;
+    assert!(matches!(moved, Err(Error::Conflict { actual: 4, .. })), "{moved:?}");
+    store.append(guarded(4, GuardCondition::Version(4), None)).await.expect("as it was before");
+    // A new owner that names the one before.
+    let unknown = store.append(guarded(5, fence(1), Some(3))).await;
+    assert!(matches!(unknown, Err(Error::Fenced { .. })), "{unknown:?}");
+    store.append(guarded(5, fence(2), Some(3))).await.expect("the third owner");
+    store.append(guarded(6, fence(3), None)).await.expect("its report");
+    assert_sound(&database).await;
+}
+
 #[tokio::test]
 async fn a_guard_on_a_version_refuses_what_was_decided_on_an_older_one() {
     let database = database().await;

@@ -1,0 +1,98 @@
+//! What operators make known.
+
+use application::command::{
+    ActivatePlan, PublishPlan, RegisterCharger, RegisterToken, SendStationCommand, activate_plan, publish_plan,
+    register_charger, register_driver, register_token, send_station_command,
+};
+use domain::id::{DriverId, PlanId, SiteId, TenantId, TokenId};
+use domain::plan::PlanDetails;
+use domain::station_command::StationAction;
+
+use crate::support::{code, evse, identity, keyed, operator, process, world};
+
+fn charger(name: &str) -> RegisterCharger {
+    RegisterCharger { identity: identity(name), credential: None, site_id: None, evses: vec![evse(1)] }
+}
+
+#[tokio::test]
+async fn an_identity_is_one_chargers() {
+    let world = world().await;
+    let app = &world.app;
+    assert_eq!(code(register_charger(app, &world.driver().await, charger("CP002")).await), "forbidden");
+    let accepted = register_charger(app, &operator(), charger("CP002")).await.expect("registered");
+    assert_eq!(accepted.charger_id.as_deref(), Some("CP002"));
+    assert_eq!(code(register_charger(app, &operator(), charger("CP002")).await), "already-exists");
+    // The same request under its key is answered as the first.
+    let context = keyed(&operator(), "a key", 1);
+    let first = register_charger(app, &context, charger("CP003")).await.expect("registered");
+    assert_eq!(register_charger(app, &context, charger("CP003")).await.expect("replayed"), first);
+    // Two at one moment.
+    let other = process(&world.database, &world.master).await;
+    let (operator, charger) = (operator(), || charger("CP004"));
+    let (one, two) =
+        tokio::join!(register_charger(app, &operator, charger()), register_charger(&other, &operator, charger()));
+    assert_eq!([&one, &two].iter().filter(|answer| answer.is_ok()).count(), 1, "{one:?} {two:?}");
+}
+
+#[tokio::test]
+async fn a_refused_charger_leaves_no_password_behind_that_counts() {
+    let world = world().await;
+    let nowhere = RegisterCharger {
+        site_id: Some(SiteId::generate()),
+        credential: Some("$argon2id$first".into()),
+        ..charger("CP002")
+    };
+    assert_eq!(code(register_charger(&world.app, &operator(), nowhere).await), "invalid-request");
+    let again = RegisterCharger { credential: Some("$argon2id$second".into()), ..charger("CP002") };
+    register_charger(&world.app, &operator(), again.clone()).await.expect("registered");
+    let changed = RegisterCharger { credential: Some("$argon2id$third".into()), ..again };
+    assert_eq!(code(register_charger(&world.app, &operator(), changed).await), "already-exists");
+    let entry = world.app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap();
+    assert_eq!(entry.credential.as_deref(), Some("$argon2id$second"));
+}
+
+#[tokio::test]
+async fn plans_and_tokens_are_somebodys() {
+    let world = world().await;
+    let (app, operator) = (&world.app, operator());
+    let driver_id = DriverId(world.driver().await.caller.user_id);
+    let nobody = DriverId::generate();
+    let plan = |driver_id, plan_id| ActivatePlan { driver_id, plan_id };
+    assert_eq!(code(activate_plan(app, &operator, plan(driver_id, PlanId::generate())).await), "invalid-request");
+    assert_eq!(code(activate_plan(app, &operator, plan(nobody, world.plan_id)).await), "invalid-request");
+    let details = PlanDetails { name: "Commuter".into(), tariff_id: None };
+    let unknown = PublishPlan { plan_id: Some(PlanId::generate()), details };
+    assert_eq!(code(publish_plan(app, &operator, unknown).await), "invalid-request");
+
+    let card = |driver_id, value: &str| RegisterToken {
+        driver_id,
+        kind: "ISO14443".into(),
+        value: value.into(),
+        expires_at: None,
+    };
+    assert_eq!(code(register_token(app, &operator, card(nobody, "CARD")).await), "invalid-request");
+    assert_eq!(code(register_token(app, &operator, card(driver_id, " ")).await), "invalid-request");
+    assert_eq!(code(register_token(app, &operator, card(driver_id, &"x".repeat(37))).await), "invalid-request");
+    let token: Option<TokenId> =
+        register_token(app, &operator, card(driver_id, "CARD")).await.expect("registered").token_id;
+    let same = register_token(app, &operator, card(driver_id, "card")).await.expect("the same in another letter case");
+    assert_eq!(same.token_id, token);
+    let other = DriverId(world.driver().await.caller.user_id);
+    assert_eq!(code(register_token(app, &operator, card(other, "CARD")).await), "already-exists");
+    let head = world.head().await;
+    register_driver(app, TenantId::DEFAULT, driver_id, None).await.expect("known");
+    assert_eq!(world.head().await, head);
+}
+
+#[tokio::test]
+async fn a_charger_is_asked_while_it_is_there() {
+    let world = world().await;
+    let ask = |name: &str| SendStationCommand { charger_id: name.into(), action: StationAction::ClearCache {} };
+    let app = &world.app;
+    assert_eq!(code(send_station_command(app, &world.driver().await, ask("CP001")).await), "forbidden");
+    assert_eq!(code(send_station_command(app, &operator(), ask("CP404")).await), "charger-unknown");
+    assert_eq!(code(send_station_command(app, &operator(), ask("CP001")).await), "charger-offline");
+    world.connect().await;
+    let accepted = send_station_command(app, &operator(), ask("CP001")).await.expect("accepted");
+    assert!(world.charge_point().await.open_commands.contains(&accepted.command_id));
+}

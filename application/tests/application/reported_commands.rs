@@ -1,0 +1,126 @@
+//! Commands on their way to a charger: sent once, and settled whatever happens to the connection.
+
+use application::Error;
+use application::command::{SendStationCommand, send_station_command};
+use application::report::{CommandAnswer, admit, connect};
+use domain::id::{CommandId, Epoch, TenantId};
+use domain::station_command::{CommandState, StationAction};
+use serde_json::json;
+
+use crate::support::{World, at, identity, operator, start_of, told, world};
+
+async fn ask(world: &World, action: StationAction) -> CommandId {
+    let request = SendStationCommand { charger_id: "CP001".into(), action };
+    send_station_command(&world.app, &operator(), request).await.expect("accepted").command_id
+}
+
+#[tokio::test]
+async fn sent_once_and_settled() {
+    let world = world().await;
+    let link = world.connect().await;
+    let command_id = ask(&world, StationAction::Reset { hard: false }).await;
+    let request = link.command_sent(command_id, at(0)).await.expect("decided").expect("to be sent");
+    assert_eq!(request.action, StationAction::Reset { hard: false });
+    assert_eq!(link.command_sent(command_id, at(0)).await.expect("decided"), None, "nothing is sent twice");
+    let accepted = CommandAnswer::Accepted(json!({"status": "Accepted"}));
+    link.command_answered(command_id, accepted).await.expect("recorded");
+    // Nothing more is to be seen of a reset: accepted is done.
+    assert_eq!(world.command(command_id).await.state, CommandState::Done);
+    assert!(world.charge_point().await.open_commands.is_empty());
+    let head = world.head().await;
+    link.command_answered(command_id, CommandAnswer::TimedOut).await.expect("late");
+    assert_eq!(world.head().await, head);
+
+    let rejected = ask(&world, StationAction::ClearCache {}).await;
+    link.command_sent(rejected, at(0)).await.expect("decided");
+    let answer = CommandAnswer::Rejected { answer: json!({"status": "Rejected"}), reason: "Rejected".into() };
+    link.command_answered(rejected, answer).await.expect("recorded");
+    assert_eq!(world.command(rejected).await.state, CommandState::Rejected);
+    assert!(world.charge_point().await.open_commands.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_too_late_is_not_sent() {
+    let world = world().await;
+    let link = world.connect().await;
+    let command_id = ask(&world, StationAction::ClearCache {}).await;
+    assert_eq!(link.command_sent(command_id, at(1)).await.expect("decided"), None);
+    assert_eq!(world.command(command_id).await.state, CommandState::Expired);
+    assert!(world.charge_point().await.open_commands.is_empty());
+}
+
+#[tokio::test]
+async fn the_next_connection_takes_up_what_was_not_sent() {
+    let world = world().await;
+    let link = world.connect().await;
+    let sent = ask(&world, StationAction::Reset { hard: true }).await;
+    let unsent = ask(&world, StationAction::ClearCache {}).await;
+    let driver = world.driver().await;
+    let start = world.start(&driver, 1).await;
+    let tag = world.tag(start.session_id.unwrap()).await;
+    link.command_sent(sent, at(0)).await.expect("decided").expect("to be sent");
+    link.command_sent(start.command_id, at(0)).await.expect("decided").expect("to be sent");
+    link.command_answered(start.command_id, CommandAnswer::Accepted(json!({}))).await.expect("recorded");
+
+    let next = world.connect().await;
+    assert_eq!(next.take_up_commands().await.expect("taken up").unsent, [unsent]);
+    let lost = world.command(sent).await;
+    assert_eq!(
+        (lost.state, lost.reason.is_some()),
+        (CommandState::Failed, true),
+        "nothing physical is ever sent twice"
+    );
+    // What was accepted waits for its effect, over whichever connection.
+    assert_eq!(world.command(start.command_id).await.state, CommandState::Accepted);
+    next.start_transaction(&told(1), start_of(1, &tag, 0)).await.expect("started");
+    assert_eq!(world.command(start.command_id).await.state, CommandState::Done);
+
+    // The older connection may say nothing more, and send nothing.
+    assert!(matches!(link.command_sent(unsent, at(0)).await, Err(Error::Fenced)));
+    assert!(matches!(link.command_answered(unsent, CommandAnswer::TimedOut).await, Ok(()) | Err(Error::Fenced)));
+    assert_eq!(world.command(unsent).await.state, CommandState::Requested);
+    next.command_sent(unsent, at(0)).await.expect("decided").expect("to be sent");
+}
+
+#[tokio::test]
+async fn the_newest_socket_is_the_one_that_is_heard() {
+    let world = world().await;
+    let old = world.connect().await;
+    let new = world.connect().await;
+    assert_eq!((old.epoch, new.epoch), (Epoch(1), Epoch(2)));
+    let head = world.head().await;
+    let fenced = old.boot(&told(0), domain::charge_point::BootReport::default()).await;
+    assert!(matches!(fenced, Err(Error::Fenced)), "{fenced:?}");
+    let fenced = old.start_transaction(&told(0), start_of(1, "CARD", 0)).await;
+    assert!(matches!(fenced, Err(Error::Fenced)), "{fenced:?}");
+    old.disconnect("closed late", at(1)).await.expect("nothing");
+    assert_eq!(world.head().await, head, "it appends nothing");
+    assert!(world.charge_point().await.online);
+    // The write to the charge point and the guard on its fence are one append.
+    new.boot(&told(0), domain::charge_point::BootReport::default()).await.expect("recorded");
+    new.disconnect("closed", at(1)).await.expect("disconnected");
+    assert!(!world.charge_point().await.online);
+}
+
+#[tokio::test]
+async fn many_sockets_at_once_have_an_order() {
+    let world = world().await;
+    let id = world.charge_point_id().await;
+    let links = futures_util::future::join_all(
+        (0..4).map(|_| connect(&world.app, TenantId::DEFAULT, id, "ocpp1.6", "edge", at(0))),
+    );
+    let mut epochs: Vec<_> = links.await.into_iter().map(|link| link.expect("connected").epoch.0).collect();
+    epochs.sort_unstable();
+    assert_eq!(epochs, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_stranger_is_admitted_once() {
+    let world = world().await;
+    let name = identity("STRANGER");
+    let first = admit(&world.app, TenantId::DEFAULT, &name).await.expect("admitted");
+    let head = world.head().await;
+    assert_eq!(admit(&world.app, TenantId::DEFAULT, &name).await.expect("known"), first);
+    assert_eq!(world.head().await, head);
+    connect(&world.app, TenantId::DEFAULT, first, "ocpp1.6", "edge", at(0)).await.expect("connected");
+}
