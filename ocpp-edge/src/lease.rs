@@ -12,21 +12,23 @@ use uuid::Uuid;
 pub const LEASE_TTL: Duration = Duration::from_secs(15);
 const RENEW_EVERY: Duration = Duration::from_secs(4);
 
-/// Holds the lease until the end of the edge, then gives it back: by then its chargers are recorded as disconnected.
-pub async fn hold(store: EventStore, edge: String, ended: Shutdown) {
+/// Holds the lease until the end of the edge; answers it, if it is still held.
+pub async fn hold(store: EventStore, edge: String, ended: Shutdown) -> Option<Lease> {
     let (name, holder) = (edge_lease(&edge), Uuid::now_v7());
     let mut held: Option<Lease> = None;
     loop {
         held = renew(&store, &name, holder, held).await;
         tokio::select! {
             () = tokio::time::sleep(RENEW_EVERY) => {}
-            () = ended.begun() => break,
+            () = ended.begun() => return held,
         }
     }
-    if let Some(lease) = held
-        && let Err(error) = store.release_lease(&lease).await
-    {
-        tracing::warn!(name, %error, "the edge's lease was not given back; it lapses");
+}
+
+/// Gives the lease back, so that nobody waits for it to lapse.
+pub async fn give_back(store: &EventStore, lease: &Lease) {
+    if let Err(error) = store.release_lease(lease).await {
+        tracing::warn!(name = lease.name, %error, "the edge's lease was not given back; it lapses");
     }
 }
 

@@ -31,7 +31,19 @@ pub struct Mailbox {
 struct Content {
     commands: VecDeque<CommandId>,
     ending: Option<Ending>,
+    /// None: the connection does not stand in the log yet.
     epoch: Option<Epoch>,
+    /// Of the charger's connections that the log has told of since.
+    newest: Epoch,
+}
+
+impl Content {
+    /// The first ending counts, but none waits for a drain.
+    fn end(&mut self, ending: Ending) {
+        if self.ending.is_none_or(|present| present == Ending::Draining) {
+            self.ending = Some(ending);
+        }
+    }
 }
 
 impl Mailbox {
@@ -51,19 +63,30 @@ impl Mailbox {
         has_room
     }
 
-    /// The first ending counts, but none waits for a drain.
     pub fn end(&self, ending: Ending) {
-        let mut content = self.content();
-        if content.ending.is_none_or(|present| present == Ending::Draining) {
-            content.ending = Some(ending);
-        }
-        drop(content);
+        self.content().end(ending);
         self.changed.notify_one();
     }
 
     /// The connection stands in the log, under this epoch.
     pub fn connected(&self, epoch: Epoch) {
-        self.content().epoch = Some(epoch);
+        let mut content = self.content();
+        content.epoch = Some(epoch);
+        if content.newest > epoch {
+            content.end(Ending::Superseded);
+        }
+    }
+
+    /// The log tells of a connection of the charger.
+    fn told_of(&self, epoch: Epoch) {
+        let mut content = self.content();
+        content.newest = content.newest.max(epoch);
+        if content.epoch.is_none_or(|own| own >= epoch) {
+            return;
+        }
+        content.end(Ending::Superseded);
+        drop(content);
+        self.changed.notify_one();
     }
 
     pub fn ending(&self) -> Option<Ending> {
@@ -129,10 +152,8 @@ impl Mailboxes {
 
     /// The log says that the charger is connected under this epoch.
     pub fn connected_elsewhere(&self, charger: ChargePointId, epoch: Epoch) {
-        if let Some(mailbox) = self.find(charger)
-            && mailbox.content().epoch.is_some_and(|own| own < epoch)
-        {
-            mailbox.end(Ending::Superseded);
+        if let Some(mailbox) = self.find(charger) {
+            mailbox.told_of(epoch);
         }
     }
 
@@ -189,6 +210,16 @@ mod tests {
         ] {
             assert_eq!(ends(own, told), expected, "{own:?}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_is_recorded_after_a_newer_one_was_told_of_ends() {
+        let mailboxes = Mailboxes::default();
+        let charger = ChargePointId::generate();
+        let mailbox = mailboxes.register(charger);
+        mailboxes.connected_elsewhere(charger, Epoch(6));
+        mailbox.connected(Epoch(5));
+        assert_eq!(mailbox.ending(), Some(Ending::Superseded));
     }
 
     #[test]

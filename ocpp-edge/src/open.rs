@@ -71,7 +71,14 @@ pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<C
     let mailbox = edge.mailboxes.register(charge_point_id);
     let (protocol, name) = (version.subprotocol(), edge.config.name.as_str());
     let now = Utc::now();
-    let connected = report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, name, now).await;
+    let record = || report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, name, now);
+    let connected = match record().await {
+        // A row without a charger, of a registration that was broken off.
+        Err(application::Error::Refused(DomainRefusal::ChargerUnknown)) if admit(edge, &identity).await.is_ok() => {
+            record().await
+        }
+        connected => connected,
+    };
     let link = match connected {
         Ok(link) => link,
         Err(error) => {

@@ -57,12 +57,17 @@ pub async fn run(
     accept_all(&edge, listener, &connections, &shutdown).await;
     gate.not_ready("shutting down");
     connections.close();
-    drain(&edge, &connections).await;
+    let is_clean = drain(&edge, &connections).await;
     drained.begin();
-    for task in [holding, following] {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a background task of the edge ended badly");
-        }
+    let (lease, followed) = tokio::join!(holding, following);
+    match lease {
+        // Its chargers are recorded as disconnected; otherwise whoever sees it lapse does that.
+        Ok(Some(lease)) if is_clean => lease::give_back(edge.app.store(), &lease).await,
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "holding the edge's lease ended badly"),
+    }
+    if let Err(error) = followed {
+        tracing::error!(%error, "following the log ended badly");
     }
     Ok(())
 }
@@ -132,8 +137,8 @@ async fn begin(
     });
 }
 
-/// Tells each connection to end, one after another, and waits for them.
-async fn drain(edge: &Edge, connections: &TaskTracker) {
+/// Tells each connection to end, one after another, and waits for them. False: some are not recorded as ended.
+async fn drain(edge: &Edge, connections: &TaskTracker) -> bool {
     let limits = &edge.config.limits;
     let mailboxes = edge.mailboxes.all();
     let step = limits.drain_spread_max / u32::try_from(mailboxes.len()).unwrap_or(u32::MAX).max(1);
@@ -141,7 +146,9 @@ async fn drain(edge: &Edge, connections: &TaskTracker) {
         mailbox.end(Ending::Draining);
         tokio::time::sleep(step.min(DRAIN_STEP_MAX)).await;
     }
-    if timeout(limits.drain_wait_max, connections.wait()).await.is_err() {
+    let is_clean = timeout(limits.drain_wait_max, connections.wait()).await.is_ok();
+    if !is_clean {
         tracing::warn!(open = connections.len(), "connections did not end in time");
     }
+    is_clean
 }

@@ -14,7 +14,7 @@ use crate::v16::to_charger::{Command, Verdict, record};
 
 /// Of a charger's own words for an error, in characters.
 const WORDS_MAX_CHARS: usize = 200;
-const LOST: &str = "The connection was lost before the charger answered.";
+pub(super) const LOST: &str = "The connection was lost before the charger answered.";
 
 impl Connection {
     /// What an older connection left: requested and not sent is to be sent, sent and not answered has failed.
@@ -30,12 +30,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends the next command that waits, if none is under way. A charger that has just connected is first heard: it may
-    /// want to boot.
+    /// Something waits, and nothing is under way. A charger that has just connected is first heard: it may want to boot.
+    pub(super) fn may_send(&self) -> bool {
+        let is_too_early =
+            || self.is_unheard() && self.connected.elapsed() < self.edge.config.limits.first_message_wait;
+        (self.outbox.has_next() || self.is_asking()) && !is_too_early()
+    }
+
     pub(super) async fn send_next(&mut self) -> Result<(), End> {
-        if self.is_unheard() && self.connected.elapsed() < self.edge.config.limits.first_message_wait {
-            return Ok(());
-        }
         while let Some(command_id) = self.outbox.next() {
             self.send_command(command_id).await?;
         }
@@ -131,17 +133,14 @@ impl Connection {
         }
     }
 
-    /// At the end of the connection, of a command that was not answered.
-    pub(super) async fn abandon_command(&mut self) {
-        match self.outbox.abandon() {
-            Some(Outstanding { command_id: Some(command_id), .. }) => {
-                // Were it not recorded, the next connection would record it.
-                let _ = self.settle(command_id, CommandAnswer::Failed { reason: LOST.to_owned() }).await;
-            }
+    /// At the end of the connection: the command that was not answered.
+    pub(super) fn abandon_command(&mut self) -> Option<CommandId> {
+        let outstanding = self.outbox.abandon()?;
+        if outstanding.command_id.is_none() {
             // There are chargers that hang up on what they don't know.
-            Some(Outstanding { command_id: None, .. }) => self.refused_to_be_asked(),
-            None => {}
+            self.refused_to_be_asked();
         }
+        outstanding.command_id
     }
 
     async fn settle(&mut self, command_id: CommandId, answer: CommandAnswer) -> Result<(), End> {

@@ -10,10 +10,11 @@ mod refreshing;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use application::report::Link;
+use application::report::{CommandAnswer, Link};
 use chrono::{DateTime, Utc};
-use domain::id::ChargePointIdentity;
+use domain::id::{ChargePointIdentity, CommandId};
 use service_host::TraceId;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -26,10 +27,12 @@ pub use end::End;
 use crate::edge::Edge;
 use crate::frame::{self, Frame};
 use crate::mailbox::Mailbox;
+use crate::persist::{Failure, persist};
 use crate::refresh::Refresh;
 use crate::socket::Socket;
 use crate::v16::Action;
 use crate::v16::report::{NoReply, Reply, Reporter};
+use commands::LOST;
 use flood::Flood;
 use liveness::{Due, Liveness};
 use outbox::Outbox;
@@ -89,11 +92,13 @@ impl Connection {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.finish(end).await;
+        Box::pin(self.finish(end)).await;
     }
 
+    /// What is done for a message or at a time of its own is boxed: most chargers are idle, and an idle task should not have
+    /// the size of the busiest.
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
-        self.take_up_commands().await?;
+        Box::pin(self.take_up_commands()).await?;
         let mut timer = pin!(sleep_until(self.wake_at()));
         loop {
             if let Some(ending) = self.mailbox.ending() {
@@ -101,15 +106,17 @@ impl Connection {
             }
             let commands = self.mailbox.take();
             self.outbox.enqueue(commands);
-            self.send_next().await?;
+            if self.may_send() {
+                Box::pin(self.send_next()).await?;
+            }
             let wake_at = self.wake_at();
             if timer.is_elapsed() || wake_at < timer.deadline() {
                 timer.as_mut().reset(wake_at);
             }
             tokio::select! {
                 () = self.mailbox.changed() => {}
-                message = self.socket.read() => self.receive(message).await?,
-                () = timer.as_mut() => self.look_after().await?,
+                message = self.socket.read() => Box::pin(self.receive(message)).await?,
+                () = timer.as_mut() => Box::pin(self.look_after()).await?,
             }
         }
     }
@@ -254,26 +261,20 @@ impl Connection {
         metrics::counter!("coulomb_ocpp_edge_connections_ended_total", "reason" => end.label()).increment(1);
         let (charger, epoch) = (self.identity.as_str(), self.link.epoch.0);
         tracing::info!(charger, epoch, reason = end.label(), "a charger's connection ended");
-        if end != End::Superseded {
-            self.abandon_command().await;
-        }
-        let Self { edge, identity, link, socket, .. } = self;
+        let unanswered = self.abandon_command();
+        let Self { identity, link, socket, .. } = self;
         let close = async {
             match end.frame() {
                 Some(frame) => socket.close(Some(frame)).await,
-                // Also takes a close frame that is on its way to be answered.
+                // Also sends the answer to the charger's close frame.
                 None if end == End::ByCharger => socket.close(None).await,
                 None => drop(socket),
             }
         };
         let record = async {
-            if end == End::Superseded {
-                return;
-            }
-            let now = Utc::now();
-            let retry_for = edge.config.limits.report_retry_for;
-            let recorded = crate::persist::persist(retry_for, || link.disconnect(end.reason(), now)).await;
-            if let Err(failure) = recorded {
+            if end != End::Superseded
+                && let Err(failure) = ended(&link, unanswered, end).await
+            {
                 tracing::warn!(charger = identity.as_str(), ?failure, "a disconnection was not recorded");
             }
         };
@@ -281,7 +282,33 @@ impl Connection {
     }
 }
 
+/// Records the end, however long it takes: else the charger would count as connected until it is.
+async fn ended(link: &Link, unanswered: Option<CommandId>, end: End) -> Result<(), Failure> {
+    let now = Utc::now();
+    if let Some(command_id) = unanswered {
+        let lost = CommandAnswer::Failed { reason: LOST.to_owned() };
+        persist(Duration::MAX, || link.command_answered(command_id, lost.clone())).await?;
+    }
+    persist(Duration::MAX, || link.disconnect(end.reason(), now)).await
+}
+
 /// A frame that nothing can be done about.
 fn dropped(why: &'static str) {
     metrics::counter!("coulomb_ocpp_edge_dropped_frames_total", "why" => why).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle charger costs besides its socket's buffers: a change should be on purpose.
+    #[test]
+    fn an_idle_connection_is_small() {
+        fn size_of_output<F: Future>(_: impl Fn(Connection) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size_of_output(Connection::run);
+        println!("{} {bytes}", size_of::<Connection>());
+        assert!(bytes <= 3 * 1024, "{bytes}");
+    }
 }

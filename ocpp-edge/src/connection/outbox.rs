@@ -46,6 +46,10 @@ impl Outbox {
         if self.outstanding.is_some() { None } else { self.waiting.pop_front() }
     }
 
+    pub fn has_next(&self) -> bool {
+        self.outstanding.is_none() && !self.waiting.is_empty()
+    }
+
     /// Neither is anything under way nor waiting.
     pub fn is_idle(&self) -> bool {
         self.outstanding.is_none() && self.waiting.is_empty()

@@ -45,6 +45,11 @@ impl Connection {
         Ok(())
     }
 
+    /// There may be connectors to ask for.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.refresh, Refresh::Asking(_)) && self.outbox.is_idle()
+    }
+
     /// Asks for the next connector, while nothing else is to be sent.
     pub(super) async fn ask_next(&mut self) -> Result<(), End> {
         let Refresh::Asking(connectors) = &mut self.refresh else { return Ok(()) };
