@@ -65,6 +65,11 @@ impl Database {
         }
     }
 
+    /// Whether no other process uses it.
+    pub fn is_private(&self) -> bool {
+        self.private.is_some()
+    }
+
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }

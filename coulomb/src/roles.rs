@@ -7,7 +7,7 @@ use application::Application;
 use axum::Router;
 use axum::routing::get;
 use command_service::{CommandArgs, process};
-use event_store::{EventStore, StoreOptions};
+use event_store::{EventStore, StoreOptions, Wake};
 use projection_service::Views;
 use realtime_api::RealtimeArgs;
 use schema::view::{FeedOptions, TableFeeds, ViewFeeds, ViewStore};
@@ -33,6 +33,16 @@ pub struct Shared {
     pub application: Application,
     pub host: Host,
     pub shutdown: Shutdown,
+    /// No other process uses the database.
+    pub alone: bool,
+}
+
+impl Shared {
+    /// How rows that other processes write are followed.
+    fn feed(&self) -> FeedOptions {
+        let listen = (!self.alone).then(|| self.pool.connect_options().as_ref().clone());
+        FeedOptions { listen, ..FeedOptions::default() }
+    }
 }
 
 impl Shared {
@@ -41,10 +51,17 @@ impl Shared {
         let host = Host::new();
         database.register_readiness(host.readiness());
         let pool = database.pool().clone();
-        let store = EventStore::connect(pool.clone(), StoreOptions::default()).await?;
+        let alone = database.is_private();
+        // Where nobody else listens, nobody is to be told.
+        let wake = if alone { Wake::Poll } else { Wake::Listen };
+        let options = StoreOptions { notify: !alone, wake, ..StoreOptions::default() };
+        let store = EventStore::connect(pool.clone(), options).await?;
+        if alone {
+            store.lapse_all_leases().await?;
+        }
         let master_key = application::vault::MasterKey::new(*database.master_key().bytes());
         let application = Application::new(store.clone(), pool.clone(), master_key, settings.application());
-        Ok(Self { pool, store, application, host, shutdown })
+        Ok(Self { pool, store, application, host, shutdown, alone })
     }
 }
 
@@ -93,10 +110,11 @@ impl Role {
         views: &mut Option<Views>,
         supervisor: &mut Supervisor,
     ) -> anyhow::Result<Served> {
-        let Shared { pool, store, application, host, shutdown } = shared.clone();
+        let Shared { pool, store, application, host, shutdown, alone } = shared.clone();
         match self {
             Self::ProjectionService => {
-                let config = projection_service::Config::default();
+                let config =
+                    projection_service::Config { notify: !alone, feed: shared.feed(), ..projection_service::Config::default() };
                 let (started, work) = projection_service::start(config, store, pool, host.readiness(), shutdown);
                 supervisor.spawn("projection-service", work);
                 *views = Some(started);
@@ -124,7 +142,7 @@ impl Role {
                     Some(views) => (views.tables().clone(), Arc::new(views.clone())),
                     None => {
                         let tables = ViewStore::new(pool.clone(), false);
-                        (tables.clone(), Arc::new(TableFeeds::new(tables, FeedOptions::default())))
+                        (tables.clone(), Arc::new(TableFeeds::new(tables, shared.feed())))
                     }
                 };
                 let config = realtime_api::Config { application, pool, views, feeds, settings: args.into() };

@@ -56,6 +56,12 @@ impl EventStore {
         self.renew_lease(lease, Duration::ZERO).await
     }
 
+    /// Lets every lease lapse now. For a process that has just started and knows that it is alone on its database: whoever
+    /// held them is gone, and nothing has to wait for it.
+    pub async fn lapse_all_leases(&self) -> Result<(), sqlx::Error> {
+        self.database().execute(sqlx::query(include_str!("lapse_all.sql"))).await.map(|_| ())
+    }
+
     /// The leases of a name that lapsed and were not taken or released since: whose holders are gone.
     pub async fn lapsed_leases(&self, name: &str) -> Result<Vec<Lease>, sqlx::Error> {
         let rows = self.database().fetch_all(sqlx::query(include_str!("lapsed.sql")).bind(name)).await?;
