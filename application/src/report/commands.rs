@@ -15,6 +15,9 @@ use crate::Error;
 use crate::settle::advance;
 use crate::work::{Work, decide};
 
+/// Configuration keys whose values are passwords (1.6 security whitepaper; OCPP 2.0.1, SecurityCtrlr).
+const SECRET_KEYS: [&str; 2] = ["AuthorizationKey", "BasicAuthPassword"];
+
 /// Station commands that wait for a charger that has just connected.
 #[derive(Debug, Clone, Default)]
 pub struct OpenCommands {
@@ -75,6 +78,10 @@ impl Link {
 
     /// Records what came of it.
     pub async fn command_answered(&self, command_id: CommandId, answer: CommandAnswer) -> Result<(), Error> {
+        let answer = match answer {
+            CommandAnswer::Accepted(answer) => CommandAnswer::Accepted(without_secrets(answer)),
+            other => other,
+        };
         let actor = match answer {
             CommandAnswer::Accepted(_) | CommandAnswer::Rejected { .. } => Actor::charger(self.charge_point_id),
             CommandAnswer::Failed { .. } | CommandAnswer::TimedOut => Actor::system("ocpp-edge"),
@@ -86,6 +93,21 @@ impl Link {
     fn command_envelope(&self, command_id: CommandId, actor: Actor) -> Arc<Envelope> {
         Arc::new(Envelope::new(self.tenant_id, actor).caused_by(command_id.0).correlated_with(command_id.0))
     }
+}
+
+/// A configuration may tell the charger's password, which must not become history.
+fn without_secrets(mut answer: Value) -> Value {
+    let keys = answer.get_mut("configurationKey").and_then(Value::as_array_mut);
+    for entry in keys.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let is_secret = entry
+            .get("key")
+            .and_then(Value::as_str)
+            .is_some_and(|key| SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(key)));
+        if is_secret {
+            entry.remove("value");
+        }
+    }
+    answer
 }
 
 struct Send {

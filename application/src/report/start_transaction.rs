@@ -198,7 +198,7 @@ impl Work for Begin {
         let request = match self.start.request_in(&charge_point) {
             Some(session_id) => {
                 let state = session.load::<ChargingSession>(session_id).await?;
-                state.transaction_id.is_none().then(|| (session_id, state.command_id, state.driver_id))
+                state.transaction_id.is_none().then_some((session_id, state.command_id, state.driver_id))
             }
             None => None,
         };

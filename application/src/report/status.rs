@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use domain::charge_point::{ChargePoint, ChargePointCommand, StatusReport};
-use domain::id::{Outlet, SessionId};
+use domain::id::{Outlet, Sealed, SessionId};
 use domain::outlet::OutletStatus;
 use domain::session::{ChargingSession, SessionCommand};
 use domain::word::ChargingState;
@@ -9,19 +9,40 @@ use event_store::Session;
 
 use super::{Circumstances, Link};
 use crate::Error;
+use crate::vault::Subject;
 use crate::work::{Work, decide};
 
 /// StatusNotification.
 #[derive(Debug, Clone)]
 pub struct Status {
-    pub report: StatusReport,
+    pub report: StatusReport<String>,
 }
 
 impl Link {
     /// The status of an outlet, and what it tells of the session there: whether it charges, or that the car has left.
     pub async fn status(&self, circumstances: &Circumstances, status: Status) -> Result<(), Error> {
-        let work = Record { link: self.clone(), report: status.report };
+        let info = self.sealed_info(&status.report).await?;
+        let work = Record { link: self.clone(), report: status.report.sealed(info) };
         self.app.work(&self.envelope(circumstances), Arc::new(work)).await.map(|_| ())
+    }
+
+    /// The free text of a status, sealed: whose it is can't be known. A text that is repeated stays as it was sealed, so that
+    /// the status is known to be repeated.
+    async fn sealed_info(&self, report: &StatusReport<String>) -> Result<Option<Sealed>, Error> {
+        let Some(info) = &report.info else {
+            return Ok(None);
+        };
+        let charge_point = self.app.store().load::<ChargePoint>(self.charge_point_id).await?.state;
+        let previous = match report.outlet {
+            Some(outlet) => charge_point.report_of(outlet),
+            None => charge_point.own_report.as_ref(),
+        };
+        if let Some(sealed) = previous.and_then(|previous| previous.info.clone())
+            && self.app.vault().open(&sealed).await?.as_ref() == Some(info)
+        {
+            return Ok(Some(sealed));
+        }
+        Ok(Some(self.app.vault().seal(Subject::ChargePoint(self.charge_point_id), info).await?))
     }
 }
 

@@ -87,16 +87,24 @@ pub struct Claimant {
     pub remote_tag: String,
 }
 
+/// A status, with its free text (`I`) in clear as the charger wrote it, or sealed as it becomes part of an event.
 #[derive(Debug, Clone)]
-pub struct StatusReport {
+pub struct StatusReport<I = Sealed> {
     pub outlet: Option<Outlet>,
     /// As the charger wrote it.
     pub ocpp_status: String,
     pub error_code: Option<String>,
-    pub info: Option<String>,
+    pub info: Option<I>,
     pub vendor_id: Option<String>,
     pub vendor_error_code: Option<String>,
     pub at: Option<DateTime<Utc>>,
+}
+
+impl StatusReport<String> {
+    pub fn sealed(self, info: Option<Sealed>) -> StatusReport {
+        let Self { outlet, ocpp_status, error_code, info: _, vendor_id, vendor_error_code, at } = self;
+        StatusReport { outlet, ocpp_status, error_code, info, vendor_id, vendor_error_code, at }
+    }
 }
 
 impl Decide for ChargePoint {

@@ -119,7 +119,7 @@ pub enum ChargePointEvent {
         status: OutletStatus,
         ocpp_status: String,
         error_code: Option<String>,
-        info: Option<String>,
+        info: Option<Sealed>,
         vendor_id: Option<String>,
         vendor_error_code: Option<String>,
         at: Option<DateTime<Utc>>,

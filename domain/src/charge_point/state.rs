@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{BootReport, ChargePointEvent, RegisteredChargePoint};
-use crate::id::{ChargePointId, ChargePointIdentity, CommandId, DriverId, Epoch, EvseId, Outlet, SessionId, SiteId};
+use crate::id::{
+    ChargePointId, ChargePointIdentity, CommandId, DriverId, Epoch, EvseId, Outlet, Sealed, SessionId, SiteId,
+};
 use crate::outlet::{Connector, Evse, OutletStatus};
 
 /// How many outlets one charge point can have: reports beyond are recorded, but make no new outlet.
@@ -47,7 +49,7 @@ pub struct OutletReport {
     pub status: OutletStatus,
     pub ocpp_status: String,
     pub error_code: Option<String>,
-    pub info: Option<String>,
+    pub info: Option<Sealed>,
     pub vendor_error_code: Option<String>,
     pub at: Option<DateTime<Utc>>,
     /// The connection it came over; of an older one, it is stale.

@@ -239,7 +239,7 @@ impl Network {
                 outlet: self.rng.random_bool(0.9).then_some(outlet),
                 ocpp_status: (*words::STATUSES.iter().choose(&mut self.rng).expect("some")).to_owned(),
                 error_code: Some("NoError".to_owned()),
-                info: words::INFOS.iter().choose(&mut self.rng).map(|info| (*info).to_owned()),
+                info: words::INFOS.iter().choose(&mut self.rng).map(|info| Sealed((*info).to_owned())),
                 vendor_id: None,
                 vendor_error_code: None,
                 at: Some(now),

@@ -109,7 +109,7 @@ fn charge_point() -> Vec<ChargePointEvent> {
             status: OutletStatus::Suspended,
             ocpp_status: "SuspendedEV".into(),
             error_code: Some("NoError".into()),
-            info: Some("waiting for the vehicle".into()),
+            info: Some(sealed()),
             vendor_id: Some("Vendor".into()),
             vendor_error_code: Some("E7".into()),
             at: Some(at(3)),
