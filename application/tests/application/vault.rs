@@ -68,8 +68,10 @@ async fn what_was_altered_is_refused() {
     let elsewhere = vault.seal(other, "04A2B3C4").await.expect("sealed").0;
     let parts = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
     let (mine, theirs) = (parts(&sealed), parts(&elsewhere));
-    let flipped =
-        |text: &str| if text.starts_with('A') { format!("B{}", &text[1..]) } else { format!("A{}", &text[1..]) };
+    let flipped = |text: &str| {
+        let other = if text.starts_with('A') { "B" } else { "A" };
+        format!("{other}{}", &text[1..])
+    };
     let table = [
         String::new(),
         "v1".into(),
