@@ -16,7 +16,6 @@ use super::shard::Shard;
 use super::tracker::Tracker;
 use super::update::{Changes, ResourceKey, Update};
 use crate::directory::{Names, Places, Scene};
-use crate::resource::At;
 use crate::trace::Traces;
 
 /// Batches that wait for a shard; then the hub waits. Shards never wait for sockets, so this passes quickly.
@@ -142,7 +141,7 @@ impl Hub {
         let stood_there = chargers_at(&self.views, &restaged, upto).await;
         let mut newest: BTreeMap<ResourceKey, Update> = BTreeMap::new();
         for change in stood_there.iter().chain(rows) {
-            if let Some(update) = update_of(change, &places, &self.names) {
+            if let Some(update) = Update::of(change, &places, &self.names) {
                 newest.insert(update.key, update);
             }
         }
@@ -231,18 +230,6 @@ async fn chargers_at(views: &ViewStore, sites: &BTreeSet<(TenantId, SiteId)>, up
         }
     }
     chargers
-}
-
-/// The resource that a row stands for, where somebody can follow it.
-pub(crate) fn update_of(change: &RowChange, places: &Arc<Places>, names: &Names) -> Option<Update> {
-    match &change.row {
-        Row::ChargePoints(row) => Update::charger(At::of(change, row.as_ref()), change.removed, places),
-        Row::Sessions(row) => Some(Update::session(At::of(change, row.as_ref()), change.removed, names)),
-        Row::Commands(row) => Some(Update::command(At::of(change, row.as_ref()), change.removed, names)),
-        Row::MeterValues(_) | Row::Drivers(_) | Row::Tokens(_) | Row::Sites(_) | Row::Tariffs(_) | Row::Plans(_) => {
-            None
-        }
-    }
 }
 
 /// Every site, tariff, plan and name.

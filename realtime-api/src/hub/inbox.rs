@@ -142,12 +142,12 @@ mod tests {
     use domain::envelope::Actor;
     use domain::id::{CommandId, TenantId};
     use domain::station_command::CommandState;
-    use schema::view::CommandRow;
+    use schema::log::Generation;
+    use schema::partition::Partition;
+    use schema::view::{CommandRow, Row, RowChange};
     use uuid::Uuid;
 
     use super::*;
-    use crate::directory::Names;
-    use crate::resource::At;
 
     const ONE: SubscriptionId = SubscriptionId(1);
     const TWO: SubscriptionId = SubscriptionId(2);
@@ -166,7 +166,16 @@ mod tests {
             requested_at: Utc::now(),
             settled_at: None,
         };
-        Arc::new(Update::command(At { position: Position(position), row: &row }, false, &Names::default()))
+        let change = RowChange {
+            key: row.command_id.to_string(),
+            partition: Partition::new(0).expect("the first"),
+            generation: Generation::FIRST,
+            position: Position(position),
+            removed: false,
+            row: Row::Commands(Box::new(row)),
+        };
+        let update = Update::of(&Arc::new(change), &Arc::default(), &Arc::default());
+        Arc::new(update.expect("commands can be followed"))
     }
 
     fn inbox(ids: &[SubscriptionId]) -> Inbox {

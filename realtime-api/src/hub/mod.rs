@@ -11,7 +11,6 @@ mod tracker;
 mod update;
 mod wheel;
 
-pub(crate) use fan_out::update_of;
 pub use fan_out::{Hub, HubHandle};
 pub use inbox::SubscriptionId;
 pub use mailbox::{Mailbox, Signal};

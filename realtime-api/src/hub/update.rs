@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::envelope::ActorKind;
-use domain::id::{ChargePointId, CommandId, DriverId, SessionId, TenantId};
+use domain::id::{ChargePointId, CommandId, DriverId, SessionId};
 use domain::session::SessionState;
 use schema::log::Position;
-use schema::view::{ChargePointRow, CommandRow, SessionRow};
+use schema::view::{CommandRow, Row, RowChange, SessionRow};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -65,38 +65,24 @@ pub enum Viewer {
     Operator,
 }
 
-/// A resource in one state. Its JSON is made once for each face that is looked at, and shared.
+/// A resource in one state. Its JSON is made when it is first looked at, once for each face, and shared.
 #[derive(Debug)]
 pub struct Update {
     pub key: ResourceKey,
-    pub tenant_id: TenantId,
     /// The key as clients see it: `charger:CP001`.
     pub key_text: String,
     pub position: Position,
     pub kind: Kind,
-    /// Its row was removed.
-    gone: bool,
     /// Over or settled: it is no member of a set any more.
     ended: bool,
-    content: Content,
+    change: Arc<RowChange>,
+    places: Arc<Places>,
+    names: Arc<Names>,
+    faces: Faces,
 }
 
-#[derive(Debug)]
-enum Content {
-    Charger {
-        row: Box<ChargePointRow>,
-        places: Arc<Places>,
-        row_position: Position,
-        faces: Faces,
-    },
-    /// Everybody who may see it sees the same.
-    Plain {
-        body: Bytes,
-        topics: Vec<Topic>,
-    },
-}
-
-/// The faces of a charger: for everybody, for operators, and for each driver who holds one of its EVSEs.
+/// The faces of a resource: for everybody who may see it, and of a charger also for operators, and for each driver who
+/// holds one of its EVSEs.
 #[derive(Debug, Default)]
 struct Faces {
     public: OnceLock<Bytes>,
@@ -105,92 +91,92 @@ struct Faces {
 }
 
 impl Update {
-    /// None while nobody registered it.
-    pub fn charger(row: At<'_, ChargePointRow>, removed: bool, places: &Arc<Places>) -> Option<Self> {
-        let identity = row.row.charge_point.identity.as_ref()?;
-        let own = row.row.charge_point.claims.values().filter_map(|claim| claim.driver_id);
-        let own = own.map(|driver_id| (driver_id, OnceLock::new())).collect();
-        Some(Self {
-            key: ResourceKey::Charger(row.row.charge_point_id),
-            tenant_id: row.row.tenant_id,
-            key_text: format!("charger:{identity}"),
-            position: charger::position(row, places),
-            kind: Kind::Update,
-            gone: removed,
-            ended: false,
-            content: Content::Charger {
-                row: Box::new(row.row.clone()),
-                row_position: row.position,
-                places: places.clone(),
-                faces: Faces { own, ..Faces::default() },
-            },
-        })
-    }
-
-    pub fn session(row: At<'_, SessionRow>, removed: bool, names: &Names) -> Self {
-        let session = &row.row.session;
-        let mut topics = vec![Topic::Session(row.row.session_id), Topic::Fleet(row.row.tenant_id)];
-        topics.extend(session.driver_id.map(|id| Topic::Me(id.0)));
-        topics.extend(session.charge_point_id.map(Topic::Station));
-        Self {
-            key: ResourceKey::Session(row.row.session_id),
-            tenant_id: row.row.tenant_id,
-            key_text: format!("session:{}", row.row.session_id),
-            position: row.position,
-            kind: Kind::of_session(row.row),
-            gone: removed,
-            ended: session.state.is_over(),
-            content: Content::Plain { body: encode(&session::compose(row, names)), topics },
-        }
-    }
-
-    pub fn command(row: At<'_, CommandRow>, removed: bool, names: &Names) -> Self {
-        let command = row.row;
-        let mut topics = vec![Topic::Fleet(command.tenant_id)];
-        topics.extend(requester(command).map(Topic::Me));
-        topics.extend(command.charge_point_id.map(Topic::Station));
-        Self {
-            key: ResourceKey::Command(command.command_id),
-            tenant_id: command.tenant_id,
-            key_text: format!("command:{}", command.command_id),
-            position: row.position,
-            kind: Kind::CommandChanged,
-            gone: removed,
-            ended: command.state.is_settled(),
-            content: Content::Plain { body: encode(&command::compose(row, names)), topics },
-        }
+    /// The resource that a row stands for, where somebody can follow it; of a charge point none while nobody registered it.
+    pub fn of(change: &Arc<RowChange>, places: &Arc<Places>, names: &Arc<Names>) -> Option<Self> {
+        let mut faces = Faces::default();
+        let (key, key_text, position, kind, ended) = match &change.row {
+            Row::ChargePoints(row) => {
+                let identity = row.charge_point.identity.as_ref()?;
+                let holders = row.charge_point.claims.values().filter_map(|claim| claim.driver_id);
+                faces.own = holders.map(|driver_id| (driver_id, OnceLock::new())).collect();
+                let position = charger::position(At::of(change, row.as_ref()), places);
+                let key = ResourceKey::Charger(row.charge_point_id);
+                (key, format!("charger:{identity}"), position, Kind::Update, false)
+            }
+            Row::Sessions(row) => {
+                let id = row.session_id;
+                let ended = row.session.state.is_over();
+                (ResourceKey::Session(id), format!("session:{id}"), change.position, Kind::of_session(row), ended)
+            }
+            Row::Commands(row) => {
+                let id = row.command_id;
+                let ended = row.state.is_settled();
+                (ResourceKey::Command(id), format!("command:{id}"), change.position, Kind::CommandChanged, ended)
+            }
+            Row::MeterValues(_)
+            | Row::Drivers(_)
+            | Row::Tokens(_)
+            | Row::Sites(_)
+            | Row::Tariffs(_)
+            | Row::Plans(_) => return None,
+        };
+        let (change, places, names) = (change.clone(), places.clone(), names.clone());
+        Some(Self { key, key_text, position, kind, ended, change, places, names, faces })
     }
 
     /// Whether it is no part of the topic any more: a topic of one resource keeps it whatever becomes of it.
     pub fn has_left(&self, topic: Topic) -> bool {
-        self.gone || (self.ended && topic.is_set())
+        self.change.removed || (self.ended && topic.is_set())
     }
 
     /// Where it belongs.
     pub fn topics(&self) -> Vec<Topic> {
-        match (&self.content, self.key) {
-            (Content::Plain { topics, .. }, _) => topics.clone(),
-            (Content::Charger { .. }, ResourceKey::Charger(id)) => {
-                vec![Topic::Charger(id), Topic::Station(id), Topic::Fleet(self.tenant_id)]
+        match &self.change.row {
+            Row::ChargePoints(row) => {
+                let id = row.charge_point_id;
+                vec![Topic::Charger(id), Topic::Station(id), Topic::Fleet(row.tenant_id)]
             }
-            (Content::Charger { .. }, _) => vec![],
+            Row::Sessions(row) => {
+                let mut topics = vec![Topic::Session(row.session_id), Topic::Fleet(row.tenant_id)];
+                topics.extend(row.session.driver_id.map(|id| Topic::Me(id.0)));
+                topics.extend(row.session.charge_point_id.map(Topic::Station));
+                topics
+            }
+            Row::Commands(row) => {
+                let mut topics = vec![Topic::Fleet(row.tenant_id)];
+                topics.extend(requester(row).map(Topic::Me));
+                topics.extend(row.charge_point_id.map(Topic::Station));
+                topics
+            }
+            _ => vec![],
         }
     }
 
     /// The resource as this viewer may see it, as JSON.
     pub fn body(&self, viewer: Viewer) -> Bytes {
-        let (row, position, places, faces) = match &self.content {
-            Content::Plain { body, .. } => return body.clone(),
-            Content::Charger { row, row_position, places, faces } => (row, *row_position, places, faces),
-        };
         let (cell, face) = match viewer {
-            Viewer::Operator => (&faces.operator, Face::Operator),
-            Viewer::Driver(id) => match faces.own.iter().find(|(own, _)| *own == id) {
+            Viewer::Operator => (&self.faces.operator, Face::Operator),
+            Viewer::Driver(id) => match self.faces.own.iter().find(|(own, _)| *own == id) {
                 Some((_, cell)) => (cell, Face::Own(id)),
-                None => (&faces.public, Face::Public),
+                None => (&self.faces.public, Face::Public),
             },
         };
-        cell.get_or_init(|| encode(&charger::compose(At { position, row: row.as_ref() }, places, face))).clone()
+        match &self.change.row {
+            Row::ChargePoints(row) => {
+                let row = At::of(&self.change, row.as_ref());
+                cell.get_or_init(|| encode(&charger::compose(row, &self.places, face))).clone()
+            }
+            // Everybody who may see these sees the same.
+            Row::Sessions(row) => {
+                let row = At::of(&self.change, row.as_ref());
+                self.faces.public.get_or_init(|| encode(&session::compose(row, &self.names))).clone()
+            }
+            Row::Commands(row) => {
+                let row = At::of(&self.change, row.as_ref());
+                self.faces.public.get_or_init(|| encode(&command::compose(row, &self.names))).clone()
+            }
+            _ => Bytes::from_static(b"null"),
+        }
     }
 }
 

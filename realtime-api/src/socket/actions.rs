@@ -15,7 +15,7 @@ use super::opening::{Opener, Opening, Since};
 use super::say;
 use crate::caller::operators_only;
 use crate::failed::Failed;
-use crate::hub::{Topic, TopicName};
+use crate::hub::{Topic, TopicName, Viewer};
 
 impl Connection {
     pub(super) async fn act(&mut self, text: &str) {
@@ -144,7 +144,10 @@ impl Connection {
         };
         match opener.open(since).await {
             Ok(opening) => {
-                self.say_opening(id, &subscription, opening, since);
+                if let Some(viewer) = self.viewer() {
+                    opening.encode(viewer).await;
+                    self.say_opening(id, &subscription, opening, since, viewer);
+                }
                 self.subscriptions.push(subscription);
                 self.look_for_mail();
                 Ok(())
@@ -156,9 +159,15 @@ impl Connection {
         }
     }
 
-    fn say_opening(&mut self, id: Option<&Value>, to: &Subscription, opening: Opening, since: Option<Since>) {
+    fn say_opening(
+        &mut self,
+        id: Option<&Value>,
+        to: &Subscription,
+        opening: Opening,
+        since: Option<Since>,
+        viewer: Viewer,
+    ) {
         let Opening { resumed, generation, upto, resources } = opening;
-        let Some(viewer) = self.viewer() else { return };
         let name = (&*to.name, to.topic);
         let Some(since) = since.filter(|_| resumed) else {
             return self.say(say::snapshot(id, name, upto, generation, &resources, viewer));

@@ -51,7 +51,7 @@ fn context(
     // As command-service does it: what a client sends again by the other way is the same request.
     let body_hash = || api.application.vault().index_hash("command body", &body.canonical(None));
     Ok(CommandContext {
-        caller: caller,
+        caller,
         idempotency: command_id.map(|key| Idempotency { key: key.to_owned(), body_hash: body_hash() }),
         trace_id: Some(TraceId::random().to_string()),
         now: api.now(),

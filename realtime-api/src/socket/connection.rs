@@ -123,6 +123,11 @@ impl Connection {
             Some(Ok(caller)) => socket.authenticated(None, caller),
             Some(Err(error)) => socket.close(close_for(&error)),
         }
+        // Whoever was attached before this began is told by the drain.
+        if socket.api.shutdown.has_begun() {
+            let reason = socket.going_away();
+            socket.close(reason);
+        }
         socket.run().await;
     }
 
@@ -361,13 +366,20 @@ impl Connection {
         Some(caller.driver_id().map_or(Viewer::Operator, Viewer::Driver))
     }
 
+    /// Nothing may follow a close frame.
     pub(super) fn say(&mut self, text: Vec<u8>) {
+        if self.closing_since.is_some() {
+            return;
+        }
         metrics::counter!("coulomb_realtime_messages_sent_total").increment(1);
         self.ws.get_mut().queue_text(text);
     }
 
     /// Puts out a change that belongs to the beginning of a subscription.
     pub(super) fn say_change(&mut self, before: &[u8], body: bytes::Bytes) {
+        if self.closing_since.is_some() {
+            return;
+        }
         metrics::counter!("coulomb_realtime_messages_sent_total").increment(1);
         self.ws.get_mut().queue(before, body, say::CHANGE_END);
     }

@@ -15,11 +15,11 @@ use domain::refusal::Refusal;
 use domain::session::SessionState;
 use domain::station_command::CommandState;
 use schema::log::{Generation, Position};
-use schema::view::{Column, Model, PAGE_ROWS_MAX, Query, Row, RowChange};
+use schema::view::{Column, Model, Query, Row, RowChange};
 
 use crate::directory::Scene;
 use crate::failed::{Failed, unavailable};
-use crate::hub::{Mailbox, ResourceKey, Shard, SubscriptionId, Topic, Update, update_of};
+use crate::hub::{Mailbox, ResourceKey, Shard, SubscriptionId, Topic, Update, Viewer};
 use crate::query::is_visible;
 use crate::resource::{command, session};
 use crate::state::Api;
@@ -30,6 +30,10 @@ const HUB_WAIT_MAX: Duration = Duration::from_secs(5);
 const NODE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// More rows than this are no resumption: a snapshot is smaller.
 const RESUME_ROWS_MAX: u32 = 2_000;
+/// Rows read at once: others have their turn between.
+const PAGE_ROWS: u32 = 500;
+/// More resources than this are encoded off the async threads.
+const ENCODED_AT_ONCE_MAX: usize = 200;
 
 /// Where a client says that it is.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,22 @@ pub struct Opening {
     pub upto: Position,
     /// In the order of positions.
     pub resources: Vec<Arc<Update>>,
+}
+
+impl Opening {
+    /// Makes the JSON of what there is much of, where it holds up nobody.
+    pub async fn encode(&self, viewer: Viewer) {
+        if self.resources.len() > ENCODED_AT_ONCE_MAX {
+            let resources = self.resources.clone();
+            let encoded = tokio::task::spawn_blocking(move || {
+                for resource in resources {
+                    resource.body(viewer);
+                }
+            });
+            // If that ended early, the rest is made where it is written.
+            let _ = encoded.await;
+        }
+    }
 }
 
 pub struct Opener<'o> {
@@ -96,7 +116,7 @@ impl Opener<'_> {
             delivered.map_err(|_| unavailable("The views are behind. Try again."))?;
         }
         let known = rows.iter().filter(|row| row.position <= scene.upto);
-        let known = known.filter_map(|row| update_of(row, &scene.places, &self.api.hub.names)).map(Arc::new);
+        let known = known.filter_map(|row| Update::of(row, &scene.places, &self.api.hub.names)).map(Arc::new);
         let mut resources: BTreeMap<ResourceKey, Arc<Update>> = known.map(|update| (update.key, update)).collect();
         let complete = self.shard.complete();
         let (since_then, upto) = self.mailbox.inbox().begin(self.id, scene.upto, complete);
@@ -117,7 +137,7 @@ impl Opener<'_> {
             Topic::Me(_) | Topic::Fleet(_) | Topic::Station(_) => {
                 let mut rows = Vec::new();
                 for query in self.members() {
-                    let mut query = query.limit(PAGE_ROWS_MAX);
+                    let mut query = query.limit(PAGE_ROWS);
                     loop {
                         let page = self.api.views.list(&query).await?;
                         rows.extend(page.rows);

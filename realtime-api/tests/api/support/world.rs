@@ -26,13 +26,16 @@ use super::client::Client;
 /// Where the views are when a world begins: far above the log of the tests, which some commands append to.
 pub const START: i64 = 1_000;
 
+/// More than any test tells at once.
+const BATCHES_MAX: usize = 1_024;
+
 /// A service with its database. What the read models say is said by the test.
 pub struct World {
     pub application: Application,
     pub driver: Uuid,
     pub operator: Uuid,
     address: SocketAddr,
-    feed: mpsc::UnboundedSender<ViewBatch>,
+    feed: mpsc::Sender<ViewBatch>,
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     http: reqwest::Client,
@@ -55,8 +58,8 @@ impl World {
         let application =
             Application::new(store, pool.clone(), MasterKey::new([7; 32]), application::Settings::default());
         set_progress(&database, START).await;
-        let (feed, batches) = mpsc::unbounded_channel();
-        feed.send(batch(START, vec![])).expect("the receiver is here");
+        let (feed, batches) = mpsc::channel(BATCHES_MAX);
+        feed.try_send(batch(START, vec![])).expect("empty");
         let host = Host::new();
         let shutdown = Shutdown::new();
         let config = Config {
@@ -124,12 +127,12 @@ impl World {
                 row,
             })
         });
-        self.feed.send(batch(upto, changes.collect())).expect("the hub is there");
+        self.feed.try_send(batch(upto, changes.collect())).expect("room");
     }
 
     pub fn tell_generation(&self, generation: i64, upto: i64) {
         let batch = ViewBatch { generation: Generation(generation), ..batch(upto, vec![]) };
-        self.feed.send(batch).expect("the hub is there");
+        self.feed.try_send(batch).expect("room");
     }
 
     pub async fn token(&self, user: Uuid, role: Role) -> String {
@@ -235,9 +238,9 @@ fn key_of(row: &Row) -> String {
 }
 
 /// A feed that says what the test says.
-struct ByHand(Mutex<Option<mpsc::UnboundedReceiver<ViewBatch>>>);
+struct ByHand(Mutex<Option<mpsc::Receiver<ViewBatch>>>);
 
-struct Said(mpsc::UnboundedReceiver<ViewBatch>);
+struct Said(mpsc::Receiver<ViewBatch>);
 
 impl ViewFeeds for ByHand {
     fn follow(&self, _: FeedStart) -> Box<dyn ViewFeed> {
