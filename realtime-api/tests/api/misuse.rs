@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use realtime_api::{Limits, MessageRate};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{World, limits};
+use crate::support::{Point, World, limits};
 
 #[tokio::test]
 async fn what_cant_be_understood_is_answered_until_it_is_too_much() {
@@ -63,4 +65,22 @@ async fn a_client_that_answers_no_ping_is_given_up() {
     assert_eq!(gone.closed_in_silence().await, 4008);
     world.begin_shutdown();
     assert_eq!(alive.await.expect("no panic").0, 1001, "it was kept");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_closed_and_can_tell() {
+    let (slow_max, close_wait) = (Duration::from_millis(300), Duration::from_secs(30));
+    let world = World::with(Limits { slow_max, close_wait, ping_after: slow_max, ..limits() }).await;
+    let names = (0..1_500).map(|n| Point::new(format!("CP{n}").leak()).row());
+    world.change(names.enumerate().map(|(n, row)| (1_001 + n as i64, row)).collect()).await;
+    world.reached(2_500).await;
+    let mut slow = world.operator_socket().await;
+    // Snapshots of a megabyte each: more than the kernel holds for a client that does not read.
+    for _ in 0..20 {
+        slow.say(json!({"action": "subscribe", "topic": "fleet"})).await;
+    }
+    let closed =
+        async { while !world.metrics().await.contains(r#"coulomb_realtime_closes_total{reason="too_slow"} 1"#) {} };
+    tokio::time::timeout(Duration::from_secs(60), closed).await.expect("it is given up");
+    assert_eq!(slow.closed().await.0, 4005);
 }

@@ -191,6 +191,10 @@ impl World {
         (status, response.json().await.expect("JSON"))
     }
 
+    pub async fn metrics(&self) -> String {
+        self.get_raw("/metrics", &[]).await.text().await.expect("text")
+    }
+
     /// Returns when the hub is there.
     pub async fn reached(&self, position: i64) {
         let path = format!("/api/me?min_position={position}");
