@@ -14,6 +14,8 @@ pub struct Settings {
     pub stop_deadline: TimeDelta,
     /// A session of which nothing was heard for so long is presumed to have ended.
     pub silence_limit: TimeDelta,
+    /// A session whose outlet its charger has called available for so long has ended: its stop never came.
+    pub vacant_after: TimeDelta,
 }
 
 impl Default for Settings {
@@ -24,6 +26,7 @@ impl Default for Settings {
             answer_timeout: TimeDelta::seconds(30),
             stop_deadline: TimeDelta::seconds(120),
             silence_limit: TimeDelta::hours(24),
+            vacant_after: TimeDelta::minutes(2),
         }
     }
 }

@@ -8,10 +8,12 @@ mod stop;
 mod task;
 #[cfg(test)]
 mod tests;
+mod vacant;
 
 use application::settle::{Cause, Conclusion, conclude};
 use application::{Application, Error};
 use chrono::TimeDelta;
+use domain::charge_point::{ChargePoint, ChargePointEvent};
 use domain::event::Event;
 use domain::session::{ChargingSession, SessionEvent};
 use domain::station_command::{StationCommand, StationCommandEvent};
@@ -31,6 +33,7 @@ pub(super) struct Settings {
     pub stop_deadline: TimeDelta,
     pub silence_limit: TimeDelta,
     pub stop_again_after: TimeDelta,
+    pub vacant_after: TimeDelta,
 }
 
 pub(super) struct Charging {
@@ -46,6 +49,7 @@ impl Charging {
             stop_deadline: application.settings().stop_deadline,
             silence_limit: application.settings().silence_limit,
             stop_again_after: options.stop_again_after,
+            vacant_after: application.settings().vacant_after,
         };
         Self { application, settings }
     }
@@ -87,8 +91,26 @@ fn concerns(event: &Event) -> bool {
             | StationCommandEvent::StationCommandTimedOut {}
             | StationCommandEvent::StationCommandExpired {} => true,
         },
+        Event::ChargePoint(event) => match event {
+            ChargePointEvent::ConnectorStatusReported { .. } => true,
+            ChargePointEvent::ChargePointRegistered(_)
+            | ChargePointEvent::ChargePointRenamed { .. }
+            | ChargePointEvent::ChargePointMoved { .. }
+            | ChargePointEvent::ChargePointConnected { .. }
+            | ChargePointEvent::ChargePointDisconnected { .. }
+            | ChargePointEvent::ChargePointBooted { .. }
+            | ChargePointEvent::EvseClaimed { .. }
+            | ChargePointEvent::EvseReleased { .. }
+            | ChargePointEvent::CommandQueued { .. }
+            | ChargePointEvent::CommandSettled { .. }
+            | ChargePointEvent::AuthorizationDecided(_)
+            | ChargePointEvent::ReadingsReported { .. }
+            | ChargePointEvent::FirmwareStatusReported { .. }
+            | ChargePointEvent::DiagnosticsStatusReported { .. }
+            | ChargePointEvent::DataTransferred { .. }
+            | ChargePointEvent::ReportQuarantined { .. } => false,
+        },
         Event::Site(_)
-        | Event::ChargePoint(_)
         | Event::Token(_)
         | Event::Driver(_)
         | Event::Plan(_)
@@ -98,7 +120,7 @@ fn concerns(event: &Event) -> bool {
 
 /// What all processes make of an event.
 fn react(event: &RecordedEvent, settings: &Settings) -> Vec<Action> {
-    let processes = [start::react, stop::react, command::react, cancelled::react, silence::react];
+    let processes = [start::react, stop::react, command::react, cancelled::react, silence::react, vacant::react];
     processes.iter().flat_map(|react| react(event, settings)).collect()
 }
 
@@ -135,6 +157,16 @@ impl Manager for Charging {
             Task::StopCancelled { session_id } => {
                 let stopped = self.conclude(cause, Some(cancelled::stop(session_id, cause.id))).await;
                 return cancelled::outcome(stopped, cause.now + self.settings.stop_again_after);
+            }
+            Task::EndVacant { charge_point_id, evse_id } => {
+                let charge_point = store.load::<ChargePoint>(charge_point_id).await?.state;
+                match vacant::holder(&charge_point, evse_id) {
+                    Some(session_id) => vacant::ended(
+                        &store.load::<ChargingSession>(session_id).await?.state,
+                        cause.now - self.settings.vacant_after,
+                    ),
+                    None => None,
+                }
             }
             Task::EndSilent { session_id } => {
                 let limit = self.settings.silence_limit;

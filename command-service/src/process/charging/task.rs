@@ -1,6 +1,6 @@
 use std::fmt;
 
-use domain::id::{CommandId, SessionId};
+use domain::id::{ChargePointId, CommandId, EvseId, SessionId};
 use serde::{Deserialize, Serialize};
 
 use crate::process::manager;
@@ -25,6 +25,8 @@ pub(in crate::process) enum Task {
     StopCancelled { session_id: SessionId },
     /// Nothing may have been heard of the session for too long.
     EndSilent { session_id: SessionId },
+    /// The outlet has been available for a while: whatever holds it is over.
+    EndVacant { charge_point_id: ChargePointId, evse_id: EvseId },
 }
 
 /// What a timer is for. A command waits for one thing at a time: the next one's timer replaces the last one's.
@@ -35,6 +37,7 @@ pub(super) enum Timer {
     Told(CommandId),
     Cancelled(SessionId),
     Silence(SessionId),
+    Vacant(ChargePointId, EvseId),
 }
 
 impl fmt::Display for Timer {
@@ -46,6 +49,7 @@ impl fmt::Display for Timer {
             Self::Told(id) => write!(f, "told:{id}"),
             Self::Cancelled(id) => write!(f, "cancelled:{id}"),
             Self::Silence(id) => write!(f, "silence:{id}"),
+            Self::Vacant(id, evse) => write!(f, "vacant:{id}.{evse}"),
         }
     }
 }
@@ -61,6 +65,7 @@ impl manager::Task for Task {
             Self::TellSession { command_id } => Timer::Told(command_id),
             Self::StopCancelled { session_id } => Timer::Cancelled(session_id),
             Self::EndSilent { session_id } => Timer::Silence(session_id),
+            Self::EndVacant { charge_point_id, evse_id } => Timer::Vacant(charge_point_id, evse_id),
         };
         timer.to_string()
     }

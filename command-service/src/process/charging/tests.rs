@@ -31,6 +31,7 @@ fn settings() -> Settings {
         answer_grace: TimeDelta::seconds(2),
         stop_deadline: TimeDelta::seconds(3),
         silence_limit: TimeDelta::seconds(4),
+        vacant_after: TimeDelta::seconds(5),
         stop_again_after: TimeDelta::seconds(5),
     }
 }

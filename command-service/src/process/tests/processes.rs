@@ -138,6 +138,18 @@ async fn a_session_that_falls_silent_is_presumed_ended() {
     world.until("SELECT count(*) = 0 FROM process_timers WHERE name LIKE 'silence:%'").await;
 }
 
+/// A charger that lost its power forgets the transaction, and calls the outlet available.
+#[tokio::test]
+async fn a_session_whose_outlet_is_available_is_presumed_ended() {
+    let world = World::new(Settings { vacant_after: MOMENT, ..patient() }).await;
+    let _runner = world.start_runner(world.charging()).await;
+    let (session_id, _) = world.request_start().await;
+    world.begin(session_id).await;
+    world.report_status("Available").await;
+    world.event(session_id, "TransactionEnded").await;
+    assert!(world.charge_point().await.claims.is_empty());
+}
+
 /// Its timer is set anew for as long as it was heard of meanwhile.
 #[tokio::test]
 async fn a_session_that_is_heard_of_is_listened_to_further() {

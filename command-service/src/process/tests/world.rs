@@ -7,11 +7,11 @@ use application::auth::{Caller, Role};
 use application::command::{
     Accepted, RegisterCharger, RemoteStart, RemoteStop, register_charger, remote_start, remote_stop,
 };
-use application::report::{Circumstances, Link, StartTransaction, Started, connect};
+use application::report::{Circumstances, Link, StartTransaction, Started, Status, connect};
 use application::vault::MasterKey;
 use application::{Application, CommandContext, Settings};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::charge_point::ChargePoint;
+use domain::charge_point::{ChargePoint, StatusReport};
 use domain::envelope::{Actor, Envelope, ReportTimes, TimeSource};
 use domain::event::Event;
 use domain::id::{
@@ -52,6 +52,7 @@ pub fn patient() -> Settings {
         answer_timeout: long,
         stop_deadline: long,
         silence_limit: TimeDelta::days(1),
+        vacant_after: long,
     }
 }
 
@@ -111,6 +112,20 @@ impl World {
         let started = self.link.start_transaction(&now_reported(), start).await.expect("reported");
         assert_eq!(started.session_id, session_id);
         started
+    }
+
+    /// The charger says how its first outlet is.
+    pub async fn report_status(&self, ocpp_status: &str) {
+        let report = StatusReport {
+            outlet: Outlet::of_v16_connector(1),
+            ocpp_status: ocpp_status.into(),
+            error_code: None,
+            info: None,
+            vendor_id: None,
+            vendor_error_code: None,
+            at: Some(Utc::now()),
+        };
+        self.link.status(&now_reported(), Status { report }).await.expect("reported");
     }
 
     /// The transaction of a session whose request has failed before.
