@@ -93,7 +93,9 @@ impl Served {
     /// The routes, with the document and the page that reads it beside them.
     fn router(self) -> Router {
         match self.document {
-            Some(document) => {
+            Some(mut document) => {
+                document.info.title = "Coulomb".to_owned();
+                document.info.version = env!("CARGO_PKG_VERSION").to_owned();
                 let document = Router::new().route("/openapi.json", get(async move || Json(document)));
                 self.routes.merge(document).merge(realtime_api::docs())
             }
@@ -113,8 +115,11 @@ impl Role {
         let Shared { pool, store, application, host, shutdown, alone } = shared.clone();
         match self {
             Self::ProjectionService => {
-                let config =
-                    projection_service::Config { notify: !alone, feed: shared.feed(), ..projection_service::Config::default() };
+                let config = projection_service::Config {
+                    notify: !alone,
+                    feed: shared.feed(),
+                    ..projection_service::Config::default()
+                };
                 let (started, work) = projection_service::start(config, store, pool, host.readiness(), shutdown);
                 supervisor.spawn("projection-service", work);
                 *views = Some(started);

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -32,7 +33,11 @@ pub fn init(format: LogFormat, default_filter: &str) -> Result<(), Error> {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text)?,
         _ => EnvFilter::try_new(default_filter)?,
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    // At trace level it writes down whole messages, and the first one of a phone has its token.
+    let no_messages = filter_fn(|meta| {
+        *meta.level() != tracing::Level::TRACE || !meta.target().trim_start_matches("tokio_").starts_with("tungstenite")
+    });
+    let registry = tracing_subscriber::registry().with(filter).with(no_messages);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()?,

@@ -37,8 +37,7 @@ impl BenchLine {
         self
     }
 
-    pub(super) const TABLE_HEAD: &'static str =
-        "bench   case                                          value unit          baseline                       ratio";
+    pub(super) const TABLE_HEAD: &'static str = "bench   case                                          value unit          baseline                       ratio";
 
     pub(super) fn table_row(&self) -> String {
         let baseline = self.baseline.as_ref().map_or_else(String::new, |b| format!("{} {}", b.value, b.name));

@@ -10,8 +10,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use super::{OnTheirWay, open};
 use super::seed::charger_id;
+use super::{OnTheirWay, open};
 use crate::bench::platform::Platform;
 
 /// A charger that reports changing statuses, and waits for each acknowledgement.
@@ -26,7 +26,9 @@ impl Charger {
         request.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp1.6".parse()?);
         let socket = open(request).await?;
         let mut charger = Self { number, socket };
-        charger.call("boot", "BootNotification", json!({"chargePointVendor": "Bench", "chargePointModel": "E2E"})).await?;
+        charger
+            .call("boot", "BootNotification", json!({"chargePointVendor": "Bench", "chargePointModel": "E2E"}))
+            .await?;
         Ok(charger)
     }
 

@@ -9,8 +9,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use super::{OnTheirWay, open};
 use super::seed::charger_id;
+use super::{OnTheirWay, open};
 use crate::bench::platform::Platform;
 
 /// A phone that follows one charger.
