@@ -1,0 +1,16 @@
+//! The whole program, from the outside: what a charger, a driver and an operator see, and what is in the log afterwards.
+//!
+//! Most tests share one running program (`tests::shared`), each with chargers and drivers of its own.
+
+mod appenders;
+mod clash;
+mod flows;
+mod kill;
+mod late_start;
+mod long_stop;
+mod personal_data;
+mod quirks;
+mod refresh;
+mod retries;
+mod stale_status;
+mod unknown_chargers;
