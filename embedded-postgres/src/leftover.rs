@@ -15,11 +15,27 @@ const FAST_WAIT_MAX: Duration = Duration::from_secs(60);
 const IMMEDIATE_WAIT_MAX: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// Stops a server that runs on `data`, or removes a lock file whose process is gone.
+/// Stops a server that runs on `data`, and removes lock files whose process is gone.
 ///
 /// A running one is stopped and not adopted: its guardian, if there is one, waits for an owner that is dead, and its
 /// settings may be those of another version of the program.
-pub(crate) async fn clear(account: Account, data: &Path) -> Result<(), Error> {
+pub(crate) async fn clear(account: Account, data: &Path, socket: &Path) -> Result<(), Error> {
+    clear_server(account, data).await?;
+    // The directory is this cluster's alone. A killed server's socket keeps a lock with its pid, which counts for as long
+    // as any process has that pid: another one, or its own remains that nobody has waited for.
+    let entries = std::fs::read_dir(socket).map_err(Error::file("can't list", socket))?;
+    for entry in entries.filter_map(Result::ok).filter(|entry| entry.file_name().as_bytes().starts_with(b".s.PGSQL.")) {
+        match std::fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("can't remove", &entry.path())(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn clear_server(account: Account, data: &Path) -> Result<(), Error> {
     let lock = data.join("postmaster.pid");
     let Some(pid) = postmaster(data) else {
         return Ok(());

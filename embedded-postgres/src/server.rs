@@ -93,7 +93,7 @@ impl EmbeddedPostgres {
             directory.account.own(directory.home())?;
         }
         // A server that was left is stopped before its cluster is touched in any way.
-        leftover::clear(directory.account, &directory.data()).await?;
+        leftover::clear(directory.account, &directory.data(), &directory.socket()).await?;
         let (installation, password) = cluster::prepare(&directory, options.durable)?;
 
         let mut attempt = 1;

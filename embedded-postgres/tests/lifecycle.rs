@@ -92,7 +92,7 @@ async fn a_killed_server_is_noticed_and_recovers_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_lock_whose_pid_went_to_another_process_is_removed() {
+async fn locks_whose_pid_went_to_another_process_are_removed() {
     let home = Home::new();
     EmbeddedPostgres::start(home.options()).await.expect("it starts").stop().await.expect("it stops");
     let data = home.path().join("data");
@@ -105,6 +105,10 @@ async fn a_lock_whose_pid_went_to_another_process_is_removed() {
     }
     let mut other = command.spawn().expect("sleep runs");
     let lock = data.join("postmaster.pid");
+    std::fs::write(&lock, format!("{}\n{}\n", other.id(), data.display())).expect("it can be written");
+    // So has the socket's.
+    let port = std::fs::read_to_string(home.path().join("port")).expect("it is kept");
+    let lock = home.path().join(format!("socket/.s.PGSQL.{}.lock", port.trim()));
     std::fs::write(&lock, format!("{}\n{}\n", other.id(), data.display())).expect("it can be written");
 
     let server = EmbeddedPostgres::start(home.options()).await;
