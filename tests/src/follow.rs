@@ -36,6 +36,25 @@ pub async fn holds_what_queries_say(line: &Line, account: &Account, topic: &str)
     }
 }
 
+/// Nothing that is open is missing: every session that the query lists is held, or is found to be over meanwhile.
+///
+/// # Panics
+/// When one stays missing.
+pub async fn holds_all_open_sessions(line: &Line, account: &Account, topic: &str) {
+    let open = "/api/sessions?state=requested,active,stopping";
+    let sessions = eventually(open, || async { account.get(open).await.ok() }).await;
+    for session in sessions["items"].as_array().expect("it is a list") {
+        let id = session["session_id"].as_str().expect("a session has an id");
+        let key = format!("session:{id}");
+        eventually(&format!("{key} to be held in {topic}"), || async {
+            let held = line.held().topic(topic).is_some_and(|topic| topic.resources.contains_key(&key));
+            let answer = if held { None } else { account.get(&format!("/api/sessions/{id}")).await.ok() };
+            (held || answer.is_some_and(|session| is_over(&session))).then_some(())
+        })
+        .await;
+    }
+}
+
 /// Whether a resource is one that leaves the topics of what is open.
 fn is_over(resource: &serde_json::Value) -> bool {
     let over = ["completed", "failed", "done", "rejected", "timed_out", "expired"];

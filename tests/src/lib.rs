@@ -20,7 +20,7 @@ pub use network::{MASTER_KEY, Network, Registered, configured, text, until, up};
 pub use program::{Program, ProgramBuilder, free_port};
 pub use python::PythonCharger;
 pub use raw::{RawCharger, opening_refused};
-pub use shared::{logs, shared};
+pub use shared::{logs, passable, shared};
 
 use std::future::Future;
 use std::time::Duration;

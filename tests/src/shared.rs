@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -26,13 +27,34 @@ pub async fn shared() -> &'static Network {
     &SHARED.get_or_init(start).await.network
 }
 
-/// A file for what a program says; they are kept, below the target directory, until the next run.
+/// A file for what a program says, below the target directory. It is kept until a later run.
+///
+/// # Panics
+/// When the target directory can't be written.
 pub fn logs(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| {
-        let directory = crate::binary::target_directory().join("e2e-logs").join(std::process::id().to_string());
+        let all = crate::binary::target_directory().join("e2e-logs");
+        let directory = all.join(std::process::id().to_string());
         std::fs::create_dir_all(&directory).expect("the target directory can be written");
+        for other in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+            let runs = PathBuf::from("/proc").join(other.file_name()).exists();
+            if !runs {
+                // Another run may be removing it as well.
+                let _ = std::fs::remove_dir_all(other.path());
+            }
+        }
         directory
     });
     directory.join(format!("{name}.log"))
+}
+
+/// A directory for a program's data. Postgres runs as another user when we are root, who must be able to pass.
+///
+/// # Panics
+/// When none can be made.
+pub fn passable() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
+    directory
 }

@@ -18,9 +18,9 @@ use serde_json::Value;
 use simulator::charger::{Acknowledged, ChargerConfig, Journal};
 use simulator::phone::{Accepted, Account, Line};
 use simulator::town::{CommandWitness, Pace, ResidentConfig, Town, TownConfig};
-use tests::follow::holds_what_queries_say;
+use tests::follow::{holds_all_open_sessions, holds_what_queries_say};
 use tests::log::{Log, decoded, is_dense_and_ordered};
-use tests::{Network, eventually, logs, up, within};
+use tests::{Network, eventually, logs, passable, until, up, within};
 
 const KILLS: u32 = 20;
 const CHARGERS: usize = 10;
@@ -64,8 +64,8 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
     let Seen { journal, commands, mut town, operator, lines } = seen;
 
     for kill in 1..=kills {
-        let until = journal.len() + rng.random_range(MESSAGES);
-        eventually("messages", || async { (journal.len() >= until).then_some(()) }).await;
+        let then = journal.len() + rng.random_range(MESSAGES);
+        eventually("messages", || async { (journal.len() >= then).then_some(()) }).await;
         // Half of the time the database goes with it, as when the machine does.
         if rng.random() {
             kill_postgres(&data_dir);
@@ -82,6 +82,7 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
         log.close().await;
         for (line, account, topic) in &lines {
             holds_what_queries_say(line, account, topic).await;
+            holds_all_open_sessions(line, account, topic).await;
         }
     }
 
@@ -90,7 +91,8 @@ async fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
         within(charger.id(), charger.wait_for(|view| view.is_settled())).await.expect("it is switched on");
     }
     // A charge that was asked for and never began fails after its deadline; everything else has ended.
-    eventually("all charges to be over", || async { open(&operator, "sessions").await.is_empty().then_some(()) }).await;
+    let no_items = |list: &Value| list["items"].as_array().is_some_and(Vec::is_empty);
+    until(&operator, "/api/sessions?state=requested,active,stopping", no_items).await;
     let (fleet, account, _) = &lines[0];
     for (line, _, topic) in &lines {
         let none = line.wait_for(|held| {
@@ -161,14 +163,6 @@ impl Seen {
         });
         Self { journal, commands, town, operator, lines }
     }
-}
-
-/// The open items of a list, as the operator sees them.
-async fn open(operator: &Account, list: &str) -> Vec<Value> {
-    let over = ["completed", "failed"];
-    let answer = operator.get(&format!("/api/{list}")).await.expect("the operator can ask");
-    let items = answer["items"].as_array().expect("it is a list").clone();
-    items.into_iter().filter(|item| item["state"].as_str().is_some_and(|state| !over.contains(&state))).collect()
 }
 
 /// What an acknowledged message and its event have in common.
@@ -280,12 +274,4 @@ fn kill_postgres(data_dir: &Path) {
     let pid = pid.lines().next().expect("it has a pid").to_owned();
     let sent = Command::new("kill").args(["-KILL", &pid]).status().expect("kill runs");
     assert!(sent.success(), "Postgres was gone");
-}
-
-/// Postgres runs as another user when we are root, who must be able to pass.
-fn passable() -> tempfile::TempDir {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = tempfile::tempdir().expect("a directory can be made");
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711)).expect("it is ours");
-    directory
 }

@@ -4,6 +4,7 @@
 
 mod appenders;
 mod clash;
+mod demo;
 mod flows;
 mod kill;
 mod late_start;
