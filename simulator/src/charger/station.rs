@@ -412,3 +412,6 @@ impl Station {
         (1..=self.outlets.len()).contains(&number).then(|| number - 1).ok_or(Impossible::NoSuchOutlet)
     }
 }
+
+#[cfg(test)]
+mod tests;
