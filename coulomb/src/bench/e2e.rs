@@ -15,10 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::client::Request;
 
 use super::line::BenchLine;
 use super::platform::Platform;
@@ -66,15 +63,6 @@ impl OnTheirWay {
     fn count(&self) -> usize {
         self.0.lock().expect("no thread panics while it holds this").len()
     }
-}
-
-/// A WebSocket to an address of this machine, its frames sent at once.
-async fn open(request: Request) -> anyhow::Result<WebSocketStream<TcpStream>> {
-    let authority = request.uri().authority().context("an address has a host")?.as_str().to_owned();
-    let stream = TcpStream::connect(&authority).await?;
-    stream.set_nodelay(true)?;
-    let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
-    Ok(socket)
 }
 
 pub async fn run(settings: &Settings, args: Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `coulomb bench`: measurements, each beside its baseline in the same run, since machines differ and are noisy.
 
 mod append;
+mod client;
 mod e2e;
 mod line;
 mod ocpp;

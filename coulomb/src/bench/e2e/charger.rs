@@ -10,8 +10,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use super::OnTheirWay;
 use super::seed::charger_id;
-use super::{OnTheirWay, open};
+use crate::bench::client::open;
 use crate::bench::platform::Platform;
 
 /// A charger that reports changing statuses, and waits for each acknowledgement.

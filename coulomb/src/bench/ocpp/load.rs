@@ -13,6 +13,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::bench::client::open;
+
 /// Before the clock starts, so that caches and plans are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -72,9 +74,7 @@ impl Charger {
     async fn connect(address: SocketAddr, number: u32, load: Load) -> anyhow::Result<Self> {
         let mut request = format!("ws://{address}/BENCH{number:05}").into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", "ocpp1.6".parse()?);
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
+        let socket = open(request).await?;
         let mut charger = Self { socket, transaction_id: 1, sent: 0 };
         if let Load::MeterValues { .. } = load {
             let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
