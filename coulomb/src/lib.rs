@@ -1,5 +1,13 @@
 //! The composition root and the command line: which parts run in this process, on which database and ports.
 
+/// `println!` for what runs on: whoever read it may have gone, which must end neither a server nor its chargers' charging.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 pub mod bench;
 pub mod cli;
 mod data_dir;

@@ -12,7 +12,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let migrated = apply(database.pool()).await;
     database.close().await?;
     migrated?;
-    println!("The database is at version {}.", newest());
+    say!("The database is at version {}.", newest());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use anyhow::Context;
 use application::Application;
 use axum::Router;
 use axum::routing::get;
@@ -61,6 +62,9 @@ impl Shared {
         }
         let master_key = application::vault::MasterKey::new(*database.master_key().bytes());
         let application = Application::new(store.clone(), pool.clone(), master_key, settings.application());
+        application.vault().check_master_key().await.context(
+            "COULOMB_MASTER_KEY (or master-key in the data directory): not the key that this database has been used with",
+        )?;
         Ok(Self { pool, store, application, host, shutdown, alone })
     }
 }

@@ -18,9 +18,9 @@ const HTTP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::
 /// The command `coulomb up`.
 pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
     let running = Running::start(settings, args).await?;
-    println!("Coulomb is up. Ctrl-C stops it.");
-    println!("  HTTP and WebSocket  {}", running.http_url());
-    println!("  chargers connect to {}/<charger id>", running.ocpp_url());
+    say!("Coulomb is up. Ctrl-C stops it.");
+    say!("  HTTP and WebSocket  {}", running.http_url());
+    say!("  chargers connect to {}/<charger id>", running.ocpp_url());
     running.until_ended().await
 }
 
@@ -44,7 +44,7 @@ impl Running {
         let (http_address, ocpp_address) = (http.local_addr()?, ocpp.local_addr()?);
 
         if settings.database_url.is_none() {
-            println!("Starting a private Postgres in {} ...", settings.data_dir.display());
+            say!("Starting a private Postgres in {} ...", settings.data_dir.display());
         }
         // Cancelling is safe: the guardian stops a server whose start was given up.
         let database = tokio::select! {
@@ -97,7 +97,7 @@ impl Running {
             ended = self.supervisor.until_shutdown() => (ended, false),
             lost = self.database.lost() => (Err(lost), true),
         };
-        println!("Stopping ...");
+        say!("Stopping ...");
         self.stop(ended, lost).await
     }
 

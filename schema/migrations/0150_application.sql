@@ -42,3 +42,10 @@ CREATE TABLE transactions (
     session_id      uuid NOT NULL,
     PRIMARY KEY (charge_point_id, transaction_id)
 );
+
+-- A known value sealed by the master key, so that a process with another key is refused at its start, before it makes keys
+-- and hashes that no other process can use.
+CREATE TABLE master_key_check (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    sealed bytea   NOT NULL
+);

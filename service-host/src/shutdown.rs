@@ -1,12 +1,17 @@
 //! One orderly end for a process: a signal begins it, everything else follows one handle.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// What a shell reports for a program that an interrupt ended (128 + SIGINT).
 const EXIT_FORCED: i32 = 130;
+
+/// A signal this soon after the first is the same request: terminals and wrappers send one to the process and one to its
+/// group.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Says that the process is to end. Cheap to clone; every clone sees the same end.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +43,11 @@ impl Shutdown {
             let name = next().await;
             tracing::info!(signal = name, "shutting down");
             shutdown.begin();
-            let name = next().await;
+            let begun = Instant::now();
+            let mut name = next().await;
+            while begun.elapsed() < SAME_REQUEST {
+                name = next().await;
+            }
             tracing::warn!(signal = name, "second signal, ending without a drain");
             std::process::exit(EXIT_FORCED);
         });

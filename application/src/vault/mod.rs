@@ -52,6 +52,23 @@ impl Vault {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Whether the master key is the one that this database has been used with. The first one to ask makes it so.
+    ///
+    /// # Errors
+    /// [`Error::WrongKey`] if it is another one.
+    pub async fn check_master_key(&self) -> Result<(), Error> {
+        const NAME: &str = "master key check";
+        let mut transaction = self.inner.pool.begin().await?;
+        sqlx::query("INSERT INTO master_key_check (sealed) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(self.inner.master.seal(NAME, NAME.as_bytes()))
+            .execute(&mut *transaction)
+            .await?;
+        let sealed: Vec<u8> =
+            sqlx::query_scalar("SELECT sealed FROM master_key_check").fetch_one(&mut *transaction).await?;
+        transaction.commit().await?;
+        self.inner.master.open(NAME, &sealed).map(|_| ())
+    }
+
     pub fn master(&self) -> &MasterKey {
         &self.inner.master
     }

@@ -28,6 +28,17 @@ async fn what_was_sealed_can_be_opened() {
 }
 
 #[tokio::test]
+async fn a_database_keeps_to_its_first_master_key() {
+    let database = testing::database(&schema::MIGRATOR).await;
+    let master = MasterKey::new(rand::random());
+    for _ in 0..2 {
+        Vault::new(database.pool().clone(), master.clone()).check_master_key().await.expect("the same key");
+    }
+    let stranger = Vault::new(database.pool().clone(), MasterKey::new(rand::random()));
+    assert!(matches!(stranger.check_master_key().await, Err(Error::WrongKey)));
+}
+
+#[tokio::test]
 async fn another_master_key_opens_nothing() {
     let database = testing::database(&schema::MIGRATOR).await;
     let vault = Vault::new(database.pool().clone(), MasterKey::new(rand::random()));

@@ -10,7 +10,7 @@ pub fn show(demo: &DemoFile, data_dir: &Path) {
         Some(".coulomb") | None => "coulomb watch".to_owned(),
         Some(other) => format!("coulomb --data-dir {other} watch"),
     };
-    println!(
+    say!(
         r#"
 Coulomb is up, with 20 simulated chargers (CP001 to CP020) and 10 drivers. Ctrl-C stops it.
 

@@ -18,7 +18,7 @@ pub async fn seed(http: &str, state: &mut State) -> anyhow::Result<()> {
     if state.seeded_for.as_ref() == Some(&me) {
         return Ok(());
     }
-    println!("Making the demo's sites, tariffs, chargers and drivers ...");
+    say!("Making the demo's sites, tariffs, chargers and drivers ...");
     let (harbour, plan) = operator.make_sites(state).await?;
     let own = &state.charger;
     let registration = network::own_charger().registration(&own.id, &own.password, &harbour);

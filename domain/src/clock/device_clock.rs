@@ -70,8 +70,9 @@ pub struct OccurredAt {
 /// The skew of a charger's clock, as far as its live messages showed it. State of an aggregate or of its socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceClock {
-    /// Receipt minus device time of the last live messages, oldest first. The least of them counts: a stamp can be
-    /// older than its message (a status that changed a while ago), hardly newer.
+    /// Receipt minus device time of the last live messages, oldest first. The least on which two of them agree counts: a
+    /// stamp can be older than its message (a status that changed a while ago), hardly newer; and one message alone,
+    /// stamped ahead, moves no clock.
     skews_ms: VecDeque<i64>,
 }
 
@@ -79,7 +80,10 @@ impl DeviceClock {
     /// Milliseconds to add to the device's time; `None` as long as no live message with a credible time has come.
     #[must_use]
     pub fn skew_ms(&self) -> Option<i64> {
-        self.skews_ms.iter().copied().min()
+        let mut skews_ms: Vec<i64> = self.skews_ms.iter().copied().collect();
+        skews_ms.sort_unstable();
+        let agreed = skews_ms.windows(2).find(|pair| pair[1] - pair[0] <= SKEW_TOLERATED_S * 1000);
+        agreed.map(|pair| pair[0]).or_else(|| skews_ms.get(skews_ms.len().saturating_sub(1) / 2).copied())
     }
 
     /// A charger that has booted may have another time than before.
@@ -186,6 +190,31 @@ mod tests {
             let device = DeviceTime::parse(device);
             let decided = taught(live).occurred_at(Some(&device), at(NOW), delivery, not_before.map(at));
             assert_eq!(decided, OccurredAt { at: expected.map(at), source }, "{case}");
+        }
+    }
+
+    #[test]
+    fn one_message_stamped_ahead_moves_no_clock() {
+        let learned = |stamps: &[&str]| {
+            let mut clock = DeviceClock::default();
+            for stamp in stamps {
+                clock.learn(&DeviceTime::parse(stamp), at(NOW), Delivery::Live);
+            }
+            clock.skew_ms()
+        };
+        assert_eq!(NOW, "2024-05-01T10:00:00Z");
+        let (right, ahead, late) = ("2024-05-01T10:00:00Z", "2024-05-01T10:01:00Z", "2024-05-01T09:50:00Z");
+        for (stamps, skew_ms) in [
+            (&[right, ahead, right][..], 0),
+            // Stamps of things that were a while ago are older than their messages; two that agree tell the clock.
+            (&[late, right, right, ahead], 0),
+            // A clock that is a minute ahead says so more than once.
+            (&[ahead, ahead], -60_000),
+            (&[ahead], -60_000),
+            // None agree: neither the earliest nor the latest.
+            (&[late, ahead, right], 0),
+        ] {
+            assert_eq!(learned(stamps), Some(skew_ms), "{stamps:?}");
         }
     }
 

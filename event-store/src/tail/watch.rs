@@ -41,6 +41,9 @@ pub(crate) async fn run(
     let mut failed = false;
     loop {
         let Some(current) = store.upgrade() else { return };
+        if current.database().pool.is_closed() {
+            return;
+        }
         let looked = look(&current, &tail).await;
         drop(current);
         if let Err(error) = &looked
