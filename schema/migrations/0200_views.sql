@@ -156,15 +156,18 @@ CREATE INDEX sessions_open ON views.sessions (tenant_id, driver_id) WHERE state 
 ALTER TABLE views.meter_values
     ADD COLUMN session_id text COLLATE "C" GENERATED ALWAYS AS (row ->> 'session_id') STORED;
 
+-- `requested_at` without its Z: fractions of a second have three, six or nine digits, or none, and without what follows them
+-- their texts are in the order of time.
 ALTER TABLE views.commands
     ADD COLUMN requested_by_kind text COLLATE "C" GENERATED ALWAYS AS (row -> 'requested_by' ->> 'kind') STORED,
     ADD COLUMN requested_by_id   text COLLATE "C" GENERATED ALWAYS AS (row -> 'requested_by' ->> 'id') STORED,
     ADD COLUMN charge_point_id   text COLLATE "C" GENERATED ALWAYS AS (row ->> 'charge_point_id') STORED,
     ADD COLUMN session_id        text COLLATE "C" GENERATED ALWAYS AS (row ->> 'session_id') STORED,
-    ADD COLUMN state             text COLLATE "C" GENERATED ALWAYS AS (row ->> 'state') STORED;
-CREATE INDEX ON views.commands (tenant_id, key);
+    ADD COLUMN state             text COLLATE "C" GENERATED ALWAYS AS (row ->> 'state') STORED,
+    ADD COLUMN requested_at      text COLLATE "C" GENERATED ALWAYS AS (rtrim(row ->> 'requested_at', 'Z')) STORED;
+CREATE INDEX ON views.commands (tenant_id, requested_at, key);
 CREATE INDEX ON views.commands (requested_by_id, key);
-CREATE INDEX ON views.commands (charge_point_id, key) WHERE charge_point_id IS NOT NULL;
+CREATE INDEX ON views.commands (charge_point_id, requested_at, key) WHERE charge_point_id IS NOT NULL;
 CREATE INDEX commands_unsettled ON views.commands (tenant_id, requested_by_id)
     WHERE state IN ('requested', 'sent', 'accepted');
 

@@ -38,6 +38,7 @@ const STATUS_WORDS: [&str; 10] = [
 ];
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChargersQuery {
     /// Only chargers of this status; several with commas.
@@ -46,11 +47,14 @@ pub(super) struct ChargersQuery {
     /// Part of the charger's name, or of its site's name or city.
     q: Option<String>,
     limit: Option<u32>,
+    /// `next` of the page before.
     cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Fresh {
     /// Wait until the views contain this position (at most 5 s).

@@ -32,27 +32,33 @@ const STATES: [CommandState; 8] = [
 ];
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CommandsQuery {
     /// One of the states; several with commas.
     state: Option<String>,
     charger_id: Option<String>,
     limit: Option<u32>,
+    /// `next` of the page before.
     cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChargerCommandsQuery {
     /// One of the states; several with commas.
     state: Option<String>,
     limit: Option<u32>,
+    /// `next` of the page before.
     cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 
-/// Commands of the tenant, for operators.
+/// Commands of the tenant, the newest first, for operators.
 #[utoipa::path(get, path = "/api/commands", tag = "operators", params(CommandsQuery),
     responses((status = 200, body = Page<Command>), Refusals))]
 pub(super) async fn commands(
@@ -63,7 +69,7 @@ pub(super) async fn commands(
     list(&api, &caller, query).await
 }
 
-/// Commands to a charger, for operators.
+/// Commands to a charger, the newest first, for operators.
 #[utoipa::path(get, path = "/api/chargers/{charger_id}/commands", tag = "operators",
     params(("charger_id" = String, Path), ChargerCommandsQuery),
     responses((status = 200, body = Page<Command>), Refusals))]
@@ -81,7 +87,7 @@ async fn list(api: &Api, caller: &Caller, query: CommandsQuery) -> Answer<Page<C
     let paging = Paging::new(query.limit, query.cursor.as_deref())?;
     let mut rows = Rows::of(Model::Commands)
         .with(Column::TenantId, caller.tenant_id)
-        .order(Order::KeyDescending)
+        .order(Order::RequestedAtDescending)
         .after(paging.after)
         .limit(paging.limit);
     if let Some(words) = &query.state {

@@ -16,11 +16,14 @@ use crate::resource::meter_values::compose;
 use crate::state::Api;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct MeterValuesQuery {
     /// Counts reports of the charger; one may have several readings.
     limit: Option<u32>,
+    /// `next` of the page before.
     cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 

@@ -15,11 +15,14 @@ use crate::resource::{At, people};
 use crate::state::Api;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TokensQuery {
     driver_id: Option<Uuid>,
     limit: Option<u32>,
+    /// `next` of the page before.
     cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 

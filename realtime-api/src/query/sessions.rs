@@ -31,6 +31,7 @@ const STATES: [SessionState; 5] = [
 ];
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SessionsQuery {
     /// requested, active, stopping, completed or failed; several with commas.
@@ -43,7 +44,9 @@ pub(super) struct SessionsQuery {
     /// Asked for, or first reported, before this time.
     to: Option<DateTime<Utc>>,
     limit: Option<u32>,
+    /// `next` of the page before.
     cursor: Option<String>,
+    /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 

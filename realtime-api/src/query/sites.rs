@@ -14,6 +14,7 @@ use crate::resource::site::compose;
 use crate::state::Api;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     pub limit: Option<u32>,

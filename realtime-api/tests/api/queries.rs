@@ -6,7 +6,7 @@ use domain::station_command::CommandState;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Point, World, charging, command, site};
+use crate::support::{Point, World, charging, command, command_at, site};
 
 fn ids<'v>(page: &'v Value, field: &str) -> Vec<&'v str> {
     let items = page["items"].as_array().expect("a page");
@@ -85,6 +85,67 @@ async fn drivers_see_their_own_sessions_and_commands() {
     assert_eq!(ids(&done, "command_id"), [commands[1].to_string()]);
     assert_eq!(world.get(&ours, &format!("/api/sessions/{}/meter-values", sessions[3])).await.0, 404);
     assert_eq!(world.get(&ours, &format!("/api/sessions/{}/meter-values", sessions[0])).await.1["items"], json!([]));
+}
+
+/// Ids of commands are what clients choose. Times are written with as few digits as they need.
+#[tokio::test]
+async fn commands_are_listed_by_the_time_of_their_request() {
+    let world = World::new().await;
+    let (point, other) = (Point::new("CP1"), Point::new("CP2"));
+    let fractions =
+        ["00", "00.000000001", "00.000001", "00.001", "00.001000001", "00.1", "00.100001", "01", "01", "10"];
+    let ids_of_time: Vec<_> = fractions.iter().map(|_| CommandId(Uuid::new_v4())).collect();
+    let mut rows = vec![(1_001, point.row()), (1_002, other.row())];
+    for (n, (seconds, id)) in fractions.into_iter().zip(&ids_of_time).enumerate() {
+        let at = format!("2026-03-01T08:15:{seconds}Z").parse().expect("a time");
+        // Those that were asked for first have changed last.
+        rows.push((1_100 - n as i64, command_at(*id, &point, world.driver, CommandState::Done, at)));
+    }
+    rows.push((1_101, command(CommandId::generate(), &other, world.driver, CommandState::Done)));
+    world.change(rows).await;
+    let token = world.operator_token().await;
+    let mut expected: Vec<_> = fractions.into_iter().zip(ids_of_time.iter().map(ToString::to_string)).collect();
+    expected.sort_by(|a, b| b.cmp(a));
+
+    for (path, others) in [("/api/chargers/CP1/commands", 0), ("/api/commands", 1)] {
+        let (mut listed, mut cursor) = (vec![], String::new());
+        loop {
+            let page = world.get(&token, &format!("{path}?limit=3&min_position=1101{cursor}")).await.1;
+            listed.extend(ids(&page, "command_id").into_iter().map(str::to_owned));
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(listed.len(), expected.len() + others, "{path}");
+        listed.retain(|id| expected.iter().any(|(_, ours)| ours == id));
+        assert_eq!(listed, expected.iter().map(|(_, id)| id.clone()).collect::<Vec<_>>(), "{path}");
+    }
+}
+
+/// A parameter that is not known would be one that has no effect: a client that pages by a wrong name would never end.
+#[tokio::test]
+async fn parameters_that_are_not_known_are_refused_everywhere() {
+    let world = World::new().await;
+    let token = world.operator_token().await;
+    let document = serde_json::to_value(realtime_api::openapi()).expect("JSON");
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        if !path.starts_with("/api/") {
+            continue;
+        }
+        let path = path.replace("{charger_id}", "CP1").replace(['{', '}'], "");
+        for name in ["next", "foo"] {
+            let (status, problem) = world.get(&token, &format!("{path}?{name}=zzz")).await;
+            assert_eq!((status, &problem["field"]), (400, &json!(name)), "{path}: {problem}");
+        }
+        let parameters = item["get"]["parameters"].as_array().expect("parameters");
+        let named = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name);
+        assert!(named("min_position").is_some_and(|found| found["description"].is_string()), "{path}");
+        if named("limit").is_some() {
+            assert!(named("cursor").is_some_and(|found| found["description"].is_string()), "{path}");
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 15);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ pub enum Column {
     State,
     RequestedByKind,
     RequestedById,
+    RequestedAt,
 }
 
 impl Column {
@@ -33,6 +34,7 @@ impl Column {
             Self::State => "state",
             Self::RequestedByKind => "requested_by_kind",
             Self::RequestedById => "requested_by_id",
+            Self::RequestedAt => "requested_at",
         }
     }
 }
@@ -45,7 +47,7 @@ impl Model {
             Self::ChargePoints => &[TenantId, Identity, SiteId],
             Self::Sessions => &[TenantId, DriverId, ChargePointId, State, TransactionId],
             Self::MeterValues => &[TenantId, SessionId],
-            Self::Commands => &[TenantId, RequestedByKind, RequestedById, ChargePointId, SessionId, State],
+            Self::Commands => &[TenantId, RequestedByKind, RequestedById, ChargePointId, SessionId, State, RequestedAt],
             Self::Tokens => &[TenantId, DriverId],
             Self::Drivers | Self::Sites | Self::Tariffs | Self::Plans => &[TenantId],
         }
@@ -60,6 +62,26 @@ pub enum Order {
     KeyDescending,
     /// Of charge points, by what they call themselves.
     IdentityAscending,
+    /// Of commands, the newest first. Their ids need not begin with their time: clients choose them.
+    RequestedAtDescending,
+}
+
+impl Order {
+    /// The column that rows are sorted by before their key.
+    pub(super) const fn column(self) -> Option<Column> {
+        match self {
+            Self::KeyAscending | Self::KeyDescending => None,
+            Self::IdentityAscending => Some(Column::Identity),
+            Self::RequestedAtDescending => Some(Column::RequestedAt),
+        }
+    }
+
+    pub(super) const fn descends(self) -> bool {
+        match self {
+            Self::KeyAscending | Self::IdentityAscending => false,
+            Self::KeyDescending | Self::RequestedAtDescending => true,
+        }
+    }
 }
 
 /// After which row a page begins.

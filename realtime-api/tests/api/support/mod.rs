@@ -3,5 +3,5 @@ mod rows;
 mod world;
 
 pub use client::Client;
-pub use rows::{Point, charging, command, site, tariff};
+pub use rows::{Point, charging, command, command_at, site, tariff};
 pub use world::{World, limits};

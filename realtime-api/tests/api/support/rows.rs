@@ -97,6 +97,10 @@ pub fn charging(id: SessionId, point: &Point, driver: Uuid, state: SessionState)
 }
 
 pub fn command(id: CommandId, point: &Point, driver: Uuid, state: CommandState) -> Row {
+    command_at(id, point, driver, state, now())
+}
+
+pub fn command_at(id: CommandId, point: &Point, driver: Uuid, state: CommandState, at: DateTime<Utc>) -> Row {
     Row::Commands(Box::new(CommandRow {
         tenant_id: TENANT,
         command_id: id,
@@ -107,7 +111,7 @@ pub fn command(id: CommandId, point: &Point, driver: Uuid, state: CommandState) 
         reason: None,
         answer: None,
         requested_by: Actor::driver(DriverId(driver)),
-        requested_at: now(),
+        requested_at: at,
         settled_at: None,
     }))
 }

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::{Error, Page, ViewStore, change, reached};
-use crate::view::query::{Column, Cursor, Order, Query};
+use crate::view::query::{Column, Cursor, Query};
 
 impl ViewStore {
     /// A page of rows.
@@ -11,10 +11,7 @@ impl ViewStore {
     /// # Errors
     /// Also when the read model has no such column.
     pub async fn list(&self, query: &Query) -> Result<Page, Error> {
-        let sorted_by = match query.order {
-            Order::IdentityAscending => Some(Column::Identity),
-            Order::KeyAscending | Order::KeyDescending => None,
-        };
+        let sorted_by = query.order.column();
         let named = query.conditions.iter().map(|(column, _)| *column).chain(sorted_by);
         for column in named {
             if !query.model.columns().contains(&column) {
@@ -36,10 +33,10 @@ impl ViewStore {
             statement = statement.bind(position.0);
         }
         if let Some(cursor) = &query.after {
-            statement = statement.bind(&cursor.key);
             if sorted_by.is_some() {
                 statement = statement.bind(cursor.sort.as_deref().unwrap_or_default());
             }
+            statement = statement.bind(&cursor.key);
         }
         // One more than asked for tells whether there is another page.
         let rows = self.fetch_all(statement.bind(i64::from(query.limit) + 1)).await?;
@@ -85,17 +82,15 @@ fn text(query: &Query) -> String {
         Some(_) => conditions.push(format!("position > ${}", next())),
         None => conditions.push("NOT removed".to_owned()),
     }
-    let (sort, order) = match query.order {
-        Order::KeyAscending => ("NULL", "key"),
-        Order::KeyDescending => ("NULL", "key DESC"),
-        Order::IdentityAscending => ("identity", "identity, key"),
+    let (after, direction) = if query.order.descends() { ('<', " DESC") } else { ('>', "") };
+    let (sort, order) = match query.order.column().map(Column::name) {
+        Some(name) => (name, format!("{name}{direction}, key{direction}")),
+        None => ("NULL", format!("key{direction}")),
     };
     if query.after.is_some() {
-        let key = next();
-        conditions.push(match query.order {
-            Order::KeyAscending => format!("key > ${key}"),
-            Order::KeyDescending => format!("key < ${key}"),
-            Order::IdentityAscending => format!("(identity, key) > (${}, ${key})", next()),
+        conditions.push(match query.order.column().map(Column::name) {
+            Some(name) => format!("({name}, key) {after} (${}, ${})", next(), next()),
+            None => format!("key {after} ${}", next()),
         });
     }
     let (table, limit) = (query.model.name(), next());
