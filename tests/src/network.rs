@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use simulator::charger::{ChargerConfig, OutletConfig};
-use simulator::phone::{Account, Error, Line, LineConfig, Person, Phone, TokenBy};
+use simulator::phone::{Account, Error, Line, LineConfig, Person, Phone, Problem, TokenBy};
 use tokio::sync::OnceCell;
 
 use crate::program::{Program, ProgramBuilder, free_port};
@@ -21,7 +21,10 @@ const NO_LIMIT: &str = "100000,6000000";
 /// Where a platform answers, and what was made in it. Cheap to clone.
 #[derive(Clone)]
 pub struct Network {
+    /// Where commands are taken; queries too, where one process does both.
     pub http: String,
+    /// Where queries are answered.
+    pub queries: String,
     pub ws: String,
     pub ocpp: String,
     /// Of the database, for those who look at it.
@@ -74,6 +77,7 @@ impl Network {
     pub fn at(http: u16, ocpp: u16, database_url: &str) -> Self {
         Self {
             http: format!("http://127.0.0.1:{http}"),
+            queries: format!("http://127.0.0.1:{http}"),
             ws: format!("ws://127.0.0.1:{http}/ws"),
             ocpp: format!("ws://127.0.0.1:{ocpp}"),
             database_url: database_url.to_owned(),
@@ -84,7 +88,21 @@ impl Network {
     /// Commands and queries on two ports, as roles alone have them.
     pub fn apart(commands: u16, queries: u16, ocpp: u16, database_url: &str) -> Self {
         let ws = format!("ws://127.0.0.1:{queries}/ws");
-        Self { ws, ..Self::at(commands, ocpp, database_url) }
+        let queries = format!("http://127.0.0.1:{queries}");
+        Self { queries, ws, ..Self::at(commands, ocpp, database_url) }
+    }
+
+    /// A query in the account's name: an [`Account`] itself asks where it takes its commands.
+    ///
+    /// # Panics
+    /// Without an answer, or with one that is not as documented.
+    pub async fn query(&self, account: &Account, path: &str) -> Result<Value, Problem> {
+        let token = account.access_token().await.expect("an account has a token");
+        let request = reqwest::Client::new().get(format!("{}{path}", self.queries)).bearer_auth(token);
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let succeeded = answer.status().is_success();
+        let body: Value = answer.json().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        if succeeded { Ok(body) } else { Err(serde_json::from_value(body).expect("a refusal is a problem")) }
     }
 
     /// The private Postgres of a program, as it left word below its data directory.
@@ -170,7 +188,7 @@ impl Network {
         let account = Account::login_or_register(reqwest::Client::new(), &self.http, person).await;
         let account = account.expect("a driver can register");
         let operator = self.operator().await;
-        let me = account.get("/api/me").await.expect("a driver can ask who they are");
+        let me = self.query(&account, "/api/me").await.expect("a driver can ask who they are");
         let id = text(&me["driver_id"]);
         let plan = json!({"plan_id": self.plan().await.1});
         operator.post(&format!("/api/drivers/{id}/plan"), &plan, None).await.expect("a plan can be activated");

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::{binary, eventually};
@@ -52,6 +52,32 @@ impl ProgramBuilder {
         let program = Program::spawn(self);
         program.until_ready().await;
         program
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    pub async fn run(&self) {
+        let (status, said) = self.ended().await;
+        assert!(status.success(), "it ended with {status}; it said:\n{said}");
+    }
+
+    /// Starts what will not run, and gives what it said about that.
+    ///
+    /// # Panics
+    /// When it runs, or ends well.
+    pub async fn refused(&self) -> String {
+        let (status, said) = self.ended().await;
+        assert!(!status.success(), "it should have been refused; it said:\n{said}");
+        said
+    }
+
+    async fn ended(&self) -> (ExitStatus, String) {
+        let mut program = Program::spawn(self);
+        eventually("it to end", || async { (!program.is_alive()).then_some(()) }).await;
+        let status = program.guardian.wait().expect("it is ours");
+        (status, program.log_end())
     }
 }
 

@@ -13,5 +13,6 @@ mod personal_data;
 mod quirks;
 mod refresh;
 mod retries;
+mod roles;
 mod stale_status;
 mod unknown_chargers;
