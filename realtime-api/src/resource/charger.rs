@@ -25,7 +25,8 @@ pub fn compose(row: At<'_, ChargePointRow>, places: &Places, face: Face) -> Opti
     let identity = point.identity.as_ref()?;
     let surroundings = Surroundings::of(point, places);
     let connectors: Vec<_> = point.evses.iter().flat_map(|evse| of_evse(row.row, evse, face)).collect();
-    let latest = connectors.iter().filter_map(|connector| connector.status_at).max();
+    let own = point.own_report.as_ref().and_then(|report| report.at).map(Into::into);
+    let latest = connectors.iter().filter_map(|connector| connector.status_at).max().max(own);
     Some(query::Charger {
         charger_id: identity.to_string(),
         online: point.online,
@@ -112,7 +113,11 @@ const BY_INTEREST: [OutletStatus; 9] = [
     OutletStatus::Unavailable,
 ];
 
+/// A charge point that says it is out of order as a whole is so, whatever its connectors said before.
 pub fn overall(point: &ChargePoint) -> OutletStatus {
+    if let Some(own @ (OutletStatus::Faulted | OutletStatus::Unavailable)) = point.own_status() {
+        return own;
+    }
     let outlet =
         |evse: &Evse, connector: &Connector| Outlet { evse_id: evse.evse_id, connector_id: connector.connector_id };
     let statuses: Vec<_> = point

@@ -1,5 +1,5 @@
 use application::auth::Role;
-use domain::id::{CommandId, SessionId, SiteId};
+use domain::id::{CommandId, Epoch, SessionId, SiteId};
 use domain::outlet::OutletStatus;
 use domain::session::SessionState;
 use domain::station_command::CommandState;
@@ -41,6 +41,34 @@ async fn chargers_are_paged_and_filtered() {
     let status = get("/api/chargers/CP3/status").await;
     assert_eq!((&status["online"], &status["status"]), (&true.into(), &"faulted".into()));
     assert_eq!(status["connectors"][0]["status"], "faulted");
+}
+
+#[tokio::test]
+async fn a_charger_that_is_out_of_order_as_a_whole_is_not_available() {
+    use OutletStatus::{Available, Faulted, Unavailable};
+    let world = World::new().await;
+    let table = [
+        ("CP1", None, "available"),
+        ("CP2", Some((Faulted, Epoch(1))), "faulted"),
+        ("CP3", Some((Unavailable, Epoch(1))), "unavailable"),
+        ("CP4", Some((Available, Epoch(1))), "available"),
+        // What it said over a connection from before is not known to hold.
+        ("CP5", Some((Faulted, Epoch(0))), "available"),
+    ];
+    let rows = table.iter().enumerate().map(|(n, (name, own, _))| {
+        let point = Point { own: *own, ..Point::new(name) };
+        (1_001 + n as i64, point.row())
+    });
+    world.change(rows.collect()).await;
+    world.reached(1_005).await;
+    let token = world.driver_token().await;
+    for (name, _, expected) in table {
+        let status = world.get(&token, &format!("/api/chargers/{name}/status")).await.1;
+        assert_eq!(status["status"], expected, "{name}");
+        assert_eq!(status["connectors"][0]["status"], "available", "{name}");
+    }
+    let available = world.get(&token, "/api/chargers?status=available").await.1;
+    assert_eq!(ids(&available, "charger_id"), ["CP1", "CP4", "CP5"]);
 }
 
 #[tokio::test]

@@ -28,13 +28,16 @@ pub struct Point {
     pub id: ChargePointId,
     pub name: &'static str,
     pub status: OutletStatus,
+    /// Of the charger itself, and over which connection it came; the one that is open is the first.
+    pub own: Option<(OutletStatus, Epoch)>,
     pub site_id: Option<SiteId>,
     pub claim: Option<(SessionId, DriverId)>,
 }
 
 impl Point {
     pub fn new(name: &'static str) -> Self {
-        Self { id: ChargePointId::generate(), name, status: OutletStatus::Available, site_id: None, claim: None }
+        let status = OutletStatus::Available;
+        Self { id: ChargePointId::generate(), name, status, own: None, site_id: None, claim: None }
     }
 
     pub fn with(&self, status: OutletStatus) -> Self {
@@ -47,16 +50,17 @@ impl Point {
             evse_id: outlet.evse_id,
             connectors: vec![Connector { connector_id: outlet.connector_id, kind: None, max_power_w: None }],
         });
-        let reports = outlets.map(|outlet| OutletReport {
-            outlet: Some(outlet),
-            status: self.status,
+        let report = |outlet, status, epoch| OutletReport {
+            outlet,
+            status,
             ocpp_status: "Raw".to_owned(),
             error_code: None,
             info: None,
             vendor_error_code: None,
             at: Some(now()),
-            epoch: Epoch(1),
-        });
+            epoch,
+        };
+        let reports = outlets.map(|outlet| report(Some(outlet), self.status, Epoch(1)));
         let claims = self.claim.map(|(session_id, driver_id)| {
             let claim = Claim { session_id, command_id: None, driver_id: Some(driver_id), remote_tag: None };
             (EvseId(2), claim)
@@ -66,6 +70,7 @@ impl Point {
             identity: Some(ChargePointIdentity::parse(self.name).expect("a name")),
             site_id: self.site_id,
             evses: evses.to_vec(),
+            own_report: self.own.map(|(status, epoch)| report(None, status, epoch)),
             reports: reports.to_vec(),
             claims: claims.into_iter().collect::<BTreeMap<_, _>>(),
             online: true,

@@ -13,6 +13,7 @@ pub struct Charger {
     pub online: bool,
     /// Of its connectors the word that says most to somebody who wants to charge: `available` if any is, else the first of
     /// charging, suspended, occupied, preparing, finishing, reserved, faulted, unavailable; `unknown` while it is offline.
+    /// `faulted` or `unavailable` also while the charger says so of itself as a whole.
     #[schema(example = "available")]
     pub status: String,
     pub status_at: Option<Timestamp>,
