@@ -35,6 +35,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+impl<T: DeserializeOwned> Json<T> {
+    /// JSON that came in another way than as a body, refused in the same words.
+    ///
+    /// # Errors
+    /// `invalid-request` with the member `field`.
+    pub fn of(value: serde_json::Value) -> Result<Self, Problem> {
+        let fitting = serde_path_to_error::deserialize(value);
+        fitting.map(Self).map_err(|error| unfit(&error.path().to_string(), error.inner()))
+    }
+}
+
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()

@@ -3,14 +3,15 @@
 
 use application::auth::{Caller, Unauthenticated};
 use domain::refusal::Refusal;
-use schema::api::socket::{Authenticated, ClientAction, ClientMessage};
+use schema::api::socket::{Auth, Authenticated, ClientAction, Subscribe, Unsubscribe};
 use schema::log::{Generation, Position};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use service_host::{Code, Problem};
 
 use super::close::Close;
 use super::commands;
 use super::connection::{Connection, Subscription, close_for};
+use super::message;
 use super::opening::{Opener, Opening, Since};
 use super::say;
 use crate::caller::operators_only;
@@ -19,34 +20,34 @@ use crate::hub::{Topic, TopicName, Viewer};
 
 impl Connection {
     pub(super) async fn act(&mut self, text: &str) {
-        let message: Value = match serde_json::from_str(text) {
-            Ok(message) => message,
+        let mut members: Map<String, Value> = match serde_json::from_str(text) {
+            Ok(members) => members,
             Err(error) => {
-                let problem = Problem::new(Code::InvalidRequest, format!("The message is not JSON: {error}."));
+                let problem = Problem::new(Code::InvalidRequest, format!("The message is not a JSON object: {error}."));
                 return self.misunderstood(None, &problem);
             }
         };
-        let id = message.get("id").cloned();
-        let action = match serde_json::from_value::<ClientMessage>(message) {
-            Ok(message) => message.action,
-            Err(error) => return self.misunderstood(id.as_ref(), &unfit(&error)),
+        let id = members.remove("id");
+        let action = match message::read(members) {
+            Ok(action) => action,
+            Err(problem) => return self.misunderstood(id.as_ref(), &problem),
         };
         let id = id.as_ref();
         let done = match action {
-            ClientAction::Auth { token } => self.authenticate(id, &token).await,
+            ClientAction::Auth(Auth { token }) => self.authenticate(id, &token).await,
             ClientAction::Ping {} => {
                 let upto = self.mailbox().inbox().sent_upto(self.shard().complete());
                 self.say(say::pong(id, upto, self.api().now()));
                 Ok(())
             }
-            ClientAction::Subscribe { topic, since, generation } => {
+            ClientAction::Subscribe(Subscribe { topic, since, generation }) => {
                 let since = since.zip(generation).map(|(position, generation)| Since {
                     generation: Generation(generation),
                     position: Position(position),
                 });
                 self.subscribe(id, &topic, since).await
             }
-            ClientAction::Unsubscribe { topic } => self.unsubscribe(id, &topic),
+            ClientAction::Unsubscribe(Unsubscribe { topic }) => self.unsubscribe(id, &topic),
             ClientAction::StartCharging { command_id, request } => {
                 let accepted = match self.caller().cloned() {
                     Ok(caller) => commands::start(self.api(), caller, command_id.as_deref(), request).await,
@@ -222,16 +223,5 @@ impl Connection {
                 })
             }
         }
-    }
-}
-
-/// What serde says of it, without the place in the text.
-fn unfit(error: &serde_json::Error) -> Problem {
-    let said = error.to_string();
-    let problem = Problem::new(Code::InvalidValue, format!("The message is not one of those that are known: {said}."));
-    let field = said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')).map(str::to_owned);
-    match field {
-        Some(field) => problem.with("field", field),
-        None => problem,
     }
 }

@@ -3,9 +3,9 @@
 use application::auth::Caller;
 use application::command::{self, Accepted, Target};
 use application::{CommandContext, Idempotency};
-use domain::id::{ConnectorId, EvseId};
 use domain::refusal::Refusal;
-use schema::api::command::{CommandBody, StartCharging, StopCharging};
+use schema::api::command::{BODY_HASH_PURPOSE, CommandBody, StartCharging, StopCharging};
+use schema::api::place::Place;
 use service_host::TraceId;
 
 use crate::failed::Failed;
@@ -21,8 +21,7 @@ pub async fn start(
     request: StartCharging,
 ) -> Result<Accepted, Failed> {
     let context = context(api, caller, command_id, &request)?;
-    let target = target(request)?;
-    let start = command::StartCharging { target };
+    let start = command::StartCharging { target: target(request.place()?) };
     Ok(command::start_charging(&api.application, &context, start).await?)
 }
 
@@ -49,7 +48,7 @@ fn context(
         return Err(Refusal::invalid("command_id", why).into());
     }
     // As command-service does it: what a client sends again by the other way is the same request.
-    let body_hash = || api.application.vault().index_hash("command body", &body.canonical(None));
+    let body_hash = || api.application.vault().index_hash(BODY_HASH_PURPOSE, &body.canonical(None));
     Ok(CommandContext {
         caller,
         idempotency: command_id.map(|key| Idempotency { key: key.to_owned(), body_hash: body_hash() }),
@@ -58,22 +57,10 @@ fn context(
     })
 }
 
-/// An `evse_uid` says it all; a charger needs the EVSE, or the connector by its own number.
-fn target(request: StartCharging) -> Result<Target, Refusal> {
-    let StartCharging { charger_id, connector_id, evse_id, evse_uid } = request;
-    match (evse_uid, charger_id, evse_id, connector_id) {
-        (Some(uid), None, None, None) => {
-            let uid = uid.parse().map_err(|_| Refusal::invalid("evse_uid", "is not one that a charger has"))?;
-            Ok(Target::EvseUid(uid))
-        }
-        (Some(_), ..) => Err(Refusal::invalid("evse_uid", "goes alone: it names the charger and the EVSE")),
-        (None, Some(charger_id), Some(evse_id), _) => Ok(Target::Evse { charger_id, evse_id: EvseId(evse_id.get()) }),
-        (None, Some(charger_id), None, Some(connector_id)) => {
-            Ok(Target::Connector { charger_id, connector_id: ConnectorId(connector_id.get()) })
-        }
-        (None, Some(_), None, None) => {
-            Err(Refusal::invalid("connector_id", "or evse_id must say where at the charger"))
-        }
-        (None, None, ..) => Err(Refusal::invalid("charger_id", "or evse_uid must say where to charge")),
+fn target(place: Place) -> Target {
+    match place {
+        Place::Connector { charger_id, connector_id } => Target::Connector { charger_id, connector_id },
+        Place::Evse { charger_id, evse_id } => Target::Evse { charger_id, evse_id },
+        Place::EvseUid(uid) => Target::EvseUid(uid),
     }
 }

@@ -6,6 +6,7 @@ mod close;
 mod commands;
 mod connection;
 mod handshake;
+mod message;
 mod opening;
 mod say;
 mod sockets;

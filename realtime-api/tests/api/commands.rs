@@ -67,6 +67,23 @@ async fn refusals_are_problems_with_the_clients_id() {
         (json!({"action": "start_charging", "evse_uid": "x"}), "invalid-request", json!("evse_uid")),
         (json!({"action": "stop_charging", "session_id": Uuid::now_v7()}), "session-unknown", json!(null)),
         (json!({"action": "stop_charging"}), "invalid-request", json!("session_id")),
+        (
+            json!({"action": "start_charging", "charger_id": "CP1", "connector_id": 0}),
+            "invalid-request",
+            json!("connector_id"),
+        ),
+        (
+            json!({"action": "start_charging", "charger_id": "CP1", "conector_id": 1}),
+            "invalid-request",
+            json!("conector_id"),
+        ),
+        (
+            json!({"action": "start_charging", "charger_id": "CP1", "evse_uid": "x"}),
+            "invalid-request",
+            json!("charger_id"),
+        ),
+        (json!({"action": "stop_charging", "session_id": "zzz"}), "invalid-request", json!("session_id")),
+        (json!({"action": "subscribe", "topic": "me", "since": "12"}), "invalid-request", json!("since")),
     ] {
         let mut message = message;
         message["id"] = json!("me");

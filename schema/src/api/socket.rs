@@ -8,58 +8,70 @@ use super::command::{StartCharging, StopCharging};
 use super::query::Timestamp;
 
 /// What a client says. Every message may carry an `id`, which the direct answer repeats.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+///
+/// It is read in parts, by the name of its action: serde can't say which member of a flattened enum does not fit.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ClientMessage {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Value>,
     #[serde(flatten)]
     pub action: ClientAction,
 }
 
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum ClientAction {
     /// Who it is; also renews the token on the open socket.
-    Auth {
-        token: String,
-    },
+    Auth(Auth),
     /// Follow a topic. With `since` and `generation` from before, what changed after it; otherwise all of it.
-    Subscribe {
-        #[schema(example = "charger:CP001")]
-        topic: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        since: Option<i64>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        generation: Option<i64>,
-    },
-    Unsubscribe {
-        topic: String,
-    },
+    Subscribe(Subscribe),
+    /// Follow a topic no more.
+    Unsubscribe(Unsubscribe),
     /// As `POST /api/sessions/start`. `command_id` makes it safe to repeat, in one namespace with HTTP's `Idempotency-Key`.
     StartCharging {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         command_id: Option<String>,
         #[serde(flatten)]
         request: StartCharging,
     },
     /// As `POST /api/sessions/stop`.
     StopCharging {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         command_id: Option<String>,
         #[serde(flatten)]
         request: StopCharging,
     },
+    /// Ask for a sign of life.
     Ping {},
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct Auth {
+    pub token: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct Subscribe {
+    #[schema(example = "charger:CP001")]
+    pub topic: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct Unsubscribe {
+    pub topic: String,
 }
 
 /// Names the action and never its content, which may be a token.
 impl std::fmt::Debug for ClientAction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Auth { .. } => "auth",
-            Self::Subscribe { .. } => "subscribe",
-            Self::Unsubscribe { .. } => "unsubscribe",
+            Self::Auth(_) => "auth",
+            Self::Subscribe(_) => "subscribe",
+            Self::Unsubscribe(_) => "unsubscribe",
             Self::StartCharging { .. } => "start_charging",
             Self::StopCharging { .. } => "stop_charging",
             Self::Ping {} => "ping",
