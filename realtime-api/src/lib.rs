@@ -3,6 +3,7 @@
 //! [`run`] is the service alone on a port; a process that runs several services takes [`Service::start`] and
 //! [`Service::router`], and [`openapi`] and [`docs`] for its merged documents.
 
+mod asyncapi;
 mod caller;
 mod config;
 mod directory;

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::asyncapi::asyncapi;
 use crate::config::Config;
 use crate::hub::{Hub, HubHandle};
 use crate::query;
@@ -51,9 +52,11 @@ impl Service {
         Ok(Self { api, hub, gate })
     }
 
-    /// Queries and `/ws`. Without the documents, which belong to the port.
+    /// Queries, `/ws` and its document. Without the others, which belong to the port.
     pub fn router(&self) -> Router {
-        query::router().route("/ws", get(socket::open)).with_state(self.api.clone())
+        let live = asyncapi();
+        let live = Router::new().route("/ws", get(socket::open)).route("/asyncapi.json", get(async move || Json(live)));
+        query::router().merge(live).with_state(self.api.clone())
     }
 
     /// Sockets that are open.

@@ -68,7 +68,7 @@ impl IntoResponses for Refusals {
             ResponseBuilder::new().description(description).content("application/problem+json", content).build()
         };
         ResponsesBuilder::new()
-            .response("400", problem("invalid-request: a value of the query is not acceptable, and named"))
+            .response("400", problem("invalid-request: a parameter is not known or not acceptable, and named"))
             .response("401", problem("unauthenticated: no access token, or one that is not good"))
             .response("403", problem("forbidden"))
             .response("404", problem("charger-unknown, session-unknown or command-unknown: also someone else's"))

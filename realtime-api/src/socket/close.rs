@@ -27,6 +27,26 @@ pub enum Close {
 }
 
 impl Close {
+    /// Each once, for the documents.
+    pub const ALL: [Self; 16] = [
+        Self::GoingAway(Duration::ZERO),
+        Self::ProtocolError,
+        Self::Binary,
+        Self::InvalidText,
+        Self::Flood,
+        Self::TooLarge,
+        Self::HistoryReplaced,
+        Self::TryAgain,
+        Self::TokenExpired,
+        Self::BadToken,
+        Self::AuthTimeout,
+        Self::Misuse,
+        Self::TooSlow,
+        Self::TooManySubscriptions,
+        Self::OtherUser,
+        Self::Idle,
+    ];
+
     pub const fn code(self) -> u16 {
         match self {
             Self::GoingAway(_) => 1001,
@@ -91,5 +111,19 @@ impl Close {
             Self::OtherUser => "other_user",
             Self::Idle => "idle",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table says of each code whether and when to come back.
+    #[test]
+    fn the_table_has_every_code() {
+        let table = include_str!("../../../docs/websocket.md");
+        let first_cell = |line: &str| line.strip_prefix("| ")?.split(' ').next()?.parse::<u16>().ok();
+        let told: Vec<_> = table.lines().filter_map(first_cell).filter(|code| *code < 4100).collect();
+        assert_eq!(told, Close::ALL.map(Close::code));
     }
 }

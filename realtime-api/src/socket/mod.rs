@@ -17,6 +17,9 @@ use axum::response::Response;
 use service_host::{Code, Problem};
 
 pub use allowance::MessageRate;
+pub use close::Close;
+#[cfg(test)]
+pub use message::read;
 pub use sockets::Sockets;
 
 use crate::failed::Failed;

@@ -217,6 +217,15 @@ async fn every_answer_says_how_fresh_it_is() {
 }
 
 #[tokio::test]
+async fn the_socket_has_its_document_beside_it() {
+    let world = World::new().await;
+    let answer = world.get_raw("/asyncapi.json", &[]).await;
+    assert_eq!(answer.status().as_u16(), 200);
+    let document: Value = answer.json().await.expect("JSON");
+    assert_eq!((&document["asyncapi"], &document["channels"]["socket"]["address"]), (&"3.0.0".into(), &"/ws".into()));
+}
+
+#[tokio::test]
 async fn the_page_loads_nothing_from_elsewhere() {
     let world = World::new().await;
     let page = world.get_raw("/docs", &[]).await;

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr, Schema};
 
-use super::command::{StartCharging, StopCharging};
-use super::query::Timestamp;
+use super::command::{Accepted, Problem, StartCharging, StopCharging};
+use super::query::{Charger, Command, Session, Timestamp};
 
 /// What a client says. Every message may carry an `id`, which the direct answer repeats.
 ///
@@ -83,50 +84,46 @@ impl std::fmt::Debug for ClientAction {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
-    Authenticated {
-        generation: i64,
-        data: Authenticated,
-    },
+    /// The token is good; of the one that came with the opening, without having been asked.
+    Authenticated { generation: i64, data: Authenticated },
     /// Replaces all that the client holds of the topic: one resource as GET gives it, or [`ResourceSet`].
     Snapshot {
         topic: String,
         upto: i64,
         generation: i64,
-        #[schema(value_type = Object)]
+        #[schema(schema_with = content)]
         data: Value,
     },
+    /// A charger has changed.
     Update(Change),
+    /// A session has begun.
     SessionStarted(Change),
+    /// A session goes on, or was asked for.
     SessionUpdated(Change),
+    /// A session has ended.
     SessionStopped(Change),
+    /// A session did not come about.
     SessionFailed(Change),
+    /// A command has got further.
     CommandChanged(Change),
     /// What the client holds is still good; what changed since follows, and then `live`.
-    Resumed {
-        topic: String,
-        generation: i64,
-    },
-    Live {
-        topic: String,
-        upto: i64,
-        generation: i64,
-    },
-    Unsubscribed {
-        topic: String,
-    },
+    Resumed { topic: String, generation: i64 },
+    /// What changed before this has been sent; from here on changes come as they happen.
+    Live { topic: String, upto: i64, generation: i64 },
+    /// Nothing more comes of the topic.
+    Unsubscribed { topic: String },
     /// A command was taken; what comes of it is followed live.
     Accepted {
-        #[schema(value_type = Object)]
+        #[schema(value_type = Accepted)]
         data: Value,
     },
+    /// What the client said was not understood, or not done.
     Error {
-        #[schema(value_type = Object)]
+        #[schema(value_type = Problem)]
         data: Value,
     },
-    Pong {
-        upto: i64,
-        server_time: Timestamp,
-    },
+    /// Everything of every subscription up to `upto` has been sent.
+    Pong { upto: i64, server_time: Timestamp },
 }
 
 /// A resource of a topic in its newest state, whole. Ignore it unless `position` is above the one held for its key.
@@ -138,7 +135,7 @@ pub struct Change {
     pub key: String,
     pub position: i64,
     pub upto: i64,
-    #[schema(value_type = Object)]
+    #[schema(schema_with = resource)]
     pub data: Value,
     /// It has left the topic; `data` is how it was when it left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -160,10 +157,25 @@ pub struct Authenticated {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ResourceSet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<Charger>>)]
     pub chargers: Option<Vec<Value>>,
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Session>)]
     pub sessions: Vec<Value>,
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Command>)]
     pub commands: Vec<Value>,
+}
+
+/// A resource as GET gives it.
+fn resource() -> RefOr<Schema> {
+    one_of(&["Charger", "Session", "Command"])
+}
+
+/// Of a topic that is one resource, that; of a set, its members.
+fn content() -> RefOr<Schema> {
+    one_of(&["Charger", "Session", "ResourceSet"])
+}
+
+fn one_of(schemas: &[&str]) -> RefOr<Schema> {
+    let all = schemas.iter().fold(OneOfBuilder::new(), |all, name| all.item(Ref::from_schema_name(*name)));
+    RefOr::T(Schema::OneOf(all.build()))
 }
