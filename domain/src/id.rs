@@ -166,7 +166,11 @@ impl fmt::Display for ConnectorId {
     }
 }
 
-/// One place to plug in. In OCPP 1.6, connector n of the charger is EVSE n, connector 1.
+/// What an OCPP 1.6 charger calls one of its connectors, from 1; its 0 is the charge point itself. Which outlet that is,
+/// [`crate::charge_point::ConnectorNumbers`] knows.
+pub type ConnectorNumber = std::num::NonZeroU32;
+
+/// One place to plug in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Outlet {
     pub evse_id: EvseId,
@@ -174,9 +178,14 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// The outlet that OCPP 1.6 calls connector `n`; none for 0, which is the charge point itself.
-    pub fn of_v16_connector(n: u32) -> Option<Self> {
-        (n > 0).then_some(Self { evse_id: EvseId(n), connector_id: ConnectorId(1) })
+    /// The outlet that an OCPP 1.6 charger calls connector `n`, where its connectors are not grouped.
+    pub const fn of_v16_connector(n: ConnectorNumber) -> Self {
+        Self { evse_id: EvseId(n.get()), connector_id: ConnectorId(1) }
+    }
+
+    /// An EVSE of its own, whose connector keeps its number.
+    pub(crate) const fn numbered(n: ConnectorNumber) -> Self {
+        Self { evse_id: EvseId(n.get()), connector_id: ConnectorId(n.get()) }
     }
 }
 

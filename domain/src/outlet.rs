@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ConnectorId, EvseId};
+use crate::id::{ConnectorId, EvseId, Outlet};
 
 /// Our own words for the status of an outlet; the raw OCPP word is kept beside each.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +41,10 @@ impl OutletStatus {
         known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map_or(Self::Unknown, |(_, status)| status)
     }
 
+    pub const fn is_out_of_order(self) -> bool {
+        matches!(self, Self::Faulted | Self::Unavailable)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Available => "available",
@@ -62,6 +66,13 @@ impl OutletStatus {
 pub struct Evse {
     pub evse_id: EvseId,
     pub connectors: Vec<Connector>,
+}
+
+impl Evse {
+    pub fn outlets(&self) -> impl Iterator<Item = Outlet> {
+        let evse_id = self.evse_id;
+        self.connectors.iter().map(move |connector| Outlet { evse_id, connector_id: connector.connector_id })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

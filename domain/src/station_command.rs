@@ -10,10 +10,11 @@ use crate::id::{ChargePointId, CommandId, Outlet, SessionId, TransactionId};
 use crate::refusal::Refusal;
 
 /// What is asked of the charger, in no protocol's words; ocpp-edge says it in the charger's version.
+/// `O` is how it names an outlet: those who ask, and the charger, do it by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StationAction {
+pub enum StationAction<O = Outlet> {
     RemoteStart {
-        outlet: Outlet,
+        outlet: O,
         /// One-off, hex, at most 20 characters.
         tag: String,
         remote_start_id: i32,
@@ -27,11 +28,11 @@ pub enum StationAction {
         hard: bool,
     },
     UnlockConnector {
-        outlet: Outlet,
+        outlet: O,
     },
     /// None: the whole charge point.
     ChangeAvailability {
-        outlet: Option<Outlet>,
+        outlet: Option<O>,
         operative: bool,
     },
     /// Empty: everything there is.
@@ -45,12 +46,33 @@ pub enum StationAction {
     /// OCPP's name of the message that the charger shall send.
     TriggerMessage {
         requested_message: String,
-        outlet: Option<Outlet>,
+        outlet: Option<O>,
     },
     ClearCache {},
 }
 
-impl StationAction {
+impl<O> StationAction<O> {
+    /// The same with its outlet named otherwise.
+    pub fn with_outlet<P>(self, named: impl FnOnce(O) -> P) -> StationAction<P> {
+        match self {
+            Self::RemoteStart { outlet, tag, remote_start_id, group } => {
+                StationAction::RemoteStart { outlet: named(outlet), tag, remote_start_id, group }
+            }
+            Self::RemoteStop { transaction_id } => StationAction::RemoteStop { transaction_id },
+            Self::Reset { hard } => StationAction::Reset { hard },
+            Self::UnlockConnector { outlet } => StationAction::UnlockConnector { outlet: named(outlet) },
+            Self::ChangeAvailability { outlet, operative } => {
+                StationAction::ChangeAvailability { outlet: outlet.map(named), operative }
+            }
+            Self::GetConfiguration { keys } => StationAction::GetConfiguration { keys },
+            Self::ChangeConfiguration { key, value } => StationAction::ChangeConfiguration { key, value },
+            Self::TriggerMessage { requested_message, outlet } => {
+                StationAction::TriggerMessage { requested_message, outlet: outlet.map(named) }
+            }
+            Self::ClearCache {} => StationAction::ClearCache {},
+        }
+    }
+
     /// Whether something is to be seen after the charger has accepted; otherwise accepted is done.
     pub const fn has_effect_to_await(&self) -> bool {
         matches!(self, Self::RemoteStart { .. } | Self::RemoteStop { .. })

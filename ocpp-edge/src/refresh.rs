@@ -9,7 +9,8 @@ use std::num::NonZeroU16;
 use std::sync::{Mutex, PoisonError};
 
 use domain::charge_point::ChargePoint;
-use domain::id::{ChargePointId, Epoch, Outlet};
+use domain::id::{ChargePointId, Epoch};
+use domain::outlet::Evse;
 use tokio::time::Instant;
 
 /// Chargers of which it is remembered that they must not be asked; when there are more, all are forgotten.
@@ -76,12 +77,11 @@ pub fn is_incomplete(charge_point: &ChargePoint, epoch: Epoch) -> bool {
 
 /// The 1.6 numbers of the connectors that have not.
 pub fn missing(charge_point: &ChargePoint, epoch: Epoch) -> VecDeque<NonZeroU16> {
-    let outlets = charge_point.evses.iter().flat_map(|evse| {
-        evse.connectors.iter().map(|connector| Outlet { evse_id: evse.evse_id, connector_id: connector.connector_id })
-    });
+    let numbers = charge_point.connector_numbers();
+    let outlets = charge_point.evses.iter().flat_map(Evse::outlets);
     outlets
         .filter(|outlet| charge_point.report_of(*outlet).is_none_or(|report| report.epoch != epoch))
-        .filter_map(|outlet| u16::try_from(outlet.evse_id.0).ok().and_then(NonZeroU16::new))
+        .filter_map(|outlet| u16::try_from(numbers.number_of(outlet)).ok().and_then(NonZeroU16::new))
         .take(OUTLETS_ASKED_MAX)
         .collect()
 }

@@ -124,7 +124,7 @@ impl Done {
             Event::ChargingSession(event) => {
                 charge_point_id = Some(ChargePointId(fact.recorded.partition_key));
                 session_id = Some(SessionId(fact.recorded.stream.id));
-                session_kind(event)?
+                session_kind(event, envelope.actor.kind)?
             }
             Event::Token(event) => match event {
                 TokenEvent::TokenRegistered(_) => "register_token",
@@ -189,11 +189,16 @@ fn charge_point_kind(event: &ChargePointEvent) -> Option<&'static str> {
     }
 }
 
-fn session_kind(event: &SessionEvent) -> Option<&'static str> {
+fn session_kind(event: &SessionEvent, asked_by: ActorKind) -> Option<&'static str> {
     use SessionEvent as Happened;
     match event {
         // People end a session that has not begun by stopping it; no station is asked.
         Happened::SessionFailed { .. } => Some("stop_charging"),
+        // What was to be started runs already; no station is asked.
+        Happened::StartAnswered { .. } => Some(match asked_by {
+            ActorKind::Operator => "remote_start",
+            ActorKind::Driver | ActorKind::Charger | ActorKind::System | ActorKind::Partner => "start_charging",
+        }),
         // A station command says the rest.
         Happened::SessionRequested(_)
         | Happened::StopRequested { .. }

@@ -24,7 +24,8 @@ impl MeterValues {
                 | Happened::SessionPriced { .. }
                 | Happened::Departed { .. }
                 | Happened::SessionFailed { .. }
-                | Happened::SessionFlagged { .. } => None,
+                | Happened::SessionFlagged { .. }
+                | Happened::StartAnswered { .. } => None,
             },
             Event::Site(_)
             | Event::ChargePoint(_)

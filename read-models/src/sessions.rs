@@ -30,7 +30,8 @@ impl ReadModel for Sessions {
                 | Happened::SessionPriced { .. }
                 | Happened::Departed { .. }
                 | Happened::SessionFailed { .. }
-                | Happened::SessionFlagged { .. } => Some(fact.stream_key()),
+                | Happened::SessionFlagged { .. }
+                | Happened::StartAnswered { .. } => Some(fact.stream_key()),
             },
             Event::Site(_)
             | Event::ChargePoint(_)

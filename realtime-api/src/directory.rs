@@ -8,8 +8,6 @@ use domain::id::{ChargePointId, PlanId, SiteId, TariffId, TenantId};
 use schema::log::{Generation, Position};
 use schema::view::{ChargePointRow, PlanRow, Row, RowChange, SiteRow, TariffRow};
 
-use crate::resource::charger::counts_within_evse;
-
 /// A row and the position of its last change.
 #[derive(Debug)]
 pub struct Placed<R> {
@@ -95,8 +93,8 @@ pub struct Named {
     pub tenant_id: TenantId,
     /// What it calls itself: its public name.
     pub identity: Arc<str>,
-    /// Whether it numbers its connectors within their EVSE, as in OCPP 2.x.
-    pub counts_within_evse: bool,
+    /// Whether the number that it uses itself is the outlet's `connector_id`; otherwise it is the `evse_id`.
+    pub numbers_by_connector: bool,
 }
 
 /// The names of charge points. No position is theirs: a name is a label, not a state.
@@ -128,7 +126,7 @@ impl Names {
         let named = Named {
             tenant_id: row.tenant_id,
             identity: Arc::from(identity.as_str()),
-            counts_within_evse: counts_within_evse(point),
+            numbers_by_connector: point.numbers_by_connector(),
         };
         if !removed && present.as_deref() == Some(&named) {
             return;

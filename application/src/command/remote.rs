@@ -1,7 +1,7 @@
-use domain::id::{ChargePointId, ConnectorId, EvseId, SessionId, TransactionId};
+use domain::id::{ChargePointId, ConnectorId, SessionId, TransactionId};
 use domain::refusal::Refusal;
 
-use super::start_charging::{Payer, Start, charge_point_of};
+use super::start_charging::{Payer, Place, Start, charge_point_of};
 use super::{Accepted, stop_session};
 use crate::{Application, CommandContext, Error};
 
@@ -40,7 +40,7 @@ pub async fn remote_start(
     };
     let start = Start {
         charge_point_id,
-        evse_id: EvseId(request.connector_id.0),
+        place: Place::Connector(request.connector_id),
         payer,
         kind: "remote_start",
         command_id: context.command_id(),

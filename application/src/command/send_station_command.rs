@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::charge_point::ChargePoint;
-use domain::id::{ChargePointId, CommandId, Outlet};
+use domain::id::{ChargePointId, CommandId, ConnectorNumber};
 use domain::refusal::Refusal;
 use domain::station_command::{StationAction, StationRequest};
 use event_store::Session;
@@ -17,7 +17,8 @@ use crate::{Application, CommandContext, Error};
 #[derive(Debug, Clone)]
 pub struct SendStationCommand {
     pub charger_id: String,
-    pub action: StationAction,
+    /// Its outlet by the number that the charger itself uses.
+    pub action: StationAction<ConnectorNumber>,
 }
 
 pub async fn send_station_command(
@@ -47,7 +48,7 @@ pub async fn send_station_command(
 
 struct Send {
     charge_point_id: ChargePointId,
-    action: StationAction,
+    action: StationAction<ConnectorNumber>,
     command_id: CommandId,
     now: DateTime<Utc>,
     expiry: TimeDelta,
@@ -62,11 +63,12 @@ impl Work for Send {
         if !charge_point.online {
             return Err(Refusal::ChargerOffline.into());
         }
+        let numbers = charge_point.connector_numbers();
         let request = StationRequest {
             command_id: self.command_id,
             charge_point_id: self.charge_point_id,
             kind: kind(&self.action).to_owned(),
-            action: self.action.clone(),
+            action: self.action.clone().with_outlet(|number| numbers.outlet_of(number)),
             session_id: None,
             requested_at: self.now,
             expires_at: self.now + self.expiry,
@@ -76,7 +78,7 @@ impl Work for Send {
     }
 }
 
-const fn kind(action: &StationAction) -> &'static str {
+const fn kind<O>(action: &StationAction<O>) -> &'static str {
     match action {
         StationAction::RemoteStart { .. } => "remote_start",
         StationAction::RemoteStop { .. } => "remote_stop",
@@ -93,7 +95,7 @@ const fn kind(action: &StationAction) -> &'static str {
 /// An action and its payload as OCPP 1.6 has them (edition 2, chapter 6).
 ///
 /// Starts and stops have commands of their own, since a session belongs to each.
-pub fn parse_action(action: &str, payload: &Value) -> Result<StationAction, Refusal> {
+pub fn parse_action(action: &str, payload: &Value) -> Result<StationAction<ConnectorNumber>, Refusal> {
     match action {
         "Reset" => {
             let Reset { kind } = read(payload)?;
@@ -233,8 +235,8 @@ fn read<T: DeserializeOwned>(payload: &Value) -> Result<T, Refusal> {
     T::deserialize(payload).map_err(|error| Refusal::invalid("payload", error.to_string()))
 }
 
-fn outlet(connector_id: i64) -> Result<Option<Outlet>, Refusal> {
+fn outlet(connector_id: i64) -> Result<Option<ConnectorNumber>, Refusal> {
     let number = u32::try_from(connector_id)
         .map_err(|_| Refusal::invalid("payload.connectorId", "is 0 (the charger itself) or more"))?;
-    Ok(Outlet::of_v16_connector(number))
+    Ok(ConnectorNumber::new(number))
 }

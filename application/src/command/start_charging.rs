@@ -50,10 +50,10 @@ pub async fn start_charging(
         return Ok(accepted);
     }
     match locate(app, context, &request.target).await {
-        Ok((charge_point_id, evse_id)) => {
+        Ok((charge_point_id, place)) => {
             let start = Start {
                 charge_point_id,
-                evse_id,
+                place,
                 payer: Payer::Driver(driver_id),
                 kind: "start_charging",
                 command_id: context.command_id(),
@@ -68,19 +68,20 @@ pub async fn start_charging(
     }
 }
 
-/// The stream of the charger, and its EVSE.
-pub(super) async fn locate(
-    app: &Application,
-    context: &CommandContext,
-    target: &Target,
-) -> Result<(ChargePointId, EvseId), Error> {
+/// The stream of the charger, and where at it.
+async fn locate(app: &Application, context: &CommandContext, target: &Target) -> Result<(ChargePointId, Place), Error> {
     match target {
-        // OCPP 1.6's connector n is EVSE n.
         Target::Connector { charger_id, connector_id } => {
-            Ok((charge_point_of(app, context, charger_id).await?, EvseId(connector_id.0)))
+            Ok((charge_point_of(app, context, charger_id).await?, Place::Connector(*connector_id)))
         }
-        Target::Evse { charger_id, evse_id } => Ok((charge_point_of(app, context, charger_id).await?, *evse_id)),
-        Target::EvseUid(uid) => Ok((uid.charge_point_id, uid.evse_id)),
+        Target::Evse { charger_id, evse_id } => {
+            Ok((charge_point_of(app, context, charger_id).await?, Place::Evse(*evse_id)))
+        }
+        // Whoever learnt the uid of another tenant's EVSE learns no more than that.
+        Target::EvseUid(uid) if app.chargers().is_of(context.caller.tenant_id, uid.charge_point_id).await? => {
+            Ok((uid.charge_point_id, Place::Evse(uid.evse_id)))
+        }
+        Target::EvseUid(_) => Err(Refusal::ChargerUnknown.into()),
     }
 }
 
@@ -94,6 +95,25 @@ pub(super) async fn charge_point_of(
     Ok(entry.ok_or(Refusal::ChargerUnknown)?.charge_point_id)
 }
 
+/// Where at a charger.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// The number that the charger itself uses.
+    Connector(ConnectorId),
+    Evse(EvseId),
+}
+
+impl Place {
+    fn outlet(self, charge_point: &ChargePoint) -> Outlet {
+        let (outlet, unknown) = match self {
+            Self::Connector(ConnectorId(n)) => (charge_point.outlet_of_v16(n), EvseId(n)),
+            Self::Evse(evse_id) => (charge_point.outlet_to_start(evse_id), evse_id),
+        };
+        // Of what does not exist the claim says so, in its turn.
+        outlet.unwrap_or(Outlet { evse_id: unknown, connector_id: ConnectorId(1) })
+    }
+}
+
 /// For whom a session is.
 pub(super) enum Payer {
     Driver(DriverId),
@@ -105,7 +125,7 @@ pub(super) enum Payer {
 
 pub(super) struct Start {
     pub charge_point_id: ChargePointId,
-    pub evse_id: EvseId,
+    pub place: Place,
     pub payer: Payer,
     pub kind: &'static str,
     pub command_id: CommandId,
@@ -123,24 +143,19 @@ impl Work for Start {
             return Err(Refusal::ChargerUnknown.into());
         }
         let site_id = charge_point.site_id;
-        let claim = charge_point.claims.get(&self.evse_id).cloned();
-        let connector_id = charge_point
-            .evses
-            .iter()
-            .find(|evse| evse.evse_id == self.evse_id)
-            .and_then(|evse| evse.connectors.first())
-            .map_or(ConnectorId(1), |connector| connector.connector_id);
-        let authorization = self.authorization(session).await?;
+        let outlet = self.place.outlet(charge_point);
+        let Outlet { evse_id, connector_id } = outlet;
+        let claim = charge_point.claims.get(&evse_id).cloned();
+        let authorization = self.authorization(session, evse_id).await?;
         let (driver_id, plan_id) = (authorization.driver_id, authorization.plan_id);
         if let Some(claim) = claim.filter(|claim| driver_id.is_some() && claim.driver_id == driver_id) {
-            let command_id = claim.command_id.unwrap_or(CommandId(claim.session_id.0));
-            return Ok(Accepted { session_id: Some(claim.session_id), ..Accepted::of(command_id) });
+            return self.answer_with(session, claim.session_id).await;
         }
         let session_id = SessionId::generate();
         // One-off, so that request and transaction match exactly; and nobody's card is sent around.
         let tag = one_off_tag();
         let claimant = Claimant { session_id, command_id: self.command_id, driver_id, remote_tag: tag.clone() };
-        let claim = ChargePointCommand::Claim { evse_id: self.evse_id, claimant };
+        let claim = ChargePointCommand::Claim { outlet, claimant };
         decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, claim).await?;
         let pricing = pricing_at(session, site_id, plan_id, self.now).await?;
         let group = authorization.group.clone();
@@ -148,7 +163,7 @@ impl Work for Start {
         let request = SessionRequest {
             session_id,
             charge_point_id: self.charge_point_id,
-            evse_id: self.evse_id,
+            evse_id,
             connector_id: Some(connector_id),
             command_id: self.command_id,
             driver_id,
@@ -161,7 +176,6 @@ impl Work for Start {
         };
         let command = SessionCommand::Request(Box::new(request));
         decide::<ChargingSession>(session, session_id, self.charge_point_id, command).await?;
-        let outlet = Outlet { evse_id: self.evse_id, connector_id };
         let action = StationAction::RemoteStart { outlet, tag, remote_start_id, group };
         let request = StationRequest {
             command_id: self.command_id,
@@ -178,9 +192,18 @@ impl Work for Start {
 }
 
 impl Start {
-    async fn authorization(&self, session: &mut Session) -> Result<Authorization, Error> {
+    /// The driver has a request or a session there: it is the answer, with a command by which it can be followed. Where
+    /// nobody had asked for it (it was begun with a card), this command is the one.
+    async fn answer_with(&self, session: &mut Session, session_id: SessionId) -> Result<Accepted, Error> {
+        let answer = SessionCommand::AnswerStart { command_id: self.command_id };
+        decide::<ChargingSession>(session, session_id, self.charge_point_id, answer).await?;
+        let command_id = session.load::<ChargingSession>(session_id).await?.answering_command_id();
+        Ok(Accepted { session_id: Some(session_id), ..Accepted::of(command_id.unwrap_or(self.command_id)) })
+    }
+
+    async fn authorization(&self, session: &mut Session, evse_id: EvseId) -> Result<Authorization, Error> {
         let expires_at = Some(self.now + self.start_deadline);
-        let evse_id = Some(self.evse_id);
+        let evse_id = Some(evse_id);
         let accepted = Authorization {
             authorization_id: AuthorizationId::generate(),
             status: AuthorizationStatus::Accepted,

@@ -36,6 +36,15 @@ impl Chargers {
         Ok(row.map(|(id, credential)| ChargerEntry { charge_point_id: ChargePointId(id), credential }))
     }
 
+    /// Whether the charge point is one of the tenant's.
+    pub(crate) async fn is_of(&self, tenant: TenantId, id: ChargePointId) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM charger_registry WHERE charge_point_id = $1 AND tenant_id = $2)")
+            .bind(id.0)
+            .bind(tenant.0)
+            .fetch_one(&self.pool)
+            .await
+    }
+
     /// The stream of this identity, made if there is none.
     pub(crate) async fn find_or_make(
         &self,

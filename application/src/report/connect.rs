@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::charge_point::{ChargePoint, ChargePointCommand, RegisteredChargePoint};
+use domain::charge_point::{ChargePoint, ChargePointCommand, ConnectorNumbers, RegisteredChargePoint};
 use domain::envelope::{Actor, Envelope};
 use domain::id::{ChargePointId, ChargePointIdentity, Epoch, TenantId};
 use event_store::{Guard, GuardCondition, Session, session::ATTEMPTS_MAX, stream_of};
@@ -63,7 +63,9 @@ pub async fn connect(
     let work = Arc::new(Connect { charge_point_id, protocol: protocol.to_owned(), edge: edge.to_owned(), now });
     for _ in 0..ATTEMPTS_MAX {
         match app.work(&envelope, Arc::clone(&work)).await {
-            Ok((epoch, _)) => return Ok(Link { app: app.clone(), tenant_id, charge_point_id, epoch }),
+            Ok(((epoch, numbers), _)) => {
+                return Ok(Link { app: app.clone(), tenant_id, charge_point_id, epoch, numbers });
+            }
             // Two sockets at the same moment: the later one is the newest.
             Err(Error::Fenced) => app.store().forget(stream_of::<ChargePoint>(charge_point_id)),
             Err(error) => return Err(error),
@@ -80,10 +82,11 @@ struct Connect {
 }
 
 impl Work for Connect {
-    type Output = Epoch;
+    type Output = (Epoch, ConnectorNumbers);
 
-    async fn run(&self, session: &mut Session) -> Result<Epoch, Error> {
-        let epoch = Epoch(session.load::<ChargePoint>(self.charge_point_id).await?.epoch.0 + 1);
+    async fn run(&self, session: &mut Session) -> Result<(Epoch, ConnectorNumbers), Error> {
+        let charge_point = session.load::<ChargePoint>(self.charge_point_id).await?;
+        let (epoch, numbers) = (Epoch(charge_point.epoch.0 + 1), charge_point.connector_numbers());
         let command = ChargePointCommand::Connect {
             epoch,
             protocol: self.protocol.clone(),
@@ -92,7 +95,7 @@ impl Work for Connect {
         };
         decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
         session.fence::<ChargePoint>(self.charge_point_id, epoch).await?;
-        Ok(epoch)
+        Ok((epoch, numbers))
     }
 }
 

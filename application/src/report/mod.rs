@@ -16,9 +16,9 @@ mod stop_transaction;
 
 use std::sync::Arc;
 
-use domain::charge_point::ChargePoint;
+use domain::charge_point::{ChargePoint, ConnectorNumbers};
 use domain::envelope::{Actor, Envelope, ReportTimes};
-use domain::id::{ChargePointId, Epoch, TenantId};
+use domain::id::{ChargePointId, ConnectorNumber, Epoch, Outlet, TenantId};
 use event_store::{Guard, GuardCondition, Session, stream_of};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -41,6 +41,8 @@ pub struct Link {
     pub tenant_id: TenantId,
     pub charge_point_id: ChargePointId,
     pub epoch: Epoch,
+    /// What the charger means by its connectors' numbers.
+    pub numbers: ConnectorNumbers,
 }
 
 /// The circumstances of a report.
@@ -52,6 +54,11 @@ pub struct Circumstances {
 }
 
 impl Link {
+    /// The outlet that the charger calls connector `n`; none for 0, which is the charger itself.
+    pub fn outlet_of(&self, n: u32) -> Option<Outlet> {
+        ConnectorNumber::new(n).map(|number| self.numbers.outlet_of(number))
+    }
+
     fn envelope(&self, circumstances: &Circumstances) -> Arc<Envelope> {
         let mut envelope = Envelope::new(self.tenant_id, Actor::charger(self.charge_point_id));
         envelope.times = Some(circumstances.times.clone());

@@ -21,6 +21,8 @@ use crate::work::{Work, decide};
 #[derive(Debug, Clone)]
 pub struct StartTransaction {
     pub outlet: Option<Outlet>,
+    /// The number of the connector as the charger wrote it, of which nothing need be known.
+    pub connector: Option<i64>,
     pub id_tag: Option<String>,
     pub meter_start_wh: Option<Decimal>,
     pub reservation_id: Option<i64>,
@@ -160,7 +162,7 @@ impl StartTransaction {
     }
 
     fn content_hash(&self, circumstances: &Circumstances) -> String {
-        let connector = self.outlet.map_or_else(String::new, |outlet| outlet.evse_id.to_string());
+        let connector = self.connector.map_or_else(String::new, |number| number.to_string());
         let tag = self.id_tag.as_deref().unwrap_or_default().to_lowercase();
         let meter = self.meter_start_wh.map_or_else(String::new, |wh| wh.normalize().to_string());
         let timestamp = circumstances.times.device_at.as_deref().unwrap_or_default();
@@ -219,13 +221,16 @@ impl Work for Begin {
             None => Verdict { status: AuthorizationStatus::Invalid, group: None, expires_at: None },
         };
         let accepted = verdict.status == AuthorizationStatus::Accepted;
-        if let Some(evse_id) = evse_id {
-            let driver_id = match &judged {
-                Some(authorization) => authorization.driver_id,
-                None => request.and_then(|(_, _, driver_id)| driver_id),
-            };
-            self.take_evse(session, &charge_point, evse_id, accepted, driver_id).await?;
-        }
+        let stands_back = match evse_id {
+            Some(evse_id) => {
+                let driver_id = match &judged {
+                    Some(authorization) => authorization.driver_id,
+                    None => request.and_then(|(_, _, driver_id)| driver_id),
+                };
+                !self.take_evse(session, &charge_point, evse_id, accepted, driver_id).await?
+            }
+            None => false,
+        };
         if let Some(authorization) = judged.clone() {
             decide::<ChargePoint>(session, id, id, ChargePointCommand::RecordAuthorization(authorization)).await?;
         }
@@ -235,6 +240,10 @@ impl Work for Begin {
         let started = self.started(session, &charge_point, judged, &verdict).await?;
         decide::<ChargingSession>(session, self.session_id, id, SessionCommand::StartTransaction(Box::new(started)))
             .await?;
+        if stands_back {
+            // One EVSE has one open transaction. Should it run all the same, its readings and its stop are still taken.
+            presume_ended(session, self.session_id, now).await?;
+        }
         self.link.guard(session);
         let started = Started { transaction_id: self.transaction_id, session_id: self.session_id, verdict };
         if let Some(scope) = &self.key {
@@ -245,8 +254,10 @@ impl Work for Begin {
 }
 
 impl Begin {
-    /// A new transaction holds its EVSE. What held it before is over: presumed ended, if it was a transaction. A start
-    /// that is not authorised must not end the one that runs.
+    /// A new transaction holds its EVSE. What held it before is over: presumed ended, if it was a transaction.
+    ///
+    /// False: it does not hold it. A start that is not authorised must end neither an authorised transaction nor a
+    /// request; it overtakes a transaction that is no more authorised than itself.
     async fn take_evse(
         &self,
         session: &mut Session,
@@ -254,15 +265,16 @@ impl Begin {
         evse_id: EvseId,
         accepted: bool,
         driver_id: Option<DriverId>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let id = self.link.charge_point_id;
         let holder = charge_point.claims.get(&evse_id).filter(|claim| claim.session_id != self.session_id);
         if let Some(claim) = holder {
-            if !accepted {
-                return Ok(());
+            let held_by = session.load::<ChargingSession>(claim.session_id).await?;
+            if !accepted && held_by.is_open() && !held_by.flags.contains(&Flag::NOT_AUTHORIZED) {
+                return Ok(false);
             }
             let at = self.circumstances.times.received_at;
-            match session.load::<ChargingSession>(claim.session_id).await?.state {
+            match held_by.state {
                 SessionState::Requested => {
                     let why = ("connector-occupied", "Somebody else began to charge there.");
                     fail_start(session, claim.session_id, why, at).await?;
@@ -272,7 +284,7 @@ impl Begin {
         }
         let command = ChargePointCommand::Occupy { evse_id, session_id: self.session_id, driver_id };
         decide::<ChargePoint>(session, id, id, command).await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn started(

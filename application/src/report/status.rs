@@ -73,12 +73,14 @@ impl Record {
         let at = self.report.at;
         if let Some(session_id) = holder
             && let Some(charging_state) = charging_state(&self.report.ocpp_status)
-            && session.load::<ChargingSession>(session_id).await?.transaction_id.is_some()
+            && is_on(session.load::<ChargingSession>(session_id).await?, outlet)
         {
             self.tell(session, session_id, SessionCommand::ReportChargingState { charging_state, at }).await?;
         }
         let left = OutletStatus::from_ocpp(&self.report.ocpp_status) == OutletStatus::Available;
-        if let (Some(session_id), Some(at), true) = (lingering, at, left) {
+        if let (Some(session_id), Some(at), true) = (lingering, at, left)
+            && is_on(session.load::<ChargingSession>(session_id).await?, outlet)
+        {
             self.tell(session, session_id, SessionCommand::Depart { at }).await?;
         }
         Ok(())
@@ -88,6 +90,11 @@ impl Record {
         decide::<ChargingSession>(session, id, self.link.charge_point_id, command).await?;
         Ok(())
     }
+}
+
+/// Whether its transaction is on this connector: the others of its EVSE tell nothing of it.
+fn is_on(session: &ChargingSession, outlet: Outlet) -> bool {
+    session.transaction_id.is_some() && session.connector_id.is_none_or(|id| id == outlet.connector_id)
 }
 
 /// OCPP 1.6 tells by the connector's status what 2.0.1 tells by `chargingState`.

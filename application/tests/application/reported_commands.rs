@@ -3,13 +3,13 @@
 use application::Error;
 use application::command::{SendStationCommand, send_station_command};
 use application::report::{CommandAnswer, admit, connect};
-use domain::id::{CommandId, Epoch, TenantId};
+use domain::id::{CommandId, ConnectorNumber, Epoch, TenantId};
 use domain::station_command::{CommandState, StationAction};
 use serde_json::json;
 
 use crate::support::{World, at, identity, operator, start_of, told, world};
 
-async fn ask(world: &World, action: StationAction) -> CommandId {
+async fn ask(world: &World, action: StationAction<ConnectorNumber>) -> CommandId {
     let request = SendStationCommand { charger_id: "CP001".into(), action };
     send_station_command(&world.app, &operator(), request).await.expect("accepted").command_id
 }

@@ -113,13 +113,62 @@ async fn a_refused_start_does_not_end_what_runs() {
     assert_eq!(refused.verdict.status, AuthorizationStatus::Invalid);
     assert_eq!(world.session(running.session_id).await.state, SessionState::Active);
     assert_eq!(world.charge_point().await.claims[&EvseId(1)].session_id, running.session_id);
+    // It is not open beside the one that runs; its stop is taken all the same.
     let recorded = world.session(refused.session_id).await;
     assert_eq!(
         (recorded.state, words(&recorded.flags)),
-        (SessionState::Active, vec!["unknown_token", "not_authorized"])
+        (SessionState::Completed, vec!["unknown_token", "not_authorized", "presumed_ended"])
     );
-    link.stop_transaction(&told(3), stop_of(&refused, 1_500)).await.expect("recorded");
+    link.stop_transaction(&told(3), stop_of(&refused, 1_600)).await.expect("recorded");
     assert_eq!(world.charge_point().await.claims[&EvseId(1)].session_id, running.session_id);
+    let stopped = world.session(refused.session_id).await;
+    assert_eq!((stopped.stopped_at, stopped.energy_wh()), (Some(at(3)), Some(Decimal::from(100))));
+}
+
+#[tokio::test]
+async fn a_refused_start_overtakes_one_that_was_refused_too_and_is_overtaken_by_an_accepted_one() {
+    let world = world().await;
+    let link = world.connect().await;
+    card(&world, "CARD").await;
+    let mut last = None;
+    for (minute, tag) in [(1, "STRANGER"), (2, "ANOTHER"), (3, "CARD")] {
+        let started = link.start_transaction(&told(minute), start_of(1, tag, 1_000)).await.expect("recorded");
+        assert_eq!(world.charge_point().await.claims[&EvseId(1)].session_id, started.session_id, "{tag}");
+        assert_eq!(world.session(started.session_id).await.state, SessionState::Active, "{tag}");
+        if let Some(overtaken) = last.replace(started.session_id) {
+            assert_eq!(world.session(overtaken).await.state, SessionState::Completed, "before {tag}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_start_leaves_a_request_its_evse() {
+    let world = world().await;
+    let link = world.connect().await;
+    let requested = world.start(&world.driver().await, 1).await.session_id.unwrap();
+    let refused = link.start_transaction(&told(1), start_of(1, "STRANGER", 1_000)).await.expect("recorded");
+    assert_eq!(world.session(refused.session_id).await.state, SessionState::Completed);
+    let tag = world.tag(requested).await;
+    let begun = link.start_transaction(&told(2), start_of(1, &tag, 1_000)).await.expect("started");
+    assert_eq!((begun.session_id, world.session(requested).await.state), (requested, SessionState::Active));
+}
+
+#[tokio::test]
+async fn starts_on_numbers_that_are_no_connector_are_told_apart() {
+    let world = world().await;
+    let link = world.connect().await;
+    let mut sessions = std::collections::HashSet::new();
+    for number in [Some(-1), Some(0), None] {
+        let start = || {
+            let mut start = start_of(1, "CARD", 1_000);
+            (start.outlet, start.connector) = (None, number);
+            start
+        };
+        let first = link.start_transaction(&told(1), start()).await.expect("recorded");
+        assert_eq!(link.start_transaction(&told(1), start()).await.expect("a retry"), first);
+        sessions.insert(first.session_id);
+    }
+    assert_eq!(sessions.len(), 3);
 }
 
 #[tokio::test]
@@ -172,8 +221,8 @@ async fn whatever_is_missing_the_start_is_recorded() {
     let world = world().await;
     let link = world.connect().await;
     let mut bare = start_of(1, "", 0);
-    (bare.outlet, bare.id_tag, bare.meter_start_wh, bare.reservation_id, bare.offline) =
-        (None, None, None, Some(-1), true);
+    (bare.outlet, bare.connector, bare.id_tag, bare.meter_start_wh, bare.reservation_id, bare.offline) =
+        (None, None, None, None, Some(-1), true);
     let started = link.start_transaction(&told_with(1, None, TimeSource::Unknown), bare).await.expect("recorded");
     let session = world.session(started.session_id).await;
     assert_eq!((session.state, session.evse_id, session.started_at), (SessionState::Active, None, None));

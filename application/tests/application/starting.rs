@@ -1,28 +1,36 @@
 //! A driver starts to charge.
 
-use application::command::BlockToken;
 use application::command::{
-    RegisterToken, RemoteStart, StartCharging, Target, block_token, register_token, remote_start, start_charging,
+    BlockToken, RegisterCharger, RegisterToken, RemoteStart, SendStationCommand, StartCharging, Target, block_token,
+    parse_action, register_charger, register_token, remote_start, send_station_command, start_charging,
 };
-use application::report::Status;
+use application::report::{StartTransaction, Status, connect};
 use domain::charge_point::StatusReport;
 use domain::event::AggregateType;
-use domain::id::{ConnectorId, DriverId, EvseId, EvseUid};
+use domain::id::{ConnectorId, DriverId, EvseId, EvseUid, Outlet, TenantId};
+use domain::outlet::{Connector, Evse};
 use domain::session::SessionState;
 use domain::station_command::{CommandState, StationAction};
+use serde_json::json;
 
-use crate::support::{World, at, code, keyed, on_connector, operator, outlet, process, told, world};
+use crate::support::{
+    World, at, code, identity, keyed, on_connector, operator, outlet, process, start_of, told, world,
+};
 
-async fn report(world: &World, link: &application::report::Link, connector: u32, status: &str) {
-    let report = StatusReport {
-        outlet: Some(outlet(connector)),
+fn status_report(status: &str) -> StatusReport<String> {
+    StatusReport {
+        outlet: None,
         ocpp_status: status.to_owned(),
         error_code: Some("NoError".into()),
         info: None,
         vendor_id: None,
         vendor_error_code: None,
         at: Some(at(0)),
-    };
+    }
+}
+
+async fn report(world: &World, link: &application::report::Link, connector: u32, status: &str) {
+    let report = StatusReport { outlet: Some(outlet(connector)), ..status_report(status) };
     link.status(&told(0), Status { report }).await.expect("recorded");
     assert!(world.charge_point().await.online);
 }
@@ -101,6 +109,96 @@ async fn an_evse_has_three_names() {
         assert_eq!(again.position.0, head);
     }
     assert_eq!(world.head().await, head);
+}
+
+#[tokio::test]
+async fn an_evse_of_another_tenant_is_unknown() {
+    let world = world().await;
+    world.connect().await;
+    let uid = EvseUid { charge_point_id: world.charge_point_id().await, evse_id: EvseId(1) };
+    let mut stranger = world.driver().await;
+    stranger.caller.tenant_id = TenantId(uuid::Uuid::from_u128(404));
+    let start = StartCharging { target: Target::EvseUid(uid) };
+    assert_eq!(code(start_charging(&world.app, &stranger, start).await), "charger-unknown");
+    assert!(world.charge_point().await.claims.is_empty());
+}
+
+#[tokio::test]
+async fn connectors_that_are_grouped_are_one_evse() {
+    let world = world().await;
+    let connector = |n| Connector { connector_id: ConnectorId(n), kind: None, max_power_w: None };
+    let evses = vec![Evse { evse_id: EvseId(1), connectors: vec![connector(1), connector(2)] }];
+    let charger = RegisterCharger { identity: identity("CP002"), credential: None, site_id: None, evses };
+    let app = &world.app;
+    register_charger(app, &operator(), charger).await.expect("registered");
+    let id = app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap().charge_point_id;
+    let link = connect(app, TenantId::DEFAULT, id, "ocpp1.6", "edge", at(0)).await.expect("connected");
+    let of = |n| Outlet { evse_id: EvseId(1), connector_id: ConnectorId(n) };
+    assert_eq!([link.outlet_of(0), link.outlet_of(1), link.outlet_of(2)], [None, Some(of(1)), Some(of(2))]);
+
+    let at_connector =
+        |n| StartCharging { target: Target::Connector { charger_id: "CP002".into(), connector_id: ConnectorId(n) } };
+    let (one, other) = (world.driver().await, world.driver().await);
+    assert_eq!(code(start_charging(app, &one, at_connector(3)).await), "invalid-request");
+    let accepted = start_charging(app, &one, at_connector(2)).await.expect("accepted");
+    let request = world.command(accepted.command_id).await.request.expect("requested");
+    let StationAction::RemoteStart { outlet, .. } = request.action else { panic!("{:?}", request.action) };
+    assert_eq!((outlet, link.numbers.number_of(outlet)), (of(2), 2));
+    // One vehicle at a time.
+    assert_eq!(code(start_charging(app, &other, at_connector(1)).await), "connector-occupied");
+    assert_eq!(start_charging(app, &one, at_connector(1)).await.expect("theirs").session_id, accepted.session_id);
+
+    let session_id = accepted.session_id.unwrap();
+    let tag = world.tag(session_id).await;
+    let start = StartTransaction { outlet: link.outlet_of(2), ..start_of(2, &tag, 1_000) };
+    assert_eq!(link.start_transaction(&told(1), start).await.expect("started").session_id, session_id);
+    // What the other connector says of itself says nothing of the session.
+    for (n, status, told_state) in [(2, "SuspendedEV", "SuspendedEV"), (1, "Preparing", "SuspendedEV")] {
+        let report = StatusReport { outlet: link.outlet_of(n), ..status_report(status) };
+        link.status(&told(2), Status { report }).await.expect("recorded");
+        let state = world.session(session_id).await.charging_state;
+        assert_eq!(state.map(|state| state.to_string()).as_deref(), Some(told_state));
+    }
+    let unlock = parse_action("UnlockConnector", &json!({"connectorId": 2})).expect("an action");
+    let request = SendStationCommand { charger_id: "CP002".into(), action: unlock };
+    let command_id = send_station_command(app, &operator(), request).await.expect("accepted").command_id;
+    let action = world.command(command_id).await.request.expect("requested").action;
+    assert_eq!(action, StationAction::UnlockConnector { outlet: of(2) });
+}
+
+#[tokio::test]
+async fn a_start_where_the_driver_charges_by_card_can_be_followed() {
+    let world = world().await;
+    let link = world.connect().await;
+    let driver = world.driver().await;
+    let card = RegisterToken {
+        driver_id: DriverId(driver.caller.user_id),
+        kind: "ISO14443".into(),
+        value: "04A2B3C4".into(),
+        expires_at: None,
+    };
+    register_token(&world.app, &operator(), card).await.expect("registered");
+    let running = link.start_transaction(&told(1), start_of(1, "04A2B3C4", 1_000)).await.expect("started").session_id;
+    let answered = world.start(&driver, 1).await;
+    assert_eq!(answered.session_id, Some(running));
+    // An event of that cause tells of the command; asked again, it is the same one and nothing more.
+    let head = world.head().await;
+    assert_eq!(answered.position.0, head);
+    let answer = world.history(AggregateType::ChargingSession, running).await;
+    assert_eq!(answer, ["TransactionStarted", "StartAnswered"]);
+    let remote =
+        RemoteStart { charger_id: "CP001".into(), connector_id: ConnectorId(1), id_tag: Some("04A2B3C4".into()) };
+    let by_operator = remote_start(&world.app, &operator(), remote).await.expect("accepted");
+    for again in [world.start(&driver, 1).await, by_operator] {
+        assert_eq!((again.session_id, again.command_id), (Some(running), answered.command_id));
+    }
+    assert_eq!(world.head().await, head);
+    let cause: Option<uuid::Uuid> = {
+        let stream = event_store::stream_of::<domain::session::ChargingSession>(running);
+        let events = world.app.store().read_stream(stream, 1).await.unwrap();
+        events.last().and_then(|event| event.envelope.causation_id)
+    };
+    assert_eq!(cause, Some(answered.command_id.0));
 }
 
 #[tokio::test]

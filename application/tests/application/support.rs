@@ -188,6 +188,7 @@ pub fn told_with(minute: i64, occurred_at: Option<DateTime<Utc>>, source: TimeSo
 pub fn start_of(connector: u32, tag: &str, meter: i64) -> StartTransaction {
     StartTransaction {
         outlet: Some(outlet(connector)),
+        connector: Some(connector.into()),
         id_tag: Some(tag.to_owned()),
         meter_start_wh: Some(Decimal::from(meter)),
         reservation_id: None,

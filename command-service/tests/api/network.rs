@@ -89,6 +89,7 @@ pub async fn report_status(service: &Service, link: &Link, n: u32, ocpp_status: 
 pub async fn begin(service: &Service, link: &Link, n: u32, id_tag: &str) -> Started {
     let start = StartTransaction {
         outlet: Some(outlet(n)),
+        connector: Some(n.into()),
         id_tag: Some(id_tag.to_owned()),
         meter_start_wh: None,
         reservation_id: None,

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::event::{Authorization, BootReport, ChargePointEvent, RegisteredChargePoint};
+use super::numbers::ConnectorNumbers;
 use super::state::{ChargePoint, OUTLETS_MAX};
 use crate::aggregate::{Decide, aggregate};
 use crate::event::AggregateType;
@@ -21,9 +22,9 @@ pub enum ChargePointCommand {
     Move {
         site_id: Option<SiteId>,
     },
-    /// Somebody wants to charge here. Refused while the charger is offline, the EVSE held, or its connector out of order.
+    /// Somebody wants to charge here. Refused while the charger is offline, the EVSE held, or the connector out of order.
     Claim {
-        evse_id: EvseId,
+        outlet: Outlet,
         claimant: Claimant,
     },
 
@@ -109,7 +110,7 @@ impl StatusReport<String> {
 
 impl Decide for ChargePoint {
     const AGGREGATE: AggregateType = AggregateType::ChargePoint;
-    const FOLD_VERSION: i32 = 2;
+    const FOLD_VERSION: i32 = 3;
 
     fn decide(&self, command: ChargePointCommand) -> Result<Vec<ChargePointEvent>, Refusal> {
         use ChargePointCommand as Command;
@@ -126,7 +127,7 @@ impl Decide for ChargePoint {
             Command::Rename { identity } => vec![Event::ChargePointRenamed { identity }],
             Command::Move { site_id } if self.site_id == site_id => vec![],
             Command::Move { site_id } => vec![Event::ChargePointMoved { site_id }],
-            Command::Claim { evse_id, claimant } => self.claim(evse_id, claimant)?,
+            Command::Claim { outlet, claimant } => self.claim(outlet, claimant)?,
             // An older socket than the one that was authenticated meanwhile.
             Command::Connect { epoch, .. } if epoch <= self.epoch => vec![],
             Command::Connect { epoch, protocol, edge, at } => {
@@ -186,14 +187,22 @@ impl ChargePoint {
         if ids.len() != details.evses.len() {
             return Err(Refusal::invalid("evses", "names an evse_id twice"));
         }
+        if let Some(number) = ConnectorNumbers::of(&details.evses).ambiguous() {
+            let why = format!(
+                "has connector_id {number} twice: where connectors are grouped, it is the number that the charger itself uses"
+            );
+            return Err(Refusal::invalid("evses", why));
+        }
         Ok(vec![ChargePointEvent::ChargePointRegistered(details)])
     }
 
-    fn claim(&self, evse_id: EvseId, claimant: Claimant) -> Result<Vec<ChargePointEvent>, Refusal> {
+    fn claim(&self, outlet: Outlet, claimant: Claimant) -> Result<Vec<ChargePointEvent>, Refusal> {
         if !self.online {
             return Err(Refusal::ChargerOffline);
         }
-        let Some(evse) = self.evses.iter().find(|evse| evse.evse_id == evse_id) else {
+        let evse_id = outlet.evse_id;
+        let evse = self.evses.iter().find(|evse| evse.evse_id == evse_id);
+        let Some(evse) = evse.filter(|_| self.has_outlet(outlet)) else {
             return Err(Refusal::invalid("connector_id", "the charger has no such connector"));
         };
         if self.claims.contains_key(&evse_id) {
@@ -201,17 +210,11 @@ impl ChargePoint {
         }
         let is_in_use =
             |status| matches!(status, OutletStatus::Charging | OutletStatus::Suspended | OutletStatus::Reserved);
-        let is_out_of_order = |status| matches!(status, OutletStatus::Faulted | OutletStatus::Unavailable);
-        let statuses = evse
-            .connectors
-            .iter()
-            .map(|connector| self.status_of(Outlet { evse_id, connector_id: connector.connector_id }));
-        let statuses: Vec<_> = statuses.collect();
-        // One vehicle at a time: whichever connector it is on, the EVSE is in use. It is out of order when none works.
-        if statuses.iter().copied().any(is_in_use) {
+        // One vehicle at a time: whichever connector it is on, the EVSE is in use.
+        if evse.outlets().any(|outlet| is_in_use(self.status_of(outlet))) {
             return Err(Refusal::ConnectorOccupied);
         }
-        if self.own_status().is_some_and(is_out_of_order) || statuses.iter().copied().all(is_out_of_order) {
+        if self.own_status().is_some_and(OutletStatus::is_out_of_order) || self.status_of(outlet).is_out_of_order() {
             return Err(Refusal::ConnectorFaulted);
         }
         let Claimant { session_id, command_id, driver_id, remote_tag } = claimant;

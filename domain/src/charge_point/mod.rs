@@ -2,8 +2,10 @@
 
 mod decide;
 mod event;
+mod numbers;
 mod state;
 
 pub use decide::{ChargePointCommand, Claimant, StatusReport};
 pub use event::{Authorization, AuthorizationStatus, BootReport, ChargePointEvent, Limits, RegisteredChargePoint};
+pub use numbers::ConnectorNumbers;
 pub use state::{ChargePoint, Claim, OutletReport, PastRequest};

@@ -101,6 +101,12 @@ impl ChargePoint {
         })
     }
 
+    /// Where to charge at this EVSE, if nobody names a connector: the first that works, or else the first.
+    pub fn outlet_to_start(&self, evse_id: EvseId) -> Option<Outlet> {
+        let evse = self.evses.iter().find(|evse| evse.evse_id == evse_id)?;
+        evse.outlets().find(|outlet| !self.status_of(*outlet).is_out_of_order()).or_else(|| evse.outlets().next())
+    }
+
     /// The claim whose one-off tag this is (chargers may change the case of a tag: tags are compared without it).
     pub fn claim_by_tag(&self, tag: &str) -> Option<(EvseId, &Claim)> {
         self.claims
@@ -158,9 +164,6 @@ impl ChargePoint {
                 ..
             } => {
                 let epoch = self.epoch;
-                if let Some(outlet) = outlet.filter(|_| status == OutletStatus::Available) {
-                    self.lingering.remove(&outlet.evse_id);
-                }
                 self.take_report(OutletReport {
                     outlet,
                     status,
@@ -171,6 +174,10 @@ impl ChargePoint {
                     at,
                     epoch,
                 });
+                // Whatever the cable is that the car hung on: none is in use any more.
+                if let Some(outlet) = outlet.filter(|outlet| self.stands_empty(outlet.evse_id)) {
+                    self.lingering.remove(&outlet.evse_id);
+                }
             }
             Event::EvseClaimed { evse_id, session_id, command_id, driver_id, remote_tag } => {
                 self.lingering.remove(&evse_id);

@@ -16,6 +16,10 @@ pub enum SessionCommand {
         command_id: CommandId,
         at: DateTime<Utc>,
     },
+    /// Somebody wants to start what runs already: the command that they can follow, unless there is one.
+    AnswerStart {
+        command_id: CommandId,
+    },
 
     // What follows is reported or concluded, and never refused.
     StartTransaction(Box<TransactionStarted>),
@@ -66,6 +70,8 @@ impl Decide for ChargingSession {
             Command::Request(_) => Err(Refusal::AlreadyExists("The session exists already.")),
             Command::StartTransaction(started) => Ok(self.start(started)),
             _ if self.session_id.is_none() => Err(Refusal::SessionUnknown),
+            Command::AnswerStart { .. } if self.answering_command_id().is_some() => Ok(vec![]),
+            Command::AnswerStart { command_id } => Ok(vec![SessionEvent::StartAnswered { command_id }]),
             Command::RequestStop { command_id, at } => self.request_stop(command_id, at),
             Command::RecordReadings(readings) => Ok(self.record(readings)),
             Command::ReportChargingState { charging_state, .. }

@@ -133,6 +133,10 @@ pub enum SessionEvent {
     SessionFlagged {
         flags: Vec<Flag>,
     },
+    /// Its driver asked to start where it runs, and was answered with it.
+    StartAnswered {
+        command_id: CommandId,
+    },
 }
 
 event_names!(SessionEvent {
@@ -147,6 +151,7 @@ event_names!(SessionEvent {
     Departed => "1",
     SessionFailed => "1",
     SessionFlagged => "1",
+    StartAnswered => "1",
 });
 
 impl SessionEvent {
@@ -161,7 +166,8 @@ impl SessionEvent {
             | Self::StopRequested { .. }
             | Self::StopFailed { .. }
             | Self::SessionFailed { .. }
-            | Self::SessionFlagged { .. } => Retention::Operational,
+            | Self::SessionFlagged { .. }
+            | Self::StartAnswered { .. } => Retention::Operational,
         }
     }
 }

@@ -72,6 +72,9 @@ pub struct ChargingSession {
     pub requested_at: Option<DateTime<Utc>>,
     pub deadline_at: Option<DateTime<Utc>>,
     pub stop_command_id: Option<CommandId>,
+    /// Of a session that nobody had asked for: the command that was answered with it.
+    #[serde(default)]
+    answered_command_id: Option<CommandId>,
 
     pub started_at: Option<DateTime<Utc>>,
     pub stopped_at: Option<DateTime<Utc>>,
@@ -100,6 +103,11 @@ pub struct ChargingSession {
 impl ChargingSession {
     pub fn is_open(&self) -> bool {
         self.session_id.is_some() && !self.state.is_over()
+    }
+
+    /// The command by which a start that is answered with this session can be followed.
+    pub fn answering_command_id(&self) -> Option<CommandId> {
+        self.command_id.or(self.answered_command_id)
     }
 
     /// Imported by the car, in Wh; none is unknown.
@@ -164,6 +172,7 @@ impl ChargingSession {
                 self.failure = Some(Failure { code, detail });
             }
             Event::SessionFlagged { flags } => self.flag(flags),
+            Event::StartAnswered { command_id } => self.answered_command_id = Some(command_id),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A charge point: registered, connected, and what it reports.
 
+use cqrs_es::Aggregate;
 use domain::Refusal;
 use domain::charge_point::ChargePointCommand as Command;
 use domain::charge_point::ChargePointEvent as Event;
@@ -41,7 +42,7 @@ fn outlet(evse: u32) -> Outlet {
     Outlet { evse_id: EvseId(evse), connector_id: ConnectorId(1) }
 }
 
-fn reported(outlet: Option<Outlet>, ocpp_status: &str, repeated: bool) -> Event {
+pub fn reported(outlet: Option<Outlet>, ocpp_status: &str, repeated: bool) -> Event {
     Event::ConnectorStatusReported {
         outlet,
         status: OutletStatus::from_ocpp(ocpp_status),
@@ -87,6 +88,9 @@ fn registration() {
         ("without a word on its connectors", vec![], register(vec![]), Ok(vec![registered(0)])),
         ("twice", vec![registered(1)], register(vec![]), Err(again)),
         ("an EVSE twice", vec![], register(vec![evse(1, &[1]), evse(1, &[2])]), Err(Refusal::invalid("evses", "names an evse_id twice"))),
+        ("grouped", vec![], register(vec![evse(1, &[1, 2]), evse(2, &[3])]), Ok(vec![Event::ChargePointRegistered(details(vec![evse(1, &[1, 2]), evse(2, &[3])]))])),
+        ("a number twice", vec![], register(vec![evse(1, &[1, 2]), evse(2, &[2])]), Err(Refusal::invalid("evses", "has connector_id 2 twice: where connectors are grouped, it is the number that the charger itself uses"))),
+        ("a number twice at one EVSE", vec![], register(vec![evse(1, &[1, 1])]), Err(Refusal::invalid("evses", "has connector_id 1 twice: where connectors are grouped, it is the number that the charger itself uses"))),
         ("EVSE 0", vec![], register(vec![evse(0, &[1])]), Err(numbered.clone())),
         ("connector 0", vec![], register(vec![evse(1, &[0])]), Err(numbered.clone())),
         ("no connector", vec![], register(vec![evse(1, &[])]), Err(numbered)),
@@ -250,4 +254,58 @@ fn what_a_charger_reports_is_never_refused() {
         let decided = decide::<ChargePoint>(vec![registered(1)], report.clone());
         assert!(matches!(&decided, Ok(events) if events.len() == 1), "{report:?}: {decided:?}");
     }
+}
+
+#[test]
+fn the_chargers_own_numbers_mean_outlets() {
+    let of = |evse: u32, connector: u32| Outlet { evse_id: EvseId(evse), connector_id: ConnectorId(connector) };
+    #[rustfmt::skip]
+    let table: [(Vec<Evse>, &[(u32, Outlet)]); 6] = [
+        // One connector each: connector n is EVSE n, also where the operator described none.
+        (vec![], &[(1, of(1, 1)), (7, of(7, 1))]),
+        (vec![evse(1, &[1]), evse(2, &[1])], &[(1, of(1, 1)), (2, of(2, 1)), (3, of(3, 1))]),
+        // Grouped: the ids are the charger's numbers. What nobody described is an EVSE of its own.
+        (vec![evse(1, &[1, 2])], &[(1, of(1, 1)), (2, of(1, 2)), (3, of(3, 3))]),
+        (vec![evse(1, &[1, 2]), evse(2, &[3, 4])], &[(2, of(1, 2)), (3, of(2, 3)), (4, of(2, 4))]),
+        (vec![evse(1, &[1]), evse(2, &[2])], &[(1, of(1, 1)), (2, of(2, 2))]),
+        (vec![evse(1, &[2]), evse(2, &[1])], &[(1, of(2, 1)), (2, of(1, 2))]),
+    ];
+    for (evses, numbers) in table {
+        let mut charge_point = state::<ChargePoint>(vec![Event::ChargePointRegistered(details(evses.clone()))]);
+        assert_eq!(charge_point.outlet_of_v16(0), None, "the charger itself");
+        // Before and after each has been reported, by which an outlet may be added.
+        for _ in 0..2 {
+            for (number, outlet) in numbers {
+                assert_eq!(charge_point.outlet_of_v16(*number), Some(*outlet), "{number} of {evses:?}");
+                assert_eq!(charge_point.v16_number_of(*outlet), *number, "{outlet:?} of {evses:?}");
+                charge_point.apply(reported(Some(*outlet), "Available", false));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_evse_is_started_at_a_connector_that_works() {
+    let of = |connector: u32| Outlet { evse_id: EvseId(1), connector_id: ConnectorId(connector) };
+    let registered = Event::ChargePointRegistered(details(vec![evse(1, &[1, 2])]));
+    for (first, second, expected) in
+        [("Available", "Available", of(1)), ("Faulted", "Available", of(2)), ("Faulted", "Unavailable", of(1))]
+    {
+        let reports = [(1, first), (2, second)].map(|(n, status)| reported(Some(of(n)), status, false));
+        let events = [vec![registered.clone(), connected(1)], reports.to_vec()].concat();
+        assert_eq!(state::<ChargePoint>(events).outlet_to_start(EvseId(1)), Some(expected), "{first} {second}");
+    }
+    assert_eq!(state::<ChargePoint>(vec![registered]).outlet_to_start(EvseId(2)), None);
+}
+
+#[test]
+fn the_public_number_is_the_chargers_own() {
+    let over = |protocol: &str, evses: Vec<Evse>| {
+        let connected =
+            Event::ChargePointConnected { epoch: Epoch(1), protocol: protocol.into(), edge: "edge".into(), at: at(1) };
+        state::<ChargePoint>(vec![Event::ChargePointRegistered(details(evses)), connected]).numbers_by_connector()
+    };
+    assert!(!over("ocpp1.6", vec![evse(1, &[1]), evse(2, &[1])]));
+    assert!(over("ocpp1.6", vec![evse(1, &[1, 2])]));
+    assert!(over("ocpp2.0.1", vec![evse(1, &[1]), evse(2, &[1])]));
 }

@@ -4,9 +4,9 @@ use domain::Refusal;
 use domain::charge_point::ChargePointCommand::{Claim, Occupy, Release};
 use domain::charge_point::ChargePointEvent::{EvseClaimed, EvseReleased};
 use domain::charge_point::{ChargePoint, ChargePointCommand, ChargePointEvent, Claimant};
-use domain::id::EvseId;
+use domain::id::{ConnectorId, EvseId, Outlet};
 
-use crate::charge_point::{connected, disconnected, own_status, registered, status};
+use crate::charge_point::{connected, disconnected, own_status, registered, reported, status};
 use crate::support::{Row, check, id, invalid, state};
 
 fn claim(evse: u32, session: u128) -> ChargePointCommand {
@@ -16,7 +16,7 @@ fn claim(evse: u32, session: u128) -> ChargePointCommand {
         driver_id: Some(id(session + 200)),
         remote_tag: format!("TAG{session}"),
     };
-    Claim { evse_id: EvseId(evse), claimant }
+    Claim { outlet: Outlet { evse_id: EvseId(evse), connector_id: ConnectorId(1) }, claimant }
 }
 
 fn claimed(evse: u32, session: u128) -> ChargePointEvent {
@@ -128,6 +128,19 @@ fn tags_of_requests_are_remembered() {
     let later = state::<ChargePoint>(online(many));
     assert_eq!((later.past_requests.len(), later.past_request_by_tag("TAG1")), (32, None));
     assert_eq!(later.past_request_by_tag("TAG40"), Some(id(40)));
+}
+
+/// Of an EVSE with two connectors, the other one's being free is no sign.
+#[test]
+fn a_car_lingers_on_its_own_connector() {
+    let of = |connector: u32| Outlet { evse_id: EvseId(1), connector_id: ConnectorId(connector) };
+    let reports = |reports: &[(u32, &str)]| {
+        let reports = reports.iter().map(|(n, status)| reported(Some(of(*n)), status, false)).collect();
+        let events = [online(vec![occupied(1, 1), released(1, 1)]), reports].concat();
+        state::<ChargePoint>(events).lingering.contains_key(&EvseId(1))
+    };
+    assert!(reports(&[(1, "Finishing"), (2, "Available")]));
+    assert!(!reports(&[(1, "Finishing"), (2, "Available"), (1, "Available")]));
 }
 
 #[test]

@@ -179,6 +179,7 @@ fn told(event: &SessionEvent) -> String {
         SessionEvent::Departed { at } => format!("departed {}", at.format("%H:%M")),
         SessionEvent::SessionFailed { code, .. } => format!("failed: {code}"),
         SessionEvent::SessionFlagged { flags } => flagged("flagged", flags),
+        SessionEvent::StartAnswered { .. } => "start answered".into(),
     }
 }
 

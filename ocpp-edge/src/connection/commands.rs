@@ -53,7 +53,8 @@ impl Connection {
             Ok(None) => return Ok(()),
             Err(failure) => return self.unless_refused(failure),
         };
-        let command = match Command::try_from(&request.action) {
+        let action = request.action.with_outlet(|outlet| self.link.numbers.number_of(outlet));
+        let command = match Command::try_from(&action) {
             Ok(command) => command,
             Err(error) => {
                 let reason = format!("It can't be said in the charger's version of OCPP: {error}.");

@@ -122,6 +122,11 @@ impl<'a, 'd> Fields<'a, 'd> {
     /// As [`Self::integer`], for numbers that count something: a negative one is unreadable.
     pub fn ordinal(&mut self, field: &'static str) -> Option<u32> {
         let integer = self.integer(field)?;
+        self.counted(field, integer)
+    }
+
+    /// What the field's integer counts.
+    pub fn counted(&mut self, field: &'static str, integer: i64) -> Option<u32> {
         let ordinal = u32::try_from(integer).ok();
         if ordinal.is_none() {
             self.note(field, What::Unreadable);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use application::Settings;
-use domain::id::Outlet;
+use domain::id::{ConnectorId, ConnectorNumber, EvseId, Outlet};
+use domain::outlet::{Connector, Evse, OutletStatus};
 use domain::station_command::{CommandState, StationAction};
 use ocpp_edge::Limits;
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ async fn a_command_is_sent_and_its_outcome_recorded() {
     let (network, edge) = network(Settings::default(), Limits::default()).await;
     let mut charger = edge.charger("/CP001").await;
     charger.boot().await;
-    let outlet = Outlet::of_v16_connector(1).unwrap();
+    let outlet = ConnectorNumber::MIN;
     #[rustfmt::skip]
     let table = [
         (StationAction::Reset { hard: false }, "Reset", json!([3, "?", {"status": "Accepted"}]), CommandState::Done),
@@ -49,6 +50,32 @@ async fn a_command_is_sent_and_its_outcome_recorded() {
         until(async || network.command(command).await.state == state).await;
     }
     assert!(network.charge_point("CP001").await.open_commands.is_empty());
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn grouped_connectors_keep_the_chargers_numbers() {
+    let network = Network::new().await;
+    let connector = |n| Connector { connector_id: ConnectorId(n), kind: None, max_power_w: None };
+    let evses = vec![Evse { evse_id: EvseId(1), connectors: vec![connector(1), connector(2)] }];
+    network.register_with("CP002", None, evses).await;
+    let edge = Edge::start(&network.app).await;
+    let mut charger = edge.charger("/CP002").await;
+    charger.boot().await;
+    charger.status(1, "Unavailable").await;
+    charger.status(2, "Available").await;
+    let charge_point = network.charge_point("CP002").await;
+    assert_eq!(charge_point.evses.iter().map(|evse| evse.connectors.len()).collect::<Vec<_>>(), [2]);
+    let of = |n| Outlet { evse_id: EvseId(1), connector_id: ConnectorId(n) };
+    let statuses = [1, 2].map(|n| charge_point.status_of(of(n)));
+    assert_eq!(statuses, [OutletStatus::Unavailable, OutletStatus::Available]);
+    let start = json!({"connectorId": 2, "idTag": "NOBODY", "meterStart": 0, "timestamp": "2026-03-01T12:00:00Z"});
+    charger.call("StartTransaction", start).await;
+    assert!(network.charge_point("CP002").await.claims.contains_key(&EvseId(1)));
+    let outlet = ConnectorNumber::new(2).unwrap();
+    network.ask("CP002", StationAction::UnlockConnector { outlet }).await;
+    let frame = charger.next().await;
+    assert_eq!(asked(&frame).2, &json!({"connectorId": 2}));
     edge.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::id::Outlet;
+use domain::id::{ConnectorNumber, Outlet};
 use domain::outlet::OutletStatus;
 use ocpp_edge::Limits;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn what_was_not_reported_is_asked_for() {
     charger.vanish();
 
     let mut charger = edge.charger("/CP001").await;
-    let outlet = |n| Outlet::of_v16_connector(n).unwrap();
+    let outlet = |n| Outlet::of_v16_connector(ConnectorNumber::new(n).unwrap());
     charger.status(2, "Available").await;
     let charge_point = network.charge_point("CP001").await;
     assert_eq!(charge_point.status_of(outlet(1)), OutletStatus::Unknown);

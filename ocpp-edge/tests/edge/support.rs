@@ -12,7 +12,8 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use chrono::Utc;
 use domain::charge_point::ChargePoint;
-use domain::id::{ChargePointId, ChargePointIdentity, CommandId, SiteId, TenantId};
+use domain::id::{ChargePointId, ChargePointIdentity, CommandId, ConnectorNumber, SiteId, TenantId};
+use domain::outlet::Evse;
 use domain::station_command::{StationAction, StationCommand};
 use embedded_postgres::testing::{self, TestDatabase};
 use event_store::{EventStore, StoreOptions};
@@ -80,11 +81,15 @@ impl Network {
     }
 
     pub async fn register(&self, charger: &str, password: Option<&[u8]>) -> ChargePointId {
+        self.register_with(charger, password, vec![]).await
+    }
+
+    pub async fn register_with(&self, charger: &str, password: Option<&[u8]>, evses: Vec<Evse>) -> ChargePointId {
         let request = RegisterCharger {
             identity: ChargePointIdentity::parse(charger).unwrap(),
             credential: password.map(credential),
             site_id: None::<SiteId>,
-            evses: vec![],
+            evses,
         };
         command::register_charger(&self.app, &operator(), request).await.unwrap();
         self.id(charger).await
@@ -95,7 +100,7 @@ impl Network {
         self.app.chargers().find(TenantId::DEFAULT, &identity).await.unwrap().unwrap().charge_point_id
     }
 
-    pub async fn ask(&self, charger: &str, action: StationAction) -> CommandId {
+    pub async fn ask(&self, charger: &str, action: StationAction<ConnectorNumber>) -> CommandId {
         let request = SendStationCommand { charger_id: charger.to_owned(), action };
         let accepted = command::send_station_command(&self.app, &operator(), request).await.unwrap();
         accepted.command_id

@@ -264,7 +264,7 @@ impl Network {
         let (session_id, command_id, driver_id) = (SessionId(session), CommandId(command), Some(DriverId(driver)));
         let remote_tag = format!("{:020x}", self.rng.random::<u64>());
         let claimant = Claimant { session_id, command_id, driver_id, remote_tag: remote_tag.clone() };
-        let claim = ChargePointCommand::Claim { evse_id: outlet.evse_id, claimant };
+        let claim = ChargePointCommand::Claim { outlet, claimant };
         if !doing.decide(&mut self.charge_points, id, id, claim) {
             return vec![];
         }

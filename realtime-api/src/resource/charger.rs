@@ -72,11 +72,12 @@ fn of_evse(row: &ChargePointRow, evse: &Evse, face: Face) -> impl Iterator<Item 
     });
     let session_id = session_id.map(|claim| claim.session_id.to_string());
     let evse_uid = EvseUid { charge_point_id: row.charge_point_id, evse_id }.to_string();
+    let by_connector = point.numbers_by_connector();
     evse.connectors.iter().map(move |connector| {
         let outlet = Outlet { evse_id, connector_id: connector.connector_id };
         let report = point.report_of(outlet);
         ChargerConnector {
-            connector_id: number_of(point, outlet),
+            connector_id: if by_connector { outlet.connector_id.0 } else { evse_id.0 },
             evse_id: evse_id.0,
             evse_uid: evse_uid.clone(),
             kind: connector.kind.clone(),
@@ -88,16 +89,6 @@ fn of_evse(row: &ChargePointRow, evse: &Evse, face: Face) -> impl Iterator<Item 
             session_id: session_id.clone(),
         }
     })
-}
-
-/// The number that the charger itself uses: OCPP 1.6 counts its connectors through, and the model has each as an EVSE.
-fn number_of(point: &ChargePoint, outlet: Outlet) -> u32 {
-    if counts_within_evse(point) { outlet.connector_id.0 } else { outlet.evse_id.0 }
-}
-
-/// Whether connectors are numbered within their EVSE, as in OCPP 2.x.
-pub fn counts_within_evse(point: &ChargePoint) -> bool {
-    point.protocol.as_deref().is_some_and(|protocol| protocol.starts_with("ocpp2"))
 }
 
 /// The words by what they say to somebody who wants to charge.

@@ -14,9 +14,8 @@ pub fn compose(row: At<'_, SessionRow>, names: &Names) -> query::Session {
     let session = &row.row.session;
     let requested = session.state == SessionState::Requested;
     let charger = session.charge_point_id.and_then(|id| names.of(id));
-    let within_evse = charger.as_ref().is_some_and(|charger| charger.counts_within_evse);
-    // OCPP 1.6 has no EVSEs: its connector n is EVSE n of the model, and keeps its number outside.
-    let number = if within_evse { session.connector_id.map(|id| id.0) } else { session.evse_id.map(|id| id.0) };
+    let by_connector = charger.as_ref().is_some_and(|charger| charger.numbers_by_connector);
+    let number = if by_connector { session.connector_id.map(|id| id.0) } else { session.evse_id.map(|id| id.0) };
     query::Session {
         session_id: row.row.session_id.to_string(),
         charger_id: charger.map(|charger| charger.identity.to_string()),

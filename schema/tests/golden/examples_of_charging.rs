@@ -134,6 +134,7 @@ pub fn charging() -> Vec<Event> {
         Session::Departed { at: at(40) },
         Session::SessionFailed { code: "cancelled".into(), detail: "It was cancelled.".into(), at: at(7) },
         Session::SessionFlagged { flags: vec![Flag::STOPPED_TWICE] },
+        Session::StartAnswered { command_id: id(14) },
     ];
     events.into_iter().map(Event::ChargingSession).collect()
 }

@@ -79,7 +79,8 @@ fn concerns(event: &Event) -> bool {
             | SessionEvent::StopFailed { .. }
             | SessionEvent::SessionPriced { .. }
             | SessionEvent::Departed { .. }
-            | SessionEvent::SessionFlagged { .. } => false,
+            | SessionEvent::SessionFlagged { .. }
+            | SessionEvent::StartAnswered { .. } => false,
         },
         Event::StationCommand(event) => match event {
             StationCommandEvent::StationCommandRequested(_)

@@ -15,7 +15,8 @@ use domain::charge_point::{ChargePoint, StatusReport};
 use domain::envelope::{Actor, Envelope, ReportTimes, TimeSource};
 use domain::event::Event;
 use domain::id::{
-    ChargePointId, ChargePointIdentity, CommandId, ConnectorId, EvseId, Outlet, SessionId, TenantId, TransactionId,
+    ChargePointId, ChargePointIdentity, CommandId, ConnectorId, ConnectorNumber, EvseId, Outlet, SessionId, TenantId,
+    TransactionId,
 };
 use domain::outlet::{Connector, Evse};
 use domain::session::{ChargingSession, SessionCommand, SessionEvent, TransactionStarted};
@@ -103,7 +104,8 @@ impl World {
     pub async fn begin(&self, session_id: SessionId) -> Started {
         let state = self.app.store().load::<ChargingSession>(session_id).await.expect("loaded").state;
         let start = StartTransaction {
-            outlet: Outlet::of_v16_connector(1),
+            outlet: Some(Outlet::of_v16_connector(ConnectorNumber::MIN)),
+            connector: Some(1),
             id_tag: state.remote_tag.clone(),
             meter_start_wh: None,
             reservation_id: None,
@@ -117,7 +119,7 @@ impl World {
     /// The charger says how its first outlet is.
     pub async fn report_status(&self, ocpp_status: &str) {
         let report = StatusReport {
-            outlet: Outlet::of_v16_connector(1),
+            outlet: Some(Outlet::of_v16_connector(ConnectorNumber::MIN)),
             ocpp_status: ocpp_status.into(),
             error_code: None,
             info: None,

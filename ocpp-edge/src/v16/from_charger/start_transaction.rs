@@ -12,6 +12,8 @@ use crate::v16::ID_TAG_MAX_CHARS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartTransaction<'a> {
     pub connector_id: Option<u32>,
+    /// The same as it was written, also where it counts nothing: by it a retry is known.
+    pub connector_number: Option<i64>,
     pub id_tag: Option<Cow<'a, str>>,
     /// An integer by the specification.
     pub meter_start_wh: Option<Decimal>,
@@ -22,14 +24,16 @@ pub struct StartTransaction<'a> {
 impl<'a> Message<'a> for StartTransaction<'a> {
     fn read(fields: &mut Fields<'a, '_>) -> Result<Self, Refused> {
         fields.expect(&["connectorId", "idTag", "meterStart", "timestamp"]);
+        let connector_number = fields.integer("connectorId");
         let start = Self {
-            connector_id: fields.ordinal("connectorId"),
+            connector_id: connector_number.and_then(|number| fields.counted("connectorId", number)),
+            connector_number,
             id_tag: fields.text("idTag", ID_TAG_MAX_CHARS),
             meter_start_wh: fields.quantity("meterStart"),
             reservation_id: fields.integer("reservationId"),
             timestamp: fields.time("timestamp"),
         };
-        let says_nothing = start.connector_id.is_none()
+        let says_nothing = start.connector_number.is_none()
             && start.id_tag.is_none()
             && start.meter_start_wh.is_none()
             && start.timestamp.is_none();

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use application::report;
 use chrono::{DateTime, Utc};
 use domain::clock::Delivery;
-use domain::id::{Outlet, TransactionId};
+use domain::id::TransactionId;
 use domain::meter::{MeterReading, SampledValue};
 use domain::session::RecordedReading;
 
@@ -28,7 +28,7 @@ impl Reporter<'_> {
         let newest = newest.map(|(index, _)| index);
         let timed = self.time(newest.and_then(|index| values.meter_values[index].timestamp.as_ref()));
         let circumstances = self.circumstances(timed.times);
-        let outlet = values.connector_id.and_then(Outlet::of_v16_connector);
+        let outlet = values.connector_id.and_then(|n| self.link.outlet_of(n));
         let transaction_id = values.transaction_id.map(|id| TransactionId(id.to_string()));
         let mut readings = values.meter_values.into_iter().enumerate().map(|(index, value)| {
             let delivery = if Some(index) == newest { timed.delivery } else { Delivery::Queued };

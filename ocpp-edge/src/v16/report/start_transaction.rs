@@ -2,7 +2,6 @@ use std::borrow::Cow;
 
 use application::report;
 use domain::clock::Delivery;
-use domain::id::Outlet;
 
 use super::Reporter;
 use crate::persist::{Failure, persist};
@@ -15,7 +14,8 @@ impl Reporter<'_> {
     ) -> Result<StartTransactionResponse, Failure> {
         let timed = self.time(start.timestamp.as_ref());
         let start = report::StartTransaction {
-            outlet: start.connector_id.and_then(Outlet::of_v16_connector),
+            outlet: start.connector_id.and_then(|n| self.link.outlet_of(n)),
+            connector: start.connector_number,
             id_tag: start.id_tag.map(Cow::into_owned),
             meter_start_wh: start.meter_start_wh,
             reservation_id: start.reservation_id,

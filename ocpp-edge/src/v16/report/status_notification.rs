@@ -2,7 +2,6 @@ use std::borrow::Cow;
 
 use application::report::Status;
 use domain::charge_point::StatusReport;
-use domain::id::Outlet;
 
 use super::Reporter;
 use crate::lenient::{Word, Words};
@@ -20,7 +19,7 @@ impl Reporter<'_> {
             None => self.now(),
         };
         let report = StatusReport {
-            outlet: Outlet::of_v16_connector(status.connector_id),
+            outlet: self.link.outlet_of(status.connector_id),
             ocpp_status: status.status.map(spelled).unwrap_or_default(),
             error_code: status.error_code.map(spelled),
             info: status.info.map(Cow::into_owned),

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU16;
 
-use domain::id::Outlet;
 use domain::station_command::StationAction;
 
 use super::{
@@ -27,10 +26,11 @@ pub enum Untranslatable {
     Trigger,
 }
 
-impl TryFrom<&StationAction> for Command {
+/// Of an action whose outlet is named by the charger's own number.
+impl TryFrom<&StationAction<u32>> for Command {
     type Error = Untranslatable;
 
-    fn try_from(action: &StationAction) -> Result<Self, Untranslatable> {
+    fn try_from(action: &StationAction<u32>) -> Result<Self, Untranslatable> {
         Ok(match action {
             StationAction::RemoteStart { outlet, tag, .. } => Self::RemoteStartTransaction(RemoteStartTransaction {
                 id_tag: tag.clone().try_into().map_err(|_| Untranslatable::Tag)?,
@@ -67,9 +67,8 @@ impl TryFrom<&StationAction> for Command {
     }
 }
 
-/// 1.6's connector n is EVSE n.
-fn connector(outlet: Outlet) -> Result<NonZeroU16, Untranslatable> {
-    u16::try_from(outlet.evse_id.0).ok().and_then(NonZeroU16::new).ok_or(Untranslatable::Connector)
+fn connector(number: u32) -> Result<NonZeroU16, Untranslatable> {
+    u16::try_from(number).ok().and_then(NonZeroU16::new).ok_or(Untranslatable::Connector)
 }
 
 fn configuration<const MIN: usize, const MAX: usize>(text: &str) -> Result<Limited<MIN, MAX>, Untranslatable> {
@@ -83,14 +82,14 @@ mod tests {
 
     use super::*;
 
-    fn payload(action: &StationAction) -> Result<(&'static str, Value), Untranslatable> {
+    fn payload(action: &StationAction<u32>) -> Result<(&'static str, Value), Untranslatable> {
         let command = Command::try_from(action)?;
         Ok((command.action(), serde_json::to_value(&command).unwrap()))
     }
 
     #[test]
     fn every_action_has_its_message() {
-        let outlet = Outlet::of_v16_connector(2).unwrap();
+        let outlet = 2;
         let tag = "0A1B".to_owned();
         #[rustfmt::skip]
         let table = [
@@ -116,7 +115,8 @@ mod tests {
     fn what_1_6_has_no_words_for_is_said_to_be_so() {
         let transaction_id = TransactionId("a-2.0.1-uuid".into());
         assert_eq!(payload(&StationAction::RemoteStop { transaction_id }), Err(Untranslatable::Transaction));
-        let outlet = Outlet { evse_id: domain::id::EvseId(70_000), connector_id: domain::id::ConnectorId(1) };
-        assert_eq!(payload(&StationAction::UnlockConnector { outlet }), Err(Untranslatable::Connector));
+        for outlet in [0, 70_000] {
+            assert_eq!(payload(&StationAction::UnlockConnector { outlet }), Err(Untranslatable::Connector));
+        }
     }
 }
