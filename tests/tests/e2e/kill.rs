@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::charge_point::ChargePointEvent;
-use domain::event::{AggregateType, Event};
+use domain::event::Event;
 use domain::session::SessionEvent;
+use domain::station_command::StationCommandEvent;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use schema::log::RecordedEvent;
@@ -246,11 +247,15 @@ fn everything_acknowledged_is_there_once(
             assert_eq!(facts.get(&fact), Some(&1), "{fact:?} of {message:?}");
         }
     }
-    // A start at one's own session, which a card began, is answered with that: there was nothing to ask the charger for.
-    let answers = [AggregateType::StationCommand, AggregateType::ChargingSession];
     let mut begun: HashMap<String, u32> = HashMap::new();
-    for event in events.iter().filter(|event| event.sequence == 1 && answers.contains(&event.stream.aggregate)) {
-        *begun.entry(event.stream.id.to_string()).or_default() += 1;
+    for event in events {
+        let command_id = match event.event.as_deref() {
+            Ok(Event::StationCommand(StationCommandEvent::StationCommandRequested(request))) => request.command_id,
+            // At one's own session, which a card began, there was nothing to ask the charger for.
+            Ok(Event::ChargingSession(SessionEvent::StartAnswered { command_id })) => *command_id,
+            _ => continue,
+        };
+        *begun.entry(command_id.to_string()).or_default() += 1;
     }
     for command_id in accepted_commands {
         assert_eq!(begun.get(command_id), Some(&1), "the command {command_id} was taken");
