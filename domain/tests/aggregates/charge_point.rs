@@ -260,7 +260,8 @@ fn what_a_charger_reports_is_never_refused() {
 fn the_chargers_own_numbers_mean_outlets() {
     let of = |evse: u32, connector: u32| Outlet { evse_id: EvseId(evse), connector_id: ConnectorId(connector) };
     #[rustfmt::skip]
-    let table: [(Vec<Evse>, &[(u32, Outlet)]); 6] = [
+    type Row<'a> = (Vec<Evse>, &'a [(u32, Outlet)]);
+    let table: [Row; 6] = [
         // One connector each: connector n is EVSE n, also where the operator described none.
         (vec![], &[(1, of(1, 1)), (7, of(7, 1))]),
         (vec![evse(1, &[1]), evse(2, &[1])], &[(1, of(1, 1)), (2, of(2, 1)), (3, of(3, 1))]),
