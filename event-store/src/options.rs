@@ -6,17 +6,18 @@ use sqlx::postgres::PgConnectOptions;
 
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// How many flushes may be under way at once. One is enough until the log is the bottleneck.
-    pub lanes: usize,
+    /// How many flushes may be under way at once, each on a connection of its own: they get ready while another one
+    /// commits.
+    pub flushes_max: usize,
     /// Appends in one flush.
     pub flush_appends_max: usize,
     /// Events in one flush, above the first append.
     pub flush_events_max: usize,
     /// Bytes in one flush, above the first append.
     pub flush_bytes_max: usize,
-    /// Appends that wait in each lane; further callers wait for a place.
+    /// Appends that wait for a flush; further callers wait for a place.
     pub queue_appends_max: usize,
-    /// Bytes that wait in each lane.
+    /// Bytes that wait for a flush.
     pub queue_bytes_max: usize,
     /// How long one flush may take before its connection is given up.
     pub flush_timeout: Duration,
@@ -57,7 +58,7 @@ pub enum Wake {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            lanes: 1,
+            flushes_max: 3,
             flush_appends_max: 256,
             flush_events_max: 512,
             flush_bytes_max: 4 * 1024 * 1024,

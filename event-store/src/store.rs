@@ -1,6 +1,5 @@
 //! The handle of the event store: cheap to clone, the same for every task of a process.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 
 use schema::log::Position;
@@ -30,7 +29,7 @@ pub(crate) struct WeakStore(Weak<Inner>);
 struct Inner {
     database: Database,
     options: StoreOptions,
-    lanes: Vec<Lane>,
+    lane: Lane,
     cache: Cache,
     states: StateWriter,
     tail: Tail,
@@ -58,7 +57,7 @@ impl WeakStore {
 }
 
 impl EventStore {
-    /// On a database to which `schema::MIGRATOR` was applied. The pool serves reads; each lane has a connection of its
+    /// On a database to which `schema::MIGRATOR` was applied. The pool serves reads; each flush has a connection of its
     /// own, opened like the pool's.
     ///
     /// # Errors
@@ -67,10 +66,9 @@ impl EventStore {
         let database = Database { pool, transaction_pooler: options.transaction_pooler };
         ranges::make_ahead(&mut *database.pool.acquire().await?, &options).await?;
         let tail = Tail::new();
-        let connect = || database.pool.connect_options().as_ref().clone();
-        let lanes = (0..options.lanes.max(1)).map(|_| Lane::start(connect(), &options, tail.clone())).collect();
+        let lane = Lane::start(&database.pool.connect_options(), &options, &tail);
         let inner = Inner {
-            lanes,
+            lane,
             cache: Cache::new(options.cache_states_max),
             states: StateWriter::start(database.clone()),
             tail,
@@ -87,7 +85,7 @@ impl EventStore {
     ///
     /// Dropping the future gives up the answer, not the append.
     pub async fn append(&self, append: Append) -> Result<Appended, append::Error> {
-        self.lane_of(&append).append(append).await
+        self.0.lane.append(append).await
     }
 
     /// What was answered under a key, unless it has expired.
@@ -119,14 +117,6 @@ impl EventStore {
 
     pub(crate) fn downgrade(&self) -> WeakStore {
         WeakStore(Arc::downgrade(&self.0))
-    }
-
-    /// Appends to one stream go through one lane, where they can't race each other.
-    fn lane_of(&self, append: &Append) -> &Lane {
-        let lanes = &self.0.lanes;
-        let mut hasher = DefaultHasher::new();
-        append.writes.first().map(|write| write.stream).hash(&mut hasher);
-        &lanes[(hasher.finish() % lanes.len() as u64) as usize]
     }
 }
 

@@ -1,10 +1,15 @@
 //! A batch as the columns that `log_append` takes.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use schema::partition::partition;
-use sqlx::Postgres;
-use sqlx::postgres::PgArguments;
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgHasArrayType, PgTypeInfo};
 use sqlx::query::Query;
+use sqlx::{Encode, Postgres, Type};
 use uuid::Uuid;
 
 use crate::append::{Append, Expected, GuardCondition};
@@ -46,7 +51,7 @@ struct Keys<'a> {
     scope: Vec<&'a str>,
     key: Vec<&'a str>,
     hash: Vec<&'a [u8]>,
-    answer: Vec<String>,
+    answer: Vec<Json<'a>>,
     expires: Vec<Option<DateTime<Utc>>>,
 }
 
@@ -60,8 +65,37 @@ struct Events<'a> {
     partition_key: Vec<Uuid>,
     partition: Vec<i16>,
     retention: Vec<i16>,
-    payload: Vec<&'a str>,
-    metadata: Vec<&'a str>,
+    payload: Vec<Json<'a>>,
+    metadata: Vec<Json<'a>>,
+}
+
+/// JSON text for a `json` parameter: its bytes as they are, which the server checks as it receives them. (What sqlx
+/// calls JSON goes out as `jsonb`, and text would be checked in a second pass.)
+struct Json<'a>(Cow<'a, str>);
+
+const JSON: Oid = Oid(114);
+const JSON_ARRAY: Oid = Oid(199);
+
+impl Type<Postgres> for Json<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSON)
+    }
+}
+
+impl PgHasArrayType for Json<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSON_ARRAY)
+    }
+}
+
+impl<'q> Encode<'q, Postgres> for Json<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <&str as Encode<'q, Postgres>>::encode(&self.0, buffer)
+    }
+
+    fn size_hint(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// An index as SQL counts, from 1. Batches are bounded far below what an i32 holds.
@@ -101,7 +135,7 @@ impl<'a> Columns<'a> {
             self.keys.scope.push(&key.scope);
             self.keys.key.push(&key.key);
             self.keys.hash.push(&key.body_hash);
-            self.keys.answer.push(key.answer.to_string());
+            self.keys.answer.push(Json(key.answer.to_string().into()));
             self.keys.expires.push(key.expires_at);
         }
     }
@@ -130,8 +164,8 @@ impl<'a> Columns<'a> {
             events.partition_key.push(event.partition_key);
             events.partition.push(i16::from(partition(event.partition_key).number()));
             events.retention.push(event.retention.code());
-            events.payload.push(&event.payload);
-            events.metadata.push(&event.metadata);
+            events.payload.push(Json(Cow::from(&event.payload)));
+            events.metadata.push(Json(Cow::from(&event.metadata)));
         }
     }
 

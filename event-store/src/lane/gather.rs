@@ -1,18 +1,22 @@
 //! Which of the waiting appends go into the next flush.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use schema::log::StreamId;
 
 use crate::lane::Pending;
 use crate::options::StoreOptions;
 
-/// Takes as many as fit, in their order. Those that touch what an earlier one of the batch writes wait for the next
-/// flush, since the append function decides all of a batch against what was there before it; and whatever touches what a
-/// waiting one touches waits behind it.
-pub(super) fn next_batch(backlog: &mut VecDeque<Pending>, options: &StoreOptions) -> Vec<Pending> {
+/// Takes as many as fit, in their order. Those that touch what an earlier one of the batch writes wait for another
+/// flush, since the append function decides all of a batch against what was there before it; so do those that touch what
+/// is under way, which they would race; and whatever touches what a waiting one touches waits behind it.
+pub(super) fn next_batch(
+    backlog: &mut VecDeque<Pending>,
+    under_way: &BTreeMap<u64, Touched>,
+    options: &StoreOptions,
+) -> (Vec<Pending>, Touched) {
     let mut batch = Vec::with_capacity(backlog.len().min(options.flush_appends_max));
-    let mut touched = Touched::default();
+    let (mut touched, mut awaited) = (Touched::default(), Touched::default());
     let (mut events, mut bytes) = (0, 0);
     let mut waiting = VecDeque::new();
     while let Some(pending) = backlog.pop_front() {
@@ -24,23 +28,24 @@ pub(super) fn next_batch(backlog: &mut VecDeque<Pending>, options: &StoreOptions
             waiting.push_back(pending);
             break;
         }
-        if touched.is_free_for(&pending) {
+        if under_way.values().chain([&touched, &awaited]).all(|others| others.is_free_for(&pending)) {
             touched.take(&pending);
             events += pending.append.event_count();
             bytes += pending.weight_bytes;
             batch.push(pending);
         } else {
-            touched.block(&pending);
+            awaited.block(&pending);
             waiting.push_back(pending);
         }
     }
     waiting.append(backlog);
     *backlog = waiting;
-    batch
+    (batch, touched)
 }
 
+/// What the appends of a flush write, guard and answer for.
 #[derive(Default)]
-struct Touched {
+pub(super) struct Touched {
     written: HashSet<StreamId>,
     guarded: HashSet<StreamId>,
     keys: HashSet<(String, String)>,

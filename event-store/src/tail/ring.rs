@@ -7,7 +7,7 @@ use schema::log::{Generation, Position, RecordedEvent};
 
 use crate::partitions::PartitionSet;
 
-/// Flushes that came ahead of what is before them; more than lanes can have under way.
+/// Flushes that came ahead of what is before them; more than can be under way.
 const EARLY_MAX: usize = 64;
 
 #[derive(Debug)]

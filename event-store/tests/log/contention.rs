@@ -15,14 +15,14 @@ const STREAMS: usize = 12;
 const WRITERS: u64 = 8;
 const APPENDS: usize = 60;
 
-/// Several stores with several lanes each write to the same few streams, in crossing order, with guards and keys. The seed
+/// Several stores with several flushes each write to the same few streams, in crossing order, with guards and keys. The seed
 /// is in the message of what fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_appenders_neither_lose_an_update_nor_lock_up() {
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");
     let database = database().await;
-    let options = StoreOptions { lanes: 2, ..StoreOptions::default() };
+    let options = StoreOptions { flushes_max: 3, ..StoreOptions::default() };
     let stores = [
         store_with(&database, options.clone()).await,
         store_with(&database, options.clone()).await,

@@ -36,7 +36,7 @@ async fn followers_get_everything_once_whoever_appends_it() {
     // Both wakes, and a ring so small that followers fall behind it.
     let small = StoreOptions { tail_events_max: 50, ..StoreOptions::default() };
     let polling = StoreOptions { wake: Wake::Poll, poll_every: std::time::Duration::from_millis(5), ..small.clone() };
-    let lanes = StoreOptions { lanes: 3, ..small };
+    let lanes = StoreOptions { flushes_max: 3, ..small };
     let stores = [store_with(&database, lanes).await, store_with(&database, polling).await, store(&database).await];
     append_some(&stores[0], 40).await;
     let all = 80 + 3 * 10 * 20;
