@@ -26,6 +26,8 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END IF;
 
+    -- In the order in which a commit asserts them, so that the two never wait for each other.
+    PERFORM FROM leases l WHERE l.name = n AND l.holder = me ORDER BY l.partition FOR NO KEY UPDATE;
     UPDATE leases l SET until = expires WHERE l.name = n AND l.holder = me AND l.until > now_;
     -- What lapsed is not simply renewed: another may have been about to take it, and work may have been left undone.
     SELECT count(*) INTO held FROM leases l WHERE l.name = n AND l.holder = me AND l.until > now_;
