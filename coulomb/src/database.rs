@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// For a free connection; past that the request is answered with 503.
 const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(5);
-/// A private server's connections beyond the pool's: the log's lanes, LISTEN, migrations, and people with psql.
+/// A private server's connections beyond the pool's: the log's flushes, LISTEN, migrations, and people with psql.
 const CONNECTIONS_BESIDE_POOL: u32 = 50;
 
 pub struct Database {
