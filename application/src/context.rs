@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 
-/// How long a key is kept (WIRE).
+/// How long a key is kept.
 const IDEMPOTENCY_DAYS: i64 = 7;
 
 /// A client's own name for a request: the same again gets the first answer.

@@ -1,4 +1,4 @@
-//! Errors as clients see them (WIRE, RFC 9457), in no transport's types. This is the one place where they are mapped.
+//! Errors as clients see them (RFC 9457), in no transport's types. This is the one place where they are mapped.
 
 use std::borrow::Cow;
 

@@ -117,7 +117,7 @@ pub struct ReportTimes {
     pub source: TimeSource,
 }
 
-/// The envelope of an event (docs/events.md). The position, sequence and `recorded_at` are added by the log.
+/// The envelope of an event. The position, sequence and `recorded_at` are added by the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     pub tenant_id: TenantId,

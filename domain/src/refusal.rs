@@ -1,4 +1,4 @@
-//! Why a command is refused. The codes are what clients see (WIRE), each with a sentence for people.
+//! Why a command is refused. The codes are what clients see, each with a sentence for people.
 
 /// A refusal changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! What is appended, and what comes of it (DESIGN.md, "The log").
+//! What is appended, and what comes of it (docs/decisions/0003).
 
 use std::collections::HashSet;
 

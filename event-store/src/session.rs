@@ -132,7 +132,7 @@ impl Session {
 
     /// Decides a command on the aggregate. The events are written with the commit; they are answered too.
     ///
-    /// `partition_key`: of DOMAIN's list, the charge point, the account or the token; or the stream's own id.
+    /// `partition_key`: the charge point, the account or the token; or the stream's own id.
     pub async fn decide<A: Decide + 'static>(
         &mut self,
         id: impl Into<Uuid>,

@@ -73,7 +73,7 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// `partition_key`: see DOMAIN's list; `stream.id` except where the aggregate belongs to another thing.
+    /// `partition_key`: the charge point, the account or the token that it belongs to; `stream.id` except where the aggregate belongs to another thing.
     pub fn new(event: Event, envelope: Arc<Envelope>, partition_key: Uuid) -> Self {
         Self {
             event_id: Uuid::now_v7(),

@@ -1,6 +1,6 @@
 //! Virtual chargers and virtual drivers.
 //!
-//! They speak only the public protocols (OCPP 1.6 JSON, HTTP and the WebSocket of WIRE.md), so that a demo, a test or a
+//! They speak only the public protocols (OCPP 1.6 JSON, HTTP and the WebSocket of docs/websocket.md), so that a demo, a test or a
 //! load made of them shows what real ones would see. Many fit into one process: a charger is one task and one socket.
 //!
 //! - [`charger`]: a charge point with connectors, cars and a bad network.

@@ -13,7 +13,7 @@ const GENERATION: HeaderName = HeaderName::from_static("coulomb-generation");
 /// What comes of a command.
 pub(super) type Answer = Result<Taken, Failed>;
 
-/// The command was taken: 202, with its position in the body and in a header, as WIRE has it.
+/// The command was taken: 202, with its position in the body and in a header.
 pub(super) struct Taken {
     accepted: Accepted,
     generation: Option<Generation>,

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// One measurement (WIRE): `ratio` is value / baseline.
+/// One measurement: `ratio` is value / baseline.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchLine {
     pub bench: &'static str,

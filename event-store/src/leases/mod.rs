@@ -1,4 +1,4 @@
-//! Leases: who owns which share of a work (DESIGN.md, "The log").
+//! Leases: who owns which share of a work (docs/decisions/0003).
 //!
 //! A lease is a row with an epoch that rises with each change of hands. What an owner commits, it commits under its
 //! epoch ([`assert_in`]), so that a frozen process that wakes can do no harm. Time is the database's.

@@ -1,4 +1,4 @@
-//! What queries answer and sockets send: the public resources (WIRE.md).
+//! What queries answer and sockets send: the public resources.
 //!
 //! What is unknown is null. Lists of words may grow: a client treats an unknown word as the documented fallback.
 

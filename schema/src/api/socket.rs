@@ -1,4 +1,4 @@
-//! The messages of `/ws`: text frames of JSON (WIRE.md, docs/websocket.md).
+//! The messages of `/ws`: text frames of JSON (docs/websocket.md).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

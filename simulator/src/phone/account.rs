@@ -126,7 +126,7 @@ impl Account {
         self.renew(&mut tokens).await
     }
 
-    /// The same refresh token again is safe: who lost the answer gets the same successor (WIRE).
+    /// The same refresh token again is safe: who lost the answer gets the same successor.
     async fn renew(&self, tokens: &mut Tokens) -> Result<(), Error> {
         let Inner { client, http, email, password, device_id, .. } = &*self.0;
         let body = json!({"refresh_token": tokens.refresh});

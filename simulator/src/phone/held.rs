@@ -1,4 +1,4 @@
-//! What a client holds of the topics it follows: the whole of WIRE's rule for clients.
+//! What a client holds of the topics it follows: the whole of the rule for clients.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! MISSION A4: a driver starts, watches and stops a charge; a charger's change reaches whoever it concerns.
+//! A driver starts, watches and stops a charge; a charger's change reaches whoever it concerns.
 
 use serde_json::{Value, json};
 use tests::{PythonCharger, shared, within};

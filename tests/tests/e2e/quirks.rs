@@ -1,4 +1,4 @@
-//! What real chargers send (PEERS), over the wire. Whatever one of them does, it is answered where that can be done, and
+//! What real chargers send, over the wire. Whatever one of them does, it is answered where that can be done, and
 //! nobody else notices.
 
 use futures_util::future::join_all;
