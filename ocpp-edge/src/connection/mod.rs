@@ -217,6 +217,8 @@ impl Connection {
             trace_id,
         };
         let report = async {
+            // Where the trace begins that ends with "fanned out" at a phone.
+            tracing::debug!("a message is read");
             match &frame {
                 Ok(Frame::Call(call)) => reporter.call(call).await.map(Some),
                 Err(error) => reporter.broken(error, text).await,
