@@ -67,6 +67,9 @@ Example:
   DATABASE_URL=postgres://coulomb@db/coulomb coulomb migrate")]
     Migrate,
 
+    /// Look at the read models, build them anew beside the ones that serve, compare, swap
+    Projections(crate::projections::Args),
+
     /// Follow a topic live, over the WebSocket that phones use
     Watch(crate::watch::Args),
 

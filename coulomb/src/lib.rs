@@ -10,6 +10,7 @@ macro_rules! say {
 
 pub mod bench;
 pub mod cli;
+mod command_database;
 mod data_dir;
 mod database;
 mod demo;
@@ -17,6 +18,7 @@ mod demo_file;
 mod listen;
 mod master_key;
 mod migrate;
+mod projections;
 mod roles;
 mod settings;
 mod supervisor;
@@ -32,14 +34,27 @@ pub use demo_file::{Credentials, DemoCharger, DemoFile};
 const LOG_FILTER: &str = "info,sqlx=warn,hyper=warn";
 const LOG_FILTER_ON_SCREEN: &str = "warn";
 
+/// How a command ends that has said everything, but not as well as it could: the code that its process ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
+
 /// Carries out one command line.
 ///
 /// # Errors
 /// With the whole chain of causes, for a person at a terminal.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { settings, log, command } = cli;
-    // The screen of these two is for people: what goes well is not logged there.
-    let on_screen = matches!(command, cli::Command::Demo(_) | cli::Command::Watch(_));
+    // The screen of these is for people: what goes well is not logged there.
+    let on_screen =
+        matches!(command, cli::Command::Demo(_) | cli::Command::Watch(_) | cli::Command::Projections(_));
     logging::init(log.log_format, if on_screen { LOG_FILTER_ON_SCREEN } else { LOG_FILTER })?;
     match command {
         cli::Command::Up(args) => up::run(&settings, &args).await,
@@ -51,6 +66,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         cli::Command::RealtimeApi(args) => roles::run_alone(&settings, roles::Alone::RealtimeApi(args)).await,
         cli::Command::Migrate => migrate::run(&settings).await,
+        cli::Command::Projections(args) => projections::run(&settings, args).await,
         cli::Command::Watch(args) => watch::run(&settings, args).await,
         cli::Command::Bench(args) => bench::run(&settings, args).await,
     }

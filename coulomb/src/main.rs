@@ -7,6 +7,9 @@ async fn main() -> ExitCode {
     match coulomb::run(service_host::config::parse_or_exit()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(exit) = error.downcast_ref::<coulomb::Exit>() {
+                return ExitCode::from(exit.0);
+            }
             eprintln!("coulomb: {error:#}");
             ExitCode::FAILURE
         }

@@ -38,4 +38,19 @@ impl OwnerLock {
         written.map_err(Error::file("can't write", &path))?;
         Ok(Self { _file: file })
     }
+    /// Whether somebody holds it.
+    pub(crate) fn is_taken(directory: &Path) -> Result<bool, Error> {
+        let path = directory.join("lock");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(Error::file("can't open", &path)(source)),
+        };
+        // Shared, so that two who look at a time don't take each other for the owner.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(source)) => Err(Error::file("can't lock", &path)(source)),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Starting and stopping the server process.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -113,6 +114,30 @@ impl EmbeddedPostgres {
         let server = Self { guardian, child, address, log: directory.log(), _lock: lock };
         server.create_database().await?;
         Ok(server)
+    }
+
+    /// The URL of the owner's database on the server that another process runs in `data_dir`, with the password in it;
+    /// none: no process does, or there is nothing yet.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn url_of_running(data_dir: &Path) -> Result<Option<String>, Error> {
+        if !data_dir.join("data").exists() && !data_dir.join("location").exists() {
+            return Ok(None);
+        }
+        let directory = Directory::open(data_dir)?;
+        if !OwnerLock::is_taken(directory.home())? {
+            return Ok(None);
+        }
+        let read = |path: PathBuf| match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(source) => Err(Error::file("can't read", &path)(source)),
+        };
+        let port_file = directory.port();
+        let port = read(port_file.clone())?.parse();
+        let port = port.map_err(|_| Error::file("there is no port in", &port_file)(ErrorKind::InvalidData.into()))?;
+        let password = read(directory.password())?;
+        Ok(Some(Address { socket: directory.usable_socket(), port, password }.url(ROLE)))
     }
 
     /// The URL of the owner's database, with the password in it.

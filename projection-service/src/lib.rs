@@ -1,11 +1,12 @@
 //! Runs the folds of `read-models`: batches of events to rows and checkpoints in one transaction, under leases.
 //!
 //! [`start`] begins the work inside a process; [`run`] is the service alone, with its admin port. [`Views`] is the handle
-//! for readers in the same process.
+//! for readers in the same process. [`rebuild`] makes read models anew.
 
 mod config;
 mod lag;
 mod metrics;
+pub mod rebuild;
 mod service;
 mod views;
 mod worker;

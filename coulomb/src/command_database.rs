@@ -1,0 +1,86 @@
+//! The database of a command that looks at, or works on, what a running Coulomb uses too.
+
+use anyhow::{Context, bail};
+use embedded_postgres::{EmbeddedPostgres, Options};
+use event_store::{EventStore, StoreOptions};
+use sqlx::postgres::{PgPool, PgPoolOptions};
+
+use crate::migrate;
+use crate::settings::Settings;
+
+/// The database at DATABASE_URL, or the private one: of the process that runs it, or started for the command.
+pub struct CommandDatabase {
+    /// Started for this command.
+    private: Option<EmbeddedPostgres>,
+    pool: PgPool,
+    url: String,
+}
+
+impl CommandDatabase {
+    /// Connects to a database that has this program's migrations.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let (private, url) = match &settings.database_url {
+            Some(url) => (None, url.clone()),
+            None => Self::private(settings).await?,
+        };
+        let said = match &settings.database_url {
+            Some(_) => "can't use DATABASE_URL",
+            None => "can't use the private Postgres",
+        };
+        let options = PgPoolOptions::new().max_connections(settings.database_connections);
+        let opened = async {
+            let pool = options.connect(&url).await.context(said)?;
+            migrate::require(&pool).await?;
+            anyhow::Ok(pool)
+        };
+        match opened.await {
+            Ok(pool) => Ok(Self { private, pool, url }),
+            Err(error) => {
+                if let Some(server) = private {
+                    server.stop().await.context("the private Postgres, after another failure")?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn private(settings: &Settings) -> anyhow::Result<(Option<EmbeddedPostgres>, String)> {
+        let postgres = settings.data_dir.join("postgres");
+        if let Some(url) = EmbeddedPostgres::url_of_running(&postgres).context("the private Postgres")? {
+            return Ok((None, url));
+        }
+        if !postgres.exists() {
+            bail!(
+                "there is no database in {}: go where `coulomb up` was started, or say where with --data-dir or \
+                 DATABASE_URL",
+                settings.data_dir.display()
+            );
+        }
+        let server = EmbeddedPostgres::start(Options::new(postgres)).await.context("the private Postgres")?;
+        let url = server.url();
+        Ok((Some(server), url))
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// For connections of one's own. It has the password in it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The log, for one who appends beside others: who listens is told.
+    pub async fn store(&self) -> anyhow::Result<EventStore> {
+        Ok(EventStore::connect(self.pool.clone(), StoreOptions::default()).await?)
+    }
+
+    /// Closes the pool, and stops the server that was started.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        if let Some(server) = self.private {
+            server.stop().await.context("the private Postgres")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! `coulomb projections`: read models looked at, built anew, compared, exchanged.
+
+mod list;
+
+use clap::Subcommand;
+
+use crate::command_database::CommandDatabase;
+use crate::settings::Settings;
+
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+They work on the database at DATABASE_URL, or on the private one in --data-dir: that of a running `coulomb up`, or, where
+none runs, started for the command.
+
+Examples:
+  coulomb projections list
+  coulomb projections rebuild sessions     build it anew beside the one that serves, and compare the two
+  coulomb projections swap sessions        let the new build serve
+  coulomb projections rollback sessions    let the old one serve again
+  coulomb projections drop sessions        throw the one away that does not serve")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// The read models: their builds, how far each is, how large
+    List(list::Args),
+}
+
+pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
+    let database = CommandDatabase::open(settings).await?;
+    let ran = match args.command {
+        Command::List(args) => list::run(&database, args).await,
+    };
+    // What the command says went wrong says more than that the database did not stop after it.
+    let closed = database.close().await;
+    ran.and(closed)
+}
