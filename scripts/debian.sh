@@ -1,75 +1,112 @@
 # shellcheck shell=bash
 # Installs what is missing on a Debian machine. Sourced by ./run and ./test; says one line for each thing it does.
+#
+# Each `need_…` looks whether something is there, and otherwise names its packages; `install_missing` fetches them all at
+# once, so that whoever can't install anything reads one whole list.
+
+missing=()
 
 # Runs a command whose output is of interest only when it fails; the end of it is shown then.
 quietly() {
-    local log
+    local log status=0
     log=$(mktemp)
-    if ! "$@" >"$log" 2>&1 </dev/null; then
-        tail -n 20 "$log" >&2
-        rm -f "$log"
-        return 1
-    fi
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    if [ "$status" -ne 0 ]; then tail -n 20 "$log" >&2; fi
     rm -f "$log"
+    return "$status"
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        echo "Run as root, or install by hand what is named above: there is no sudo." >&2
-        return 1
-    fi
-}
-
-apt_updated=
-apt_install() {
-    if ! command -v apt-get >/dev/null; then
-        echo "This is no Debian: please install by hand: $*" >&2
-        return 1
-    fi
-    echo "Installing $* ..." >&2
-    # A password is asked for here, where it can be seen.
-    as_root true
-    if [ -z "$apt_updated" ]; then
-        quietly as_root apt-get -qq update
-        apt_updated=yes
-    fi
-    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@"
-}
-
+# The toolchain that builds the workspace, and the newest language that the workspace asks for.
 need_cargo() {
+    local found wanted
+    # A shell that was open while rustup ran has not got its PATH yet.
+    if ! command -v cargo >/dev/null; then PATH="${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH"; fi
     if ! command -v cargo >/dev/null; then
-        echo "Rust is missing: install it with rustup, or put its cargo into PATH." >&2
+        echo "Rust is missing. Install it as https://rustup.rs says, then run this again." >&2
+        return 1
+    fi
+    # Without a toolchain, rustup's cargo says so, and what to type.
+    found=$(cargo --version) || return 1
+    found=$(cut -d ' ' -f 2 <<<"$found")
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    if [ "$(printf '%s\n' "$wanted" "${found%%-*}" | sort -V | head -n 1)" != "$wanted" ]; then
+        echo "Rust $found is too old, $wanted is the oldest that works: rustup update stable (or see https://rustup.rs)." >&2
         return 1
     fi
 }
 
-need_c_compiler() {
-    command -v cc >/dev/null || apt_install build-essential
+# What rustup leaves out of its minimal profile.
+need_cargo_tool() {
+    if cargo "$1" --version >/dev/null 2>&1; then return; fi
+    if ! command -v rustup >/dev/null; then
+        echo "cargo $1 is missing, and there is no rustup to install it: add it to your Rust." >&2
+        return 1
+    fi
+    echo "Installing cargo $1 ..." >&2
+    quietly rustup component add "$2"
 }
 
-# Debian's package would make a cluster of its own and start it now and at every boot. Coulomb starts a private one, so
-# that is switched off for as long as the installation takes.
+# A compiler alone is not enough: it needs the C library's headers, which Debian packs apart.
+need_c_compiler() {
+    local program
+    program=$(mktemp)
+    if ! cc -x c -o "$program" - 2>/dev/null <<<$'#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }'; then
+        missing+=(build-essential)
+    fi
+    rm -f "$program"
+}
+
 need_postgres() {
     local bin
     for bin in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
         if [ -x "$bin/postgres" ] && [ -x "$bin/initdb" ]; then return; fi
     done
     if command -v postgres >/dev/null && command -v initdb >/dev/null; then return; fi
-    apt_install postgresql-common
-    local switch=/etc/postgresql-common/createcluster.d/coulomb.conf
-    as_root mkdir -p "${switch%/*}"
-    echo "create_main_cluster = false" | as_root tee "$switch" >/dev/null
-    local installed=0
-    apt_install postgresql || installed=$?
-    as_root rm -f "$switch"
-    return "$installed"
+    missing+=(postgresql)
 }
 
 # Debian ships the module venv without the part that it needs.
 need_python_venv() {
-    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+}
+
+install_missing() {
+    if [ "${#missing[@]}" -eq 0 ]; then return; fi
+    if ! command -v apt-get >/dev/null; then
+        echo "Missing, by their names in Debian: ${missing[*]}. This is no Debian: install them, then run this again." >&2
+        return 1
+    fi
+    local sudo=()
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo=(sudo)
+        if ! command -v sudo >/dev/null; then
+            echo "Missing: ${missing[*]}. There is no sudo; as root, type this, then run this again as yourself:" >&2
+            echo "    apt-get update && apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+    fi
+    echo "Installing ${missing[*]} ..." >&2
+    # A password is asked for here, where it can be seen.
+    if ! "${sudo[@]}" true; then
+        echo "sudo refused. Let somebody who may type: apt-get update && apt-get install ${missing[*]}" >&2
+        return 1
+    fi
+    apt_install "${missing[@]}"
+}
+
+# Debian's package of Postgres would make a cluster of its own and start it now and at every boot. Coulomb starts a private
+# one, so that is switched off for as long as the installation takes.
+apt_install() {
+    local switch=/etc/postgresql-common/createcluster.d/coulomb.conf status=0
+    if [[ " $* " == *" postgresql "* ]]; then
+        "${sudo[@]}" mkdir -p "${switch%/*}" || return
+        echo "create_main_cluster = false" | "${sudo[@]}" tee "$switch" >/dev/null || return
+    fi
+    # A source of somebody else's that does not answer is no reason to stop: the installation will tell.
+    quietly "${sudo[@]}" apt-get -qq update || echo "apt-get update failed; going on with what is known ..." >&2
+    # On a machine that has just started, the daily upgrade may hold the lock.
+    quietly "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+        --no-install-recommends install "$@" || status=$?
+    "${sudo[@]}" rm -f "$switch"
+    return "$status"
 }
