@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod catalogue;
+pub mod columns;
+pub mod golden;
 pub mod log;
 pub mod metadata;
 pub mod partition;
