@@ -2,6 +2,7 @@
 
 mod batch;
 mod claim;
+mod cut;
 mod rows;
 mod tenure;
 #[cfg(test)]

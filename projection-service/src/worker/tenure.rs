@@ -8,13 +8,14 @@ use event_store::feed::{Feed, FeedBatch, From, Log};
 use event_store::leases::Share;
 use event_store::{EventStore, PartitionSet};
 use schema::log::{Generation, Position, RecordedEvent};
-use schema::view::RowChange;
+use schema::view::{Boundaries, RowChange};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use super::Error;
 use super::batch::Plan;
 use super::claim::claim;
+use super::cut::cut;
 use super::rows::{Rows, Slot};
 use super::write::{ToWrite, Write, write};
 use crate::config::Config;
@@ -32,6 +33,8 @@ pub(super) struct Tenure<'w> {
     generation: Generation,
     feed: Box<dyn Feed>,
     rows: Rows,
+    /// Those in force since the claim: whoever changes them ends the run.
+    boundaries: Boundaries,
     /// Everything up to here is committed.
     at: Position,
     /// It has every partition.
@@ -49,6 +52,7 @@ impl<'w> Tenure<'w> {
         share: &Share,
     ) -> Result<Self, Error> {
         let claim = claim(pool, config.transaction_pooler, share).await?;
+        let boundaries = views.tables().boundaries().await?;
         let partitions: PartitionSet = claim.cursors.iter().map(|(partition, _)| *partition).collect();
         let positions = || claim.cursors.iter().map(|(_, position)| *position);
         let at = positions().min().unwrap_or_default();
@@ -64,6 +68,7 @@ impl<'w> Tenure<'w> {
             all: partitions.is_all(),
             feed: store.follow(partitions, From::Cursors(claim.cursors)),
             rows: Rows::new(views.tables().clone(), config.rows_max),
+            boundaries,
             at,
             even_from,
         })
@@ -82,10 +87,8 @@ impl<'w> Tenure<'w> {
             return Err(Error::NewGeneration { of_log: generation });
         }
         let mut rest = events.as_slice();
-        while rest.len() > BATCH_EVENTS_MAX {
-            let (part, after) = rest.split_at(BATCH_EVENTS_MAX);
-            // The last event of the part, which is not empty.
-            let upto = part.last().map_or(self.at, |event| event.position);
+        while let Some((count, upto)) = cut(rest, BATCH_EVENTS_MAX, &self.boundaries) {
+            let (part, after) = rest.split_at(count);
             self.apply(part, upto).await?;
             rest = after;
         }

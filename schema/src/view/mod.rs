@@ -3,6 +3,7 @@
 //! A row is written by events of one partition key only; what spans keys is joined when it is asked for. It carries the
 //! generation and position of the event that last changed it. A deletion is a row that says `removed`.
 
+mod boundaries;
 mod error;
 mod feed;
 mod json;
@@ -11,6 +12,7 @@ mod query;
 mod row;
 pub mod store;
 
+pub use boundaries::Boundaries;
 pub use error::Error;
 pub use feed::{FeedStart, ViewBatch, ViewFeed, ViewFeeds};
 pub use progress::{NotReached, Progress, Reached};
@@ -19,4 +21,4 @@ pub use row::{
     ChargePointRow, CommandRow, DriverRow, MeterValuesRow, Model, PlanRow, Row, RowChange, SessionCost, SessionRow,
     SiteRow, TariffRow, TokenRow,
 };
-pub use store::{FeedOptions, Found, Page, TableFeed, TableFeeds, ViewStore};
+pub use store::{FeedOptions, Found, Page, TableFeed, TableFeeds, Version, ViewStore};

@@ -1,5 +1,6 @@
 //! Reading the tables of the read models. Writing them is projection-service's alone.
 
+mod at;
 mod feed;
 mod list;
 
@@ -16,6 +17,7 @@ use super::row::{Model, Row, RowChange};
 use crate::log::{Generation, Position};
 use crate::partition::Partition;
 
+pub use at::Version;
 pub use feed::{FeedOptions, TableFeed, TableFeeds};
 
 /// The tables of the read models. Cheap to clone.
