@@ -7,6 +7,7 @@ use crate::driver::DriverEvent;
 use crate::envelope::Retention;
 use crate::plan::PlanEvent;
 use crate::published_tariff::TariffEvent;
+use crate::read_model::ReadModelEvent;
 use crate::session::SessionEvent;
 use crate::site::SiteEvent;
 use crate::station_command::StationCommandEvent;
@@ -80,6 +81,7 @@ catalogue! {
     Driver(DriverEvent),
     Plan(PlanEvent),
     Tariff(TariffEvent),
+    ReadModel(ReadModelEvent),
 }
 
 impl Event {
@@ -89,7 +91,9 @@ impl Event {
             Self::ChargePoint(event) => event.retention(),
             Self::ChargingSession(event) => event.retention(),
             Self::Tariff(_) | Self::Plan(_) => Retention::Ledger,
-            Self::Site(_) | Self::StationCommand(_) | Self::Token(_) | Self::Driver(_) => Retention::Operational,
+            Self::Site(_) | Self::StationCommand(_) | Self::Token(_) | Self::Driver(_) | Self::ReadModel(_) => {
+                Retention::Operational
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod id;
 pub mod outlet;
 pub mod plan;
 pub mod published_tariff;
+pub mod read_model;
 pub mod refusal;
 pub mod session;
 pub mod site;

@@ -44,7 +44,8 @@ impl ReadModel for ChargePoints {
             | Event::Token(_)
             | Event::Driver(_)
             | Event::Plan(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

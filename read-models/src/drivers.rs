@@ -29,7 +29,8 @@ impl ReadModel for Drivers {
             | Event::ChargingSession(_)
             | Event::Token(_)
             | Event::Plan(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

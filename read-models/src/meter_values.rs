@@ -33,7 +33,8 @@ impl MeterValues {
             | Event::Token(_)
             | Event::Driver(_)
             | Event::Plan(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 }

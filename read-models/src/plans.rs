@@ -27,7 +27,8 @@ impl ReadModel for Plans {
             | Event::ChargingSession(_)
             | Event::Token(_)
             | Event::Driver(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

@@ -39,7 +39,8 @@ impl ReadModel for Sessions {
             | Event::Token(_)
             | Event::Driver(_)
             | Event::Plan(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

@@ -27,7 +27,8 @@ impl ReadModel for Sites {
             | Event::Token(_)
             | Event::Driver(_)
             | Event::Plan(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

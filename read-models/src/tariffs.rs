@@ -27,7 +27,8 @@ impl ReadModel for Tariffs {
             | Event::ChargingSession(_)
             | Event::Token(_)
             | Event::Driver(_)
-            | Event::Plan(_) => None,
+            | Event::Plan(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

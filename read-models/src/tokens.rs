@@ -29,7 +29,8 @@ impl ReadModel for Tokens {
             | Event::ChargingSession(_)
             | Event::Driver(_)
             | Event::Plan(_)
-            | Event::Tariff(_) => None,
+            | Event::Tariff(_)
+            | Event::ReadModel(_) => None,
         }
     }
 

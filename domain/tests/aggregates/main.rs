@@ -4,6 +4,7 @@ mod charge_point;
 mod claims;
 mod people;
 mod places_and_prices;
+mod read_model;
 mod session;
 mod session_price;
 mod station_command;

@@ -6,6 +6,7 @@ use domain::id::{ConnectorId, EvseId, TransactionId};
 use domain::money::Currency;
 use domain::plan::{PlanDetails, PlanEvent};
 use domain::published_tariff::{Pricing, TariffEvent};
+use domain::read_model::ReadModelEvent;
 use domain::session::{
     RecordedReading, RecordedReadings, SessionEvent, SessionRequest, TransactionEnded, TransactionStarted,
 };
@@ -174,4 +175,19 @@ pub fn people_and_places() -> Vec<Event> {
         Event::Plan(PlanEvent::PlanPublished { version: 1, details }),
         Event::Tariff(TariffEvent::TariffPublished { version: 3, name: "Standard".into(), tariff: tariff() }),
     ]
+}
+
+pub fn read_models() -> Vec<Event> {
+    use ReadModelEvent as Happened;
+    let (model, from_build, to_build) = ("sessions".to_owned(), 1, 2);
+    [
+        Happened::ReadModelSwapped { model: model.clone(), from_build, to_build },
+        Happened::ReadModelRolledBack { model: model.clone(), from_build: to_build, to_build: from_build },
+        Happened::ReadModelSwapAbandoned { model: model.clone(), from_build, to_build },
+        Happened::ParkedKeyReleased { model: model.clone(), partition_key: id(5) },
+        Happened::ParkedEventSkipped { model, partition_key: id(5), position: 4_711 },
+    ]
+    .into_iter()
+    .map(Event::ReadModel)
+    .collect()
 }

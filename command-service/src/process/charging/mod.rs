@@ -111,7 +111,12 @@ fn concerns(event: &Event) -> bool {
             | ChargePointEvent::DataTransferred { .. }
             | ChargePointEvent::ReportQuarantined { .. } => false,
         },
-        Event::Site(_) | Event::Token(_) | Event::Driver(_) | Event::Plan(_) | Event::Tariff(_) => false,
+        Event::Site(_)
+        | Event::Token(_)
+        | Event::Driver(_)
+        | Event::Plan(_)
+        | Event::Tariff(_)
+        | Event::ReadModel(_) => false,
     }
 }
 
