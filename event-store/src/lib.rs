@@ -17,6 +17,7 @@ pub mod read;
 pub mod session;
 mod states;
 mod store;
+pub mod stored;
 mod tail;
 
 pub use append::{Append, Appended, CommandKey, Expected, Guard, GuardCondition, Write};

@@ -7,6 +7,7 @@ pub mod golden;
 pub mod log;
 pub mod metadata;
 pub mod partition;
+pub mod stored;
 pub mod upcast;
 pub mod view;
 

@@ -1,0 +1,43 @@
+//! An event as it is stored, undecoded: for who shows, exports or archives the log.
+
+use chrono::{DateTime, Utc};
+use domain::envelope::{Envelope, Retention};
+use domain::event::Event;
+use uuid::Uuid;
+
+use crate::catalogue::DecodeError;
+use crate::log::{Generation, Position, RawEvent};
+use crate::metadata;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    pub position: Position,
+    pub sequence: i64,
+    pub generation: Generation,
+    pub recorded_at: DateTime<Utc>,
+    pub event_id: Uuid,
+    pub partition_key: Uuid,
+    pub retention: Retention,
+    /// Of the log, 0 to 63.
+    pub partition: u8,
+    pub aggregate_type: String,
+    pub aggregate_id: Uuid,
+    pub event_type: String,
+    pub event_version: String,
+    /// JSON text, to the byte.
+    pub payload: String,
+    /// JSON text: a flat map of strings.
+    pub metadata: String,
+}
+
+impl StoredEvent {
+    /// Through the upcasters.
+    pub fn event(&self) -> Result<Event, DecodeError> {
+        let Self { aggregate_type, event_type, event_version, payload, .. } = self;
+        RawEvent { aggregate_type, event_type, event_version, payload }.decode()
+    }
+
+    pub fn envelope(&self) -> Result<Envelope, metadata::Error> {
+        metadata::from_json(&self.metadata)
+    }
+}
