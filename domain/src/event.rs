@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::charge_point::ChargePointEvent;
+use crate::disclosure::DisclosureEvent;
 use crate::driver::DriverEvent;
 use crate::envelope::Retention;
 use crate::plan::PlanEvent;
@@ -82,6 +83,7 @@ catalogue! {
     Plan(PlanEvent),
     Tariff(TariffEvent),
     ReadModel(ReadModelEvent),
+    Disclosure(DisclosureEvent),
 }
 
 impl Event {
@@ -91,9 +93,12 @@ impl Event {
             Self::ChargePoint(event) => event.retention(),
             Self::ChargingSession(event) => event.retention(),
             Self::Tariff(_) | Self::Plan(_) => Retention::Ledger,
-            Self::Site(_) | Self::StationCommand(_) | Self::Token(_) | Self::Driver(_) | Self::ReadModel(_) => {
-                Retention::Operational
-            }
+            Self::Site(_)
+            | Self::StationCommand(_)
+            | Self::Token(_)
+            | Self::Driver(_)
+            | Self::ReadModel(_)
+            | Self::Disclosure(_) => Retention::Operational,
         }
     }
 }

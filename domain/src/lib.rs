@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod charge_point;
+pub mod disclosure;
 pub mod driver;
 pub mod envelope;
 pub mod event;

@@ -45,7 +45,8 @@ impl ReadModel for ChargePoints {
             | Event::Driver(_)
             | Event::Plan(_)
             | Event::Tariff(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 

@@ -143,8 +143,8 @@ impl Done {
             Event::Tariff(event) => match event {
                 TariffEvent::TariffPublished { .. } => "publish_tariff",
             },
-            // Done to read models, not to the network.
-            Event::StationCommand(_) | Event::ReadModel(_) => return None,
+            // Done to read models and with the history, not to the network.
+            Event::StationCommand(_) | Event::ReadModel(_) | Event::Disclosure(_) => return None,
         };
         Some(Self { command_id, kind, charge_point_id, session_id })
     }

@@ -34,7 +34,8 @@ impl MeterValues {
             | Event::Driver(_)
             | Event::Plan(_)
             | Event::Tariff(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 }

@@ -28,7 +28,8 @@ impl ReadModel for Plans {
             | Event::Token(_)
             | Event::Driver(_)
             | Event::Tariff(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 

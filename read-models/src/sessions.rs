@@ -40,7 +40,8 @@ impl ReadModel for Sessions {
             | Event::Driver(_)
             | Event::Plan(_)
             | Event::Tariff(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 

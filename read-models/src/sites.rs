@@ -28,7 +28,8 @@ impl ReadModel for Sites {
             | Event::Driver(_)
             | Event::Plan(_)
             | Event::Tariff(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 

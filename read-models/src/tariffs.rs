@@ -28,7 +28,8 @@ impl ReadModel for Tariffs {
             | Event::Token(_)
             | Event::Driver(_)
             | Event::Plan(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 

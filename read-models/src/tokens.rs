@@ -30,7 +30,8 @@ impl ReadModel for Tokens {
             | Event::Driver(_)
             | Event::Plan(_)
             | Event::Tariff(_)
-            | Event::ReadModel(_) => None,
+            | Event::ReadModel(_)
+            | Event::Disclosure(_) => None,
         }
     }
 

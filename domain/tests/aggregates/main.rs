@@ -2,6 +2,7 @@
 
 mod charge_point;
 mod claims;
+mod disclosure;
 mod people;
 mod places_and_prices;
 mod read_model;

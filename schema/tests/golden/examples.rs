@@ -13,12 +13,12 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::examples_of_charging::{charging, people_and_places, read_models};
+use crate::examples_of_charging::{charging, disclosures, people_and_places, read_models};
 
 pub fn examples() -> Vec<Event> {
     let charge_points = charge_point().into_iter().map(Event::ChargePoint);
     let commands = station_command().into_iter().map(Event::StationCommand);
-    charge_points.chain(commands).chain(charging()).chain(people_and_places()).chain(read_models()).collect()
+    charge_points.chain(commands).chain(charging()).chain(people_and_places()).chain(read_models()).chain(disclosures()).collect()
 }
 
 pub fn id<T: From<Uuid>>(number: u128) -> T {

@@ -1,5 +1,6 @@
 //! An event of each type, every optional field filled: sessions, people, places and prices.
 
+use domain::disclosure::{Disclosed, DisclosureEvent};
 use domain::driver::DriverEvent;
 use domain::event::Event;
 use domain::id::{ConnectorId, EvseId, TransactionId};
@@ -190,4 +191,19 @@ pub fn read_models() -> Vec<Event> {
     .into_iter()
     .map(Event::ReadModel)
     .collect()
+}
+
+pub fn disclosures() -> Vec<Event> {
+    let disclosed = Disclosed {
+        disclosure_id: id(15),
+        through: "events export".into(),
+        after_position: 0,
+        upto_position: Some(4_711),
+        aggregates: vec!["Token".into()],
+        event_types: vec!["TokenRegistered".into()],
+        stream: Some(id(2)),
+        partition_key: Some(id(2)),
+        destination: Some("/srv/exports/2024-05".into()),
+    };
+    vec![Event::Disclosure(DisclosureEvent::PersonalDataDisclosed(disclosed))]
 }

@@ -116,7 +116,8 @@ fn concerns(event: &Event) -> bool {
         | Event::Driver(_)
         | Event::Plan(_)
         | Event::Tariff(_)
-        | Event::ReadModel(_) => false,
+        | Event::ReadModel(_)
+        | Event::Disclosure(_) => false,
     }
 }
 
