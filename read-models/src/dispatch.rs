@@ -1,10 +1,14 @@
-//! Over all read models.
+//! Over all read models, each by the newest fold of this program.
 
 use domain::envelope::Retention;
-use schema::view::{Model, Row, RowChange};
+use schema::view::{
+    ChargePointRow, CommandRow, DriverRow, MeterValuesRow, Model, PlanRow, Row, RowChange, SessionRow, SiteRow,
+    TariffRow, TokenRow,
+};
 
 use crate::{
     ChargePoints, Commands, Drivers, Fact, FoldError, MeterValues, Plans, ReadModel, Sessions, Sites, Tariffs, Tokens,
+    change,
 };
 
 /// A row that an event changes.
@@ -16,8 +20,39 @@ pub struct Touch {
     pub begins: bool,
 }
 
+/// The row of one read model, as one of any.
+pub trait FromRow: Sized {
+    /// None: it is a row of another read model.
+    fn from_row(row: Row) -> Option<Self>;
+
+    /// None: it is a row of another read model.
+    fn of_row(row: &mut Row) -> Option<&mut Self>;
+
+    fn into_row(self) -> Row;
+}
+
 macro_rules! for_all_models {
-    ($($model:ident),+ $(,)?) => {
+    ($($model:ident($row:ty)),+ $(,)?) => {
+        $(impl FromRow for $row {
+            fn from_row(row: Row) -> Option<Self> {
+                match row {
+                    Row::$model(row) => Some(*row),
+                    _ => None,
+                }
+            }
+
+            fn of_row(row: &mut Row) -> Option<&mut Self> {
+                match row {
+                    Row::$model(row) => Some(row),
+                    _ => None,
+                }
+            }
+
+            fn into_row(self) -> Row {
+                Row::$model(Box::new(self))
+            }
+        })+
+
         fn touch(model: Model, fact: &Fact<'_>) -> Option<Touch> {
             match model {
                 $(Model::$model => {
@@ -35,7 +70,9 @@ macro_rules! for_all_models {
                         Some(Row::$model(row)) => Some(*row),
                         Some(_) => return Err(FoldError::OtherModel { model, key: key.to_owned() }),
                     };
-                    Ok(Row::$model(Box::new($model::apply(row, fact)?)))
+                    let mut row = $model::apply(row, fact)?;
+                    $model::complete(&mut row);
+                    Ok(Row::$model(Box::new(row)))
                 })+
             }
         }
@@ -54,7 +91,17 @@ macro_rules! for_all_models {
     };
 }
 
-for_all_models!(ChargePoints, Sessions, MeterValues, Commands, Drivers, Tokens, Sites, Tariffs, Plans);
+for_all_models! {
+    ChargePoints(ChargePointRow),
+    Sessions(SessionRow),
+    MeterValues(MeterValuesRow),
+    Commands(CommandRow),
+    Drivers(DriverRow),
+    Tokens(TokenRow),
+    Sites(SiteRow),
+    Tariffs(TariffRow),
+    Plans(PlanRow),
+}
 
 /// Every row that the event changes.
 pub fn touched<'a>(fact: &'a Fact<'_>) -> impl Iterator<Item = Touch> + 'a {
@@ -68,12 +115,5 @@ pub fn touched<'a>(fact: &'a Fact<'_>) -> impl Iterator<Item = Touch> + 'a {
 pub fn fold(touch: Touch, present: Option<RowChange>, fact: &Fact<'_>) -> Result<RowChange, FoldError> {
     let row = present.filter(|present| !present.removed).map(|present| present.row);
     let row = apply(touch.model, &touch.key, row, fact)?;
-    Ok(RowChange {
-        key: touch.key,
-        partition: fact.recorded.partition,
-        generation: fact.recorded.generation,
-        position: fact.recorded.position,
-        removed: false,
-        row,
-    })
+    Ok(change(touch.key, fact.recorded, row))
 }

@@ -26,4 +26,8 @@ pub trait ReadModel {
 
     /// The row after an event for which [`key`](Self::key) named it.
     fn apply(row: Option<Self::Row>, fact: &Fact<'_>) -> Result<Self::Row, FoldError>;
+
+    /// Adds to the row what follows from the rest of it, and is dear: it is wanted of rows that are written only, not after
+    /// every event of many.
+    fn complete(_: &mut Self::Row) {}
 }

@@ -60,8 +60,11 @@ impl ReadModel for Sessions {
             (None, _) => return Err(fact.no_row(Self::MODEL)),
         };
         row.session.apply(event.clone());
-        row.cost = cost(&row.session);
         Ok(row)
+    }
+
+    fn complete(row: &mut SessionRow) {
+        row.cost = cost(&row.session);
     }
 }
 
