@@ -134,6 +134,7 @@ pub(crate) fn recorded(row: &PgRow) -> Result<RecordedEvent, Error> {
         retention,
         recorded_at,
         envelope: Arc::new(envelope),
+        payload_hash: row.try_get(14)?,
         event: event.map(Arc::new).map_err(Arc::new),
     })
 }

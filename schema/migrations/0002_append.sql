@@ -48,6 +48,7 @@ CREATE FUNCTION log_append(
     e_keep    smallint[],
     e_payload json[],
     e_meta    json[],
+    e_hash    uuid[],       -- of the payload
     OUT base             bigint,        -- the head before this batch
     OUT generation       bigint,
     OUT recorded_at      timestamptz,
@@ -133,10 +134,10 @@ BEGIN
 
     IF taken > 0 THEN
         INSERT INTO events (position, sequence, generation, recorded_at, event_id, partition_key, retention, partition,
-                            aggregate_type, aggregate_id, event_type, event_version, payload, metadata)
+                            aggregate_type, aggregate_id, event_type, event_version, payload, metadata, payload_hash)
         SELECT base + i - coalesce(skip[w_append[e_write[i]]], 0), found_version[e_write[i]] + e_nth[i],
                log_append.generation, log_append.recorded_at, e_id[i], e_pkey[i], e_keep[i], e_part[i],
-               w_type[e_write[i]], w_id[e_write[i]]::text, e_type[i], e_version[i], e_payload[i], e_meta[i]
+               w_type[e_write[i]], w_id[e_write[i]]::text, e_type[i], e_version[i], e_payload[i], e_meta[i], e_hash[i]
         FROM generate_series(1, cardinality(e_write)) AS i
         WHERE refused IS NULL OR w_append[e_write[i]] <> ALL (refused);
     END IF;

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod catalogue;
+pub mod digest;
 pub mod columns;
 pub mod golden;
 pub mod log;

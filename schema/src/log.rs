@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::catalogue::{self, DecodeError};
+use crate::digest::payload_hash;
 use crate::partition::Partition;
 
 /// The place of an event in the log: dense, from 1, in the order of commits. 0 is before the first.
@@ -63,6 +64,8 @@ pub struct NewEvent {
     pub event_version: &'static str,
     /// JSON text, stored to the byte.
     pub payload: String,
+    /// Of the payload ([`payload_hash`](crate::digest::payload_hash)): stored beside it.
+    pub payload_hash: Uuid,
     /// JSON text: a flat map of strings.
     pub metadata: String,
     pub partition_key: Uuid,
@@ -75,11 +78,13 @@ pub struct NewEvent {
 impl NewEvent {
     /// `partition_key`: the charge point, the account or the token that it belongs to; `stream.id` except where the aggregate belongs to another thing.
     pub fn new(event: Event, envelope: Arc<Envelope>, partition_key: Uuid) -> Self {
+        let payload = event.to_json();
         Self {
             event_id: Uuid::now_v7(),
             event_type: event.event_type(),
             event_version: event.event_version(),
-            payload: event.to_json(),
+            payload_hash: payload_hash(&payload),
+            payload,
             metadata: crate::metadata::to_json(&envelope),
             partition_key,
             retention: event.retention(),
@@ -106,6 +111,8 @@ pub struct RecordedEvent {
     /// Never goes back as positions rise.
     pub recorded_at: DateTime<Utc>,
     pub envelope: Arc<Envelope>,
+    /// Of the stored payload, as it was taken when it was appended.
+    pub payload_hash: Uuid,
     /// The event in its newest version, or why it could not be understood.
     pub event: Result<Arc<Event>, Arc<DecodeError>>,
 }

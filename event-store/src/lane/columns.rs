@@ -67,6 +67,7 @@ struct Events<'a> {
     retention: Vec<i16>,
     payload: Vec<Json<'a>>,
     metadata: Vec<Json<'a>>,
+    hash: Vec<Uuid>,
 }
 
 /// JSON text for a `json` parameter: its bytes as they are, which the server checks as it receives them. (What sqlx
@@ -166,6 +167,7 @@ impl<'a> Columns<'a> {
             events.retention.push(event.retention.code());
             events.payload.push(Json(Cow::from(&event.payload)));
             events.metadata.push(Json(Cow::from(&event.metadata)));
+            events.hash.push(event.payload_hash);
         }
     }
 
@@ -179,6 +181,6 @@ impl<'a> Columns<'a> {
             statement.bind(k.append).bind(k.last).bind(k.scope).bind(k.key).bind(k.hash).bind(k.answer).bind(k.expires);
         let statement = statement.bind(e.write).bind(e.nth).bind(e.kind).bind(e.version).bind(e.id);
         let statement = statement.bind(e.partition_key).bind(e.partition).bind(e.retention);
-        statement.bind(e.payload).bind(e.metadata)
+        statement.bind(e.payload).bind(e.metadata).bind(e.hash)
     }
 }

@@ -282,6 +282,7 @@ fn recorded(
                     retention: event.retention,
                     recorded_at: verdicts.recorded_at,
                     envelope: Arc::clone(&event.envelope),
+                    payload_hash: event.payload_hash,
                     event: Ok(Arc::clone(&event.event)),
                 }));
             }

@@ -47,6 +47,7 @@ impl MemoryLog {
                     retention: event.retention,
                     recorded_at,
                     envelope: event.envelope,
+                    payload_hash: event.payload_hash,
                     event: Ok(event.event),
                 }));
             }

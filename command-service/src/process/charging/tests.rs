@@ -58,6 +58,7 @@ fn recorded(event: Event) -> RecordedEvent {
         retention: Retention::Operational,
         recorded_at: at(100),
         envelope: Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test"))),
+        payload_hash: Uuid::nil(),
         event: Ok(Arc::new(event)),
     }
 }
