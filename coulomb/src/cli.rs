@@ -5,7 +5,8 @@ use command_service::CommandArgs;
 use realtime_api::RealtimeArgs;
 use service_host::config::{HttpArgs, LogArgs};
 
-use crate::settings::{OcppArgs, Settings};
+use crate::ocpp_args::OcppArgs;
+use crate::settings::Settings;
 
 /// An event-sourced platform for EV charging networks
 ///
@@ -105,7 +106,7 @@ pub struct CommandServiceArgs {
     pub commands: CommandArgs,
 }
 
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct OcppEdgeArgs {
     /// Health, readiness and metrics
     #[command(flatten)]

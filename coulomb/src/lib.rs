@@ -18,6 +18,7 @@ mod demo_file;
 mod listen;
 mod master_key;
 mod migrate;
+mod ocpp_args;
 mod projections;
 mod roles;
 mod settings;
@@ -56,6 +57,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let on_screen =
         matches!(command, cli::Command::Demo(_) | cli::Command::Watch(_) | cli::Command::Projections(_));
     logging::init(log.log_format, if on_screen { LOG_FILTER_ON_SCREEN } else { LOG_FILTER })?;
+    for unknown in service_host::config::unknown_variables::<Cli>("COULOMB_") {
+        tracing::warn!("{unknown}");
+    }
     match command {
         cli::Command::Up(args) => up::run(&settings, &args).await,
         cli::Command::Demo(args) => demo::run(&settings, &args).await,

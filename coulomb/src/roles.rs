@@ -22,7 +22,7 @@ use crate::cli::{CommandServiceArgs, OcppEdgeArgs, RealtimeApiArgs};
 use crate::database::Database;
 use crate::listen::{self, bind};
 use crate::migrate;
-use crate::settings::{Settings, UnknownChargers};
+use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 
 /// What the roles of one process share. Cheap to clone.
@@ -71,7 +71,7 @@ impl Shared {
 
 /// A role with what is its own.
 pub enum Role {
-    OcppEdge { listener: TcpListener, unknown_chargers: UnknownChargers },
+    OcppEdge { listener: TcpListener, config: Box<ocpp_edge::Config> },
     CommandService(CommandArgs),
     ProjectionService,
     RealtimeApi(RealtimeArgs),
@@ -129,11 +129,9 @@ impl Role {
                 *views = Some(started);
                 Ok(Served::default())
             }
-            Self::OcppEdge { listener, unknown_chargers } => {
-                let config =
-                    ocpp_edge::Config { unknown_chargers: unknown_chargers.into(), ..ocpp_edge::Config::new() };
+            Self::OcppEdge { listener, config } => {
                 supervisor.spawn("ocpp-edge", async move {
-                    ocpp_edge::run(config, application, listener, host.readiness(), shutdown).await
+                    ocpp_edge::run(*config, application, listener, host.readiness(), shutdown).await
                 });
                 Ok(Served::default())
             }
@@ -164,15 +162,6 @@ impl Role {
                 });
                 Ok(Served { routes, document: Some(realtime_api::openapi()) })
             }
-        }
-    }
-}
-
-impl From<UnknownChargers> for ocpp_edge::UnknownChargers {
-    fn from(policy: UnknownChargers) -> Self {
-        match policy {
-            UnknownChargers::Refuse => Self::Refuse,
-            UnknownChargers::Accept => Self::Accept,
         }
     }
 }
@@ -209,7 +198,7 @@ impl Alone {
         Ok(match self {
             Self::OcppEdge(OcppEdgeArgs { ocpp, .. }) => Role::OcppEdge {
                 listener: bind(ocpp.ocpp, listen::OCPP).await?,
-                unknown_chargers: ocpp.unknown_chargers,
+                config: Box::new(ocpp.into()),
             },
             Self::CommandService(args) => Role::CommandService(args.commands),
             Self::ProjectionService(_) => Role::ProjectionService,

@@ -1,11 +1,9 @@
 //! What every command needs to know, from flags or variables.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chrono::TimeDelta;
-use clap::{Args, ValueEnum};
-use service_host::config::listen_address;
+use clap::Args;
 
 use crate::master_key::MasterKey;
 
@@ -34,6 +32,11 @@ pub struct Settings {
         value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub start_deadline: u32,
 
+    /// How long a charger has to answer a command, in seconds
+    #[arg(long, env = "COULOMB_CALL_TIMEOUT", default_value_t = 30, global = true, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub call_timeout: u32,
+
     /// Not supported yet: the log is read from Postgres
     #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
     pub kafka_brokers: Option<std::convert::Infallible>,
@@ -42,30 +45,12 @@ pub struct Settings {
 impl Settings {
     /// For how long things may take.
     pub fn application(&self) -> application::Settings {
-        let start_deadline = TimeDelta::seconds(self.start_deadline.into());
-        application::Settings { start_deadline, ..application::Settings::default() }
+        application::Settings {
+            start_deadline: TimeDelta::seconds(self.start_deadline.into()),
+            answer_timeout: TimeDelta::seconds(self.call_timeout.into()),
+            ..application::Settings::default()
+        }
     }
-}
-
-/// Where chargers connect, and which.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct OcppArgs {
-    /// Where to listen for chargers: a port, or address:port; port 0 takes a free one
-    #[arg(long, env = "COULOMB_OCPP_LISTEN", value_parser = listen_address, default_value = "127.0.0.1:9000",
-        value_name = "[ADDRESS:]PORT")]
-    pub ocpp: SocketAddr,
-
-    /// What to do with chargers that nobody has registered
-    #[arg(long, env = "COULOMB_UNKNOWN_CHARGERS", value_enum, default_value = "refuse")]
-    pub unknown_chargers: UnknownChargers,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UnknownChargers {
-    /// Their connection is answered with 404
-    Refuse,
-    /// They are registered as they connect
-    Accept,
 }
 
 fn database_url(text: &str) -> Result<String, String> {

@@ -57,7 +57,7 @@ impl Running {
             let shared = Shared::open(&database, settings, shutdown).await?;
             let roles = [
                 Role::ProjectionService,
-                Role::OcppEdge { listener: ocpp, unknown_chargers: args.ocpp.unknown_chargers },
+                Role::OcppEdge { listener: ocpp, config: Box::new(args.ocpp.clone().into()) },
                 Role::CommandService(args.commands.clone()),
                 Role::RealtimeApi(args.realtime.clone()),
             ];

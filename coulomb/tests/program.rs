@@ -127,6 +127,18 @@ fn a_wrong_setting_is_refused_by_the_name_of_its_variable() {
         ("COULOMB_LOG_FORMAT", "loud", "up"),
         ("DATABASE_URL", "mysql://localhost", "up"),
         ("KAFKA_BROKERS", "127.0.0.1:9092", "up"),
+        ("COULOMB_START_DEADLINE", "0", "up"),
+        ("COULOMB_CALL_TIMEOUT", "0", "up"),
+        ("COULOMB_SOCKETS_MAX", "0", "realtime-api"),
+        ("COULOMB_SUBSCRIPTIONS_MAX", "0", "up"),
+        ("COULOMB_DRAIN_S", "1000000", "up"),
+        ("COULOMB_RATE_DRIVER", "0,0", "command-service"),
+        ("COULOMB_HEARTBEAT_INTERVAL", "0", "ocpp-edge"),
+        ("COULOMB_OCPP_SOCKETS_MAX", "0", "up"),
+        ("COULOMB_OCPP_MESSAGE_BYTES_MAX", "1", "up"),
+        ("COULOMB_OCPP_FLOOD_BURST", "-1", "demo"),
+        ("COULOMB_OCPP_FLOOD_RATE", "0", "ocpp-edge"),
+        ("COULOMB_OCPP_PING_AFTER", "soon", "up"),
     ];
     for (variable, value, command) in table {
         let message = refused(coulomb(parent.path()).arg(command).env(variable, value));
@@ -145,6 +157,34 @@ fn a_wrong_setting_is_refused_by_the_name_of_its_variable() {
     assert!(message.contains("COULOMB_MASTER_KEY is needed"), "{message}");
     let message = refused(coulomb(parent.path()).arg("realtime-api"));
     assert!(message.contains("DATABASE_URL"), "{message}");
+}
+
+#[test]
+fn half_a_login_names_what_is_missing() {
+    let parent = passable();
+    for (given, flag, variable) in [
+        ("COULOMB_OPERATOR_EMAIL", "--operator-password", "COULOMB_OPERATOR_PASSWORD"),
+        ("COULOMB_OPERATOR_PASSWORD", "--operator-email", "COULOMB_OPERATOR_EMAIL"),
+    ] {
+        let message = refused(coulomb(parent.path()).arg("up").env(given, "me@example.org"));
+        assert!(message.contains(flag) && message.contains(variable), "{message}");
+    }
+}
+
+#[test]
+fn a_variable_that_nothing_reads_is_warned_of() {
+    let parent = passable();
+    // It ends at once: a role alone wants a database.
+    let message = refused(
+        coulomb(parent.path())
+            .arg("realtime-api")
+            .env("COULOMB_SOCKET_MAX", "5")
+            .env("COULOMB_COFFEE", "black")
+            .env("COULOMB_LOG_FORMAT", "text"),
+    );
+    assert!(message.contains("COULOMB_SOCKET_MAX is set, and nothing reads it; is COULOMB_SOCKETS_MAX meant?"), "{message}");
+    assert!(message.contains("COULOMB_COFFEE is set"), "{message}");
+    assert!(!message.contains("COULOMB_LOG_FORMAT"), "{message}");
 }
 
 #[tokio::test]

@@ -39,9 +39,10 @@ pub struct Limits {
     pub opening_wait_max: Duration,
     /// The largest message of an authenticated charger. A long session's StopTransaction has 300 KB and more.
     pub message_bytes_max: usize,
-    /// Messages that a socket may send at once, above [`Self::messages_per_s`].
+    /// Messages that a socket may send at once, above [`Self::messages_per_s`]. What was kept offline comes as fast as it is
+    /// answered, which is no flood: eight hours of readings every ten seconds from four connectors are 11,520 messages.
     pub messages_burst: u32,
-    /// Messages of one socket in the long run. What was queued offline comes as fast as it is answered, which is no flood.
+    /// Messages of one socket in the long run.
     pub messages_per_s: u32,
     /// A socket that was not heard of for so long is pinged.
     pub ping_after: Duration,
@@ -91,8 +92,8 @@ impl Default for Limits {
             openings_max: 256,
             opening_wait_max: Duration::from_secs(20),
             message_bytes_max: 1024 * 1024,
-            messages_burst: 5_000,
-            messages_per_s: 500,
+            messages_burst: 20_000,
+            messages_per_s: 100,
             // Below the minute after which many gateways forget a connection.
             ping_after: Duration::from_secs(50),
             pong_wait_max: Duration::from_secs(20),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use application::Application;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use schema::view::{ViewFeeds, ViewStore};
 use sqlx::PgPool;
 
@@ -78,16 +79,19 @@ impl Default for Limits {
 #[derive(Args, Clone, Debug)]
 pub struct RealtimeArgs {
     /// WebSockets at a time
-    #[arg(long, env = "COULOMB_SOCKETS_MAX", value_name = "NUMBER", default_value_t = Limits::default().sockets_max)]
+    #[arg(long, env = "COULOMB_SOCKETS_MAX", value_name = "NUMBER", default_value_t = Limits::default().sockets_max,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
     pub sockets_max: usize,
 
     /// Subscriptions of one WebSocket
     #[arg(long, env = "COULOMB_SUBSCRIPTIONS_MAX", value_name = "NUMBER",
-        default_value_t = Limits::default().subscriptions_max)]
+        default_value_t = Limits::default().subscriptions_max,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     pub subscriptions_max: usize,
 
     /// Seconds over which WebSockets are closed at the end, so that clients don't come back all at once
-    #[arg(long, env = "COULOMB_DRAIN_S", value_name = "SECONDS", default_value_t = Limits::default().drain_over.as_secs())]
+    #[arg(long, env = "COULOMB_DRAIN_S", value_name = "SECONDS", default_value_t = Limits::default().drain_over.as_secs(),
+        value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain_s: u64,
 }
 

@@ -45,4 +45,27 @@ mod tests {
         let much_later = start + Duration::from_secs(3600);
         assert_eq!((0..10).filter(|_| flood.take(much_later)).count(), 3);
     }
+
+    #[test]
+    fn what_was_kept_for_eight_hours_is_no_flood() {
+        let limits = crate::Limits::default();
+        let start = Instant::now();
+        let mut flood = Flood::new(limits.messages_burst, limits.messages_per_s, start);
+        // A reading every ten seconds from each of four connectors, and a dozen sessions, all within three seconds.
+        let messages = 4 * 8 * 360 + 12 * 5;
+        let at = |message: u32| start + Duration::from_secs(3) * message / messages;
+        assert!((0..messages).all(|message| flood.take(at(message))));
+        // It goes on as chargers do, and is then heard like any other.
+        assert!((1..600).all(|second| flood.take(start + Duration::from_secs(3 + second))));
+    }
+
+    #[test]
+    fn who_never_stops_is_a_flood() {
+        let limits = crate::Limits::default();
+        let start = Instant::now();
+        let mut flood = Flood::new(limits.messages_burst, limits.messages_per_s, start);
+        let at = |message: u32| start + Duration::from_millis(message.into());
+        let taken = (0..60_000).take_while(|message| flood.take(at(*message))).count();
+        assert!((20_000..30_000).contains(&taken), "{taken}");
+    }
 }
