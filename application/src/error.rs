@@ -21,11 +21,21 @@ pub enum Error {
     Busy,
     #[error("The service can't reach its database. Try again.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is recorded can't be read by this version, or not under this key: to try again is of no use until somebody has
+    /// mended that. The source names the stream and the position.
+    #[error(
+        "The service can't read what it has recorded. Its operators have to mend this; trying again does not help."
+    )]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
     pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(error.into())
+    }
+
+    fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unreadable(error.into())
     }
 }
 
@@ -37,19 +47,31 @@ impl From<sqlx::Error> for Error {
 
 impl From<crate::vault::Error> for Error {
     fn from(error: crate::vault::Error) -> Self {
-        Self::unavailable(error)
+        use crate::vault::Error as Vault;
+        match error {
+            Vault::Database(_) => Self::unavailable(error),
+            Vault::WrongKey => Self::unreadable(error),
+        }
     }
 }
 
 impl From<event_store::load::Error> for Error {
     fn from(error: event_store::load::Error) -> Self {
-        Self::unavailable(error)
+        use event_store::load::Error as Load;
+        match error {
+            Load::Unavailable(_) => Self::unavailable(error),
+            Load::Undecodable { .. } => Self::unreadable(error),
+        }
     }
 }
 
 impl From<event_store::read::Error> for Error {
     fn from(error: event_store::read::Error) -> Self {
-        Self::unavailable(error)
+        use event_store::read::Error as Read;
+        match error {
+            Read::Unavailable(_) => Self::unavailable(error),
+            Read::Corrupt { .. } => Self::unreadable(error),
+        }
     }
 }
 

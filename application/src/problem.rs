@@ -64,6 +64,7 @@ impl From<&Error> for Problem {
                 Self::new(409, "idempotency-conflict", "Idempotency key reused", error.to_string())
             }
             Error::Fenced | Error::Busy | Error::Unavailable(_) => Self::unavailable(error.to_string()),
+            Error::Unreadable(_) => Self::new(500, "internal", "Internal error", error.to_string()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use domain::aggregate::{Decide, Payload};
 use schema::catalogue::DecodeError;
-use schema::log::{RawEvent, StreamId};
+use schema::log::{Position, RawEvent, StreamId};
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -20,8 +20,8 @@ const PAGE: i64 = 1_000;
 pub enum Error {
     #[error("the log can't be reached")]
     Unavailable(#[from] sqlx::Error),
-    #[error("event {sequence} of {stream} can't be understood")]
-    Undecodable { stream: StreamId, sequence: i64, source: DecodeError },
+    #[error("event {sequence} of {stream}, at {position}, can't be understood")]
+    Undecodable { stream: StreamId, sequence: i64, position: Position, source: DecodeError },
 }
 
 /// The stream of an aggregate.
@@ -95,7 +95,7 @@ impl EventStore {
         match serde_json::from_str(row.try_get(1)?) {
             Ok(state) => Ok((state, version, version)),
             Err(error) => {
-                tracing::warn!(%stream, %error, "a stored state can't be read; folding from the start");
+                tracing::error!(%stream, version, %error, "a stored state can't be read; folding from the start");
                 Ok((A::default(), 0, 0))
             }
         }
@@ -129,7 +129,8 @@ where
         event_version: row.try_get(3)?,
         payload: row.try_get(4)?,
     };
-    let event = raw.decode().map_err(|source| Error::Undecodable { stream, sequence, source })?;
+    let position = Position(row.try_get(5)?);
+    let event = raw.decode().map_err(|source| Error::Undecodable { stream, sequence, position, source })?;
     // Decoded as an event of this aggregate, since the stream says which it is.
     if let Some(event) = A::Event::from_event(&event) {
         state.apply(event.clone());

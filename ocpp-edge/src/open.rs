@@ -15,6 +15,7 @@ use crate::config::UnknownChargers;
 use crate::connection::{Connection, End};
 use crate::edge::Edge;
 use crate::handshake::{self, Negotiated, Opening, Refusal, Version};
+use crate::persist::causes;
 use crate::socket::Socket;
 
 /// A charger that has proved who it is, and waits for its socket to be opened.
@@ -83,11 +84,7 @@ pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<C
         Ok(link) => link,
         Err(error) => {
             edge.mailboxes.remove(charge_point_id, &mailbox);
-            let refusal = match error {
-                application::Error::Refused(DomainRefusal::ChargerUnknown) => Refusal::Unknown,
-                _ => Refusal::Unavailable,
-            };
-            tracing::warn!(charger = identity.as_str(), %error, "a charger could not be recorded as connected");
+            let refusal = refusal_of(&error, &identity, "a charger could not be recorded as connected");
             refuse(stream, refusal, opening.path()).await;
             return None;
         }
@@ -156,8 +153,24 @@ async fn admit(edge: &Edge, identity: &ChargePointIdentity) -> Result<ChargePoin
         return Err(Refusal::Unknown);
     }
     let admitted = report::admit(&edge.app, edge.config.tenant_id, identity).await;
-    admitted.map_err(|error| {
-        tracing::warn!(charger = identity.as_str(), %error, "a charger could not be admitted");
-        Refusal::Unavailable
-    })
+    admitted.map_err(|error| refusal_of(&error, identity, "a charger could not be admitted"))
+}
+
+/// Logs what could not be recorded of an opening, and says how that is answered.
+fn refusal_of(error: &application::Error, identity: &ChargePointIdentity, what: &'static str) -> Refusal {
+    let (charger, causes) = (identity.as_str(), causes(error));
+    match error {
+        application::Error::Unreadable(_) => {
+            tracing::error!(charger, error = causes, "{what}");
+            Refusal::Internal
+        }
+        application::Error::Refused(DomainRefusal::ChargerUnknown) => {
+            tracing::warn!(charger, error = causes, "{what}");
+            Refusal::Unknown
+        }
+        _ => {
+            tracing::warn!(charger, error = causes, "{what}");
+            Refusal::Unavailable
+        }
+    }
 }

@@ -17,6 +17,14 @@ pub enum Failure {
     Unavailable(Error),
     /// It can't be recorded as it is, now or later.
     Refused(Error),
+    /// What it would change is recorded in a way that can't be read: not before somebody has mended that.
+    Unreadable(Error),
+}
+
+/// An error with its causes, on one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Tries until it is recorded, for at most `retry_for`. To try again is safe: reports are known by their content.
@@ -45,6 +53,7 @@ where
             Err(error @ (Error::Refused(_) | Error::RefusedBefore(_) | Error::IdempotencyConflict)) => {
                 return Err(Failure::Refused(error));
             }
+            Err(error @ Error::Unreadable(_)) => return Err(Failure::Unreadable(error)),
         }
     }
 }
@@ -64,6 +73,7 @@ mod tests {
             (vec![Error::Busy, Error::Busy], 3, true),
             (vec![Error::Busy, Error::Fenced], 2, false),
             (vec![Error::IdempotencyConflict], 1, false),
+            (vec![Error::Unreadable("as if an event could not be decoded".into())], 1, false),
         ] {
             let tried = AtomicU32::new(0);
             let errors = std::sync::Mutex::new(errors.into_iter());

@@ -37,7 +37,7 @@ impl From<Refusal> for Failed {
 
 impl From<application::Error> for Failed {
     fn from(error: application::Error) -> Self {
-        if let application::Error::Unavailable(cause) = &error {
+        if let application::Error::Unavailable(cause) | application::Error::Unreadable(cause) = &error {
             tracing::error!(error = cause.as_ref() as &dyn std::error::Error, "a command could not be carried out");
         }
         Self(problem_of(Told::from(&error)))

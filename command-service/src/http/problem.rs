@@ -42,7 +42,7 @@ impl From<Refusal> for Failed {
 
 impl From<application::Error> for Failed {
     fn from(error: application::Error) -> Self {
-        if let application::Error::Unavailable(cause) = &error {
+        if let application::Error::Unavailable(cause) | application::Error::Unreadable(cause) = &error {
             tracing::error!(error = chain(cause.as_ref()), "a command could not be carried out");
         }
         Self(problem_of(Told::from(&error)))

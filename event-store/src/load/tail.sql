@@ -1,6 +1,6 @@
 -- The version of the stream and what came after a version, in one snapshot. The reads are bounded by the positions of the
 -- stream's first and last event: an unbounded look into every range costs many times as much.
-SELECT s.version, e.sequence, e.event_type, e.event_version, e.payload::text
+SELECT s.version, e.sequence, e.event_type, e.event_version, e.payload::text, e.position
 FROM streams s
 LEFT JOIN LATERAL (
     SELECT * FROM events

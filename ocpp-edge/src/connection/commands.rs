@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::outbox::Outstanding;
 use super::{Connection, End, dropped};
 use crate::frame::{CallError, CallResult, write};
-use crate::persist::{Failure, persist};
+use crate::persist::{Failure, causes, persist};
 use crate::v16::to_charger::{Command, Verdict, record};
 
 /// Of a charger's own words for an error, in characters.
@@ -163,8 +163,15 @@ impl Connection {
         match failure {
             Failure::Fenced => Err(End::Superseded),
             Failure::Unavailable(error) => {
-                tracing::error!(charger = self.identity.as_str(), %error, "a command's state could not be recorded");
+                let error = causes(&error);
+                tracing::error!(charger = self.identity.as_str(), error, "a command's state could not be recorded");
                 Err(End::Unavailable)
+            }
+            // To come back would not help; the charger itself can be served.
+            Failure::Unreadable(error) => {
+                let error = causes(&error);
+                tracing::error!(charger = self.identity.as_str(), error, "a command's state can't be read");
+                Ok(())
             }
             Failure::Refused(error) => {
                 tracing::error!(charger = self.identity.as_str(), %error, "a command's state was refused");

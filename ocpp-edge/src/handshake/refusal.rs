@@ -23,6 +23,9 @@ pub enum Refusal {
     Unauthenticated,
     #[error("the service can't take this connection now")]
     Unavailable,
+    /// What is recorded of the charger can't be read: to come again at once is of no use.
+    #[error("the service can't take this connection until it is mended")]
+    Internal,
 }
 
 /// When to come again, in seconds.
@@ -37,6 +40,7 @@ impl Refusal {
             Self::NoCharger | Self::Unknown => "404 Not Found",
             Self::Unauthenticated => "401 Unauthorized",
             Self::Unavailable => "503 Service Unavailable",
+            Self::Internal => "500 Internal Server Error",
         }
     }
 
@@ -50,6 +54,7 @@ impl Refusal {
             Self::Unknown => "unknown",
             Self::Unauthenticated => "unauthenticated",
             Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
         }
     }
 
@@ -62,7 +67,7 @@ impl Refusal {
             Self::Unauthenticated => "WWW-Authenticate: Basic realm=\"ocpp\", charset=\"UTF-8\"\r\n".to_owned(),
             Self::NotAnUpgrade => "Upgrade: websocket\r\n".to_owned(),
             Self::Unavailable => format!("Retry-After: {RETRY_AFTER_S}\r\n"),
-            Self::NotHttp | Self::TooLarge | Self::NoCharger | Self::Unknown => String::new(),
+            Self::NotHttp | Self::TooLarge | Self::NoCharger | Self::Unknown | Self::Internal => String::new(),
         };
         let (status, body) = (self.status(), format!("{self}\n"));
         let answer = format!(

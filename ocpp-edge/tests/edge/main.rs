@@ -8,3 +8,4 @@ mod outage;
 mod reconnecting;
 mod support;
 mod transactions;
+mod unreadable;

@@ -80,6 +80,27 @@ impl Network {
         sqlx::query("ALTER TABLE streams_away RENAME TO streams").execute(self.database.pool()).await.unwrap();
     }
 
+    /// The same on the same database, which remembers nothing.
+    pub async fn again(&self) -> Application {
+        let (key, settings) = (MasterKey::new([7; 32]), self.app.settings().clone());
+        application_with(&self.database, key, settings, StoreOptions::default()).await
+    }
+
+    /// As if a newer version had written the events of this type.
+    pub async fn spoil(&self, event_type: &str) {
+        self.rewrite(event_type, "event_version || '000'").await;
+    }
+
+    pub async fn mend(&self, event_type: &str) {
+        self.rewrite(event_type, "left(event_version, -3)").await;
+    }
+
+    async fn rewrite(&self, event_type: &str, version: &str) {
+        let update = format!("UPDATE events SET event_version = {version} WHERE event_type = $1");
+        let updated = sqlx::query(&update).bind(event_type).execute(self.database.pool()).await.unwrap();
+        assert_ne!(updated.rows_affected(), 0, "there is a {event_type}");
+    }
+
     pub async fn register(&self, charger: &str, password: Option<&[u8]>) -> ChargePointId {
         self.register_with(charger, password, vec![]).await
     }

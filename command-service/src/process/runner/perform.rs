@@ -56,6 +56,12 @@ async fn perform<M: Manager>(manager: &M, issue: &Issue<M::Task>) -> Outcome {
                 tracing::warn!(manager = M::NAME, ?task, %position, error = why, "a task is tried again");
                 backoff.wait().await;
             }
+            Err(error @ Error::Unreadable(_)) => {
+                // Until somebody has mended that; the others go on.
+                let why = chain(&error);
+                tracing::error!(manager = M::NAME, ?task, %position, error = why, "a task is put off");
+                return Outcome::Again(Utc::now() + PUT_OFF);
+            }
             Err(error) => {
                 // It was decided on the newest state: asking again would be answered the same.
                 metrics::counter!("coulomb_process_refusals_total", "manager" => M::NAME).increment(1);

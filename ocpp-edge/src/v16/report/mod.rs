@@ -7,7 +7,8 @@
 //! (`InternalError`), since a driver waits and nobody repeats them. StartTransaction, StopTransaction and MeterValues get no
 //! answer at all and the connection is closed: a CALLERROR counts as an attempt, after a few of which chargers discard the
 //! message, or stall at a StopTransaction (steve#156, OpenEVSE#756); what was sent into a connection that broke stays in the
-//! charger's queue.
+//! charger's queue. What can't be recorded because something recorded can't be read is different: a new connection would not
+//! help, so each gets its `InternalError`, and is kept for people to look at where that can be done.
 
 mod authorize;
 mod boot_notification;
@@ -33,7 +34,7 @@ use crate::connection::{ReportClock, Timed};
 use crate::edge::Edge;
 use crate::frame::{self, Call, ErrorCode, Fault, MessageId, write};
 use crate::lenient::{DeviceTime, Parsed};
-use crate::persist::{Failure, persist};
+use crate::persist::{Failure, causes, persist};
 
 /// What has become of a call, as metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub enum Outcome {
     Quarantined,
     /// With a CALLERROR: the log could not be reached.
     Unavailable,
+    /// With a CALLERROR: what is recorded of the charger can't be read.
+    Unreadable,
 }
 
 impl Outcome {
@@ -54,6 +57,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Quarantined => "quarantined",
             Self::Unavailable => "unavailable",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -106,6 +110,7 @@ impl Reporter<'_> {
             Err(Failure::Fenced) => Err(NoReply::Fenced),
             Err(Failure::Unavailable(error)) => self.unavailable(call, &error),
             Err(Failure::Refused(error)) => self.unrecordable(call, &error).await,
+            Err(Failure::Unreadable(error)) => self.unreadable(call, &error).await,
         }
     }
 
@@ -141,8 +146,8 @@ impl Reporter<'_> {
         let is_json = !matches!(error.fault, Fault::NotJson(_));
         match action {
             Some(name @ ("StartTransaction" | "StopTransaction" | "MeterValues")) if !is_json => {
-                self.quarantine(name, text, &error.to_string()).await?;
-                let frame = match acknowledgement(name, id) {
+                let kept = self.quarantine(name, text, &error.to_string()).await?;
+                let frame = match acknowledgement(name, id).filter(|_| kept) {
                     Some(frame) => frame,
                     None => write::error(id, code, &error.to_string()),
                 };
@@ -153,7 +158,7 @@ impl Reporter<'_> {
     }
 
     fn unavailable(&self, call: &Call<'_>, error: &Error) -> Result<Reply, NoReply> {
-        tracing::error!(%error, "a report could not be recorded");
+        tracing::error!(error = causes(error), "a report could not be recorded");
         match Action::find(&call.action).map(|action| action.name) {
             Some("StartTransaction" | "StopTransaction" | "MeterValues") => Err(NoReply::Unavailable),
             _ => {
@@ -163,29 +168,46 @@ impl Reporter<'_> {
         }
     }
 
+    /// What this would change can't be read. It is kept where that can be done, and not acknowledged: the charger may bring
+    /// it again once that is mended. The connection stays, since on the next one it would be the same.
+    async fn unreadable(&mut self, call: &Call<'_>, error: &Error) -> Result<Reply, NoReply> {
+        let why = causes(error);
+        tracing::error!(error = why, "a report could not be recorded: what it belongs to can't be read");
+        self.quarantine(&call.action, call.payload.raw().get(), &why).await?;
+        let frame = write::error(call.id, ErrorCode::InternalError, "It can't be recorded until this is mended here.");
+        Ok(Reply { frame, outcome: Outcome::Unreadable })
+    }
+
     /// Reports are never refused, but one may not fit into an event.
     async fn unrecordable(&mut self, call: &Call<'_>, error: &Error) -> Result<Reply, NoReply> {
         tracing::warn!(%error, "a report was quarantined");
-        self.quarantine(&call.action, call.payload.raw().get(), &error.to_string()).await?;
+        let kept = self.quarantine(&call.action, call.payload.raw().get(), &error.to_string()).await?;
         let name = Action::find(&call.action).map_or("", |action| action.name);
         let frame = acknowledgement(name, call.id)
+            .filter(|_| kept)
             .unwrap_or_else(|| write::error(call.id, ErrorCode::InternalError, "It can't be recorded."));
         Ok(Reply { frame, outcome: Outcome::Quarantined })
     }
 
-    /// Keeps what could not be understood.
-    async fn quarantine(&mut self, action: &str, payload: &str, why: &str) -> Result<(), NoReply> {
+    /// Keeps what could not be understood. False: it may be kept later, and should come again.
+    async fn quarantine(&mut self, action: &str, payload: &str, why: &str) -> Result<bool, NoReply> {
+        const LOST: &str = "what could not be understood could not be kept";
         let kept = self.try_quarantine(action, payload, why).await;
         match kept {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             Err(Failure::Fenced) => Err(NoReply::Fenced),
             Err(Failure::Unavailable(error)) => {
-                tracing::error!(%error, "what could not be understood could not be kept");
+                tracing::error!(error = causes(&error), "{LOST}");
                 Err(NoReply::Unavailable)
             }
+            Err(Failure::Unreadable(error)) => {
+                tracing::error!(error = causes(&error), "{LOST}");
+                Ok(false)
+            }
+            // To bring it again would change nothing.
             Err(Failure::Refused(error)) => {
-                tracing::error!(%error, "what could not be understood could not be kept");
-                Ok(())
+                tracing::error!(error = causes(&error), "{LOST}");
+                Ok(true)
             }
         }
     }
