@@ -40,6 +40,8 @@ impl From<&Refusal> for Problem {
             Refusal::ChargerUnknown => (404, "Unknown charger"),
             Refusal::SessionUnknown => (404, "Unknown session"),
             Refusal::CommandUnknown => (404, "Unknown command"),
+            Refusal::DriverUnknown => (404, "Unknown driver"),
+            Refusal::TokenUnknown => (404, "Unknown token"),
             Refusal::ChargerOffline => (409, "Charger offline"),
             Refusal::ConnectorOccupied => (409, "Connector occupied"),
             Refusal::ConnectorFaulted => (409, "Connector out of order"),

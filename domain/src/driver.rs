@@ -55,7 +55,7 @@ impl Decide for Driver {
         match (command, self.driver_id) {
             (DriverCommand::Register { driver_id }, None) => Ok(vec![DriverEvent::DriverRegistered { driver_id }]),
             (DriverCommand::Register { .. }, Some(_)) => Ok(vec![]),
-            (_, None) => Err(Refusal::invalid("driver_id", "there is no such driver")),
+            (_, None) => Err(Refusal::DriverUnknown),
             (DriverCommand::ActivatePlan { plan_id }, Some(_)) if self.plan_id == Some(plan_id) => Ok(vec![]),
             (DriverCommand::ActivatePlan { plan_id }, Some(_)) => {
                 let ended = self.plan_id.map(|plan_id| DriverEvent::PlanEnded { plan_id });

@@ -13,6 +13,10 @@ pub enum Refusal {
     SessionUnknown,
     #[error("There is no such command.")]
     CommandUnknown,
+    #[error("There is no such driver.")]
+    DriverUnknown,
+    #[error("There is no such token.")]
+    TokenUnknown,
     #[error("The charger is offline. Try again when it is back, or choose another one.")]
     ChargerOffline,
     #[error("The connector is in use.")]
@@ -42,6 +46,8 @@ impl Refusal {
             Self::ChargerUnknown => "charger-unknown",
             Self::SessionUnknown => "session-unknown",
             Self::CommandUnknown => "command-unknown",
+            Self::DriverUnknown => "driver-unknown",
+            Self::TokenUnknown => "token-unknown",
             Self::ChargerOffline => "charger-offline",
             Self::ConnectorOccupied => "connector-occupied",
             Self::ConnectorFaulted => "connector-faulted",

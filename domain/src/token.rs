@@ -92,7 +92,7 @@ impl Decide for Token {
             (TokenCommand::Register(_), Some(_)) => {
                 Err(Refusal::AlreadyExists("The token is registered already, to somebody else."))
             }
-            (_, None) => Err(Refusal::invalid("token_id", "there is no such token")),
+            (_, None) => Err(Refusal::TokenUnknown),
             (TokenCommand::Block, Some(_)) if self.blocked => Ok(vec![]),
             (TokenCommand::Block, Some(_)) => Ok(vec![TokenEvent::TokenBlocked {}]),
             (TokenCommand::Unblock, Some(_)) if !self.blocked => Ok(vec![]),

@@ -3,8 +3,7 @@
 use application::auth::Caller;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
-use service_host::{Code, Problem};
+use service_host::{Code, Problem, required_bearer};
 
 use crate::failed::Failed;
 use crate::state::Api;
@@ -21,10 +20,7 @@ impl FromRequestParts<Api> for Authenticated {
     type Rejection = Failed;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failed> {
-        let token = bearer(&parts.headers).ok_or_else(|| {
-            Problem::new(Code::Unauthenticated, "The header Authorization must be: Bearer and an access token.")
-        })?;
-        Ok(Self(api.verify(token).await?))
+        Ok(Self(api.verify(required_bearer(&parts.headers)?).await?))
     }
 }
 
@@ -42,10 +38,4 @@ impl FromRequestParts<Api> for OperatorOnly {
 
 pub fn operators_only() -> Problem {
     Problem::new(Code::Forbidden, "Only operators of the network may see this.")
-}
-
-/// RFC 6750, section 2.1. The scheme's case does not matter (RFC 9110, section 11.1).
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
 }

@@ -1,6 +1,6 @@
 //! Refusals and errors as problems, the same over HTTP and the socket. What the log says of an error is said here, once.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use application::auth::Unauthenticated;
 use application::problem::Problem as Told;
@@ -8,10 +8,7 @@ use application::vault;
 use axum::response::{IntoResponse, Response};
 use domain::refusal::Refusal;
 use schema::view;
-use service_host::{Code, Problem};
-
-/// When it is worth trying again after something that is out of reach.
-const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
+use service_host::Problem;
 
 /// What was not answered or done.
 #[derive(Debug, Clone)]
@@ -56,43 +53,26 @@ impl From<Unauthenticated> for Failed {
 impl From<view::Error> for Failed {
     fn from(error: view::Error) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "a query could not be answered");
-        Self(unavailable("The read models can't be reached right now. Try again."))
+        Self(Problem::unavailable("The read models can't be reached right now. Try again."))
     }
 }
 
 impl From<vault::Error> for Failed {
     fn from(error: vault::Error) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "a sealed value could not be opened");
-        Self(unavailable("Personal values can't be opened right now. Try again."))
+        Self(Problem::unavailable("Personal values can't be opened right now. Try again."))
     }
 }
 
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "an account could not be read");
-        Self(unavailable("Accounts can't be reached right now. Try again."))
+        Self(Problem::unavailable("Accounts can't be reached right now. Try again."))
     }
 }
 
-pub fn unavailable(detail: &str) -> Problem {
-    Problem::new(Code::Unavailable, detail).retry_after(UNAVAILABLE_RETRY_AFTER)
-}
-
-/// The problem in HTTP's types. Its code decides on the title, so that it looks the same wherever it comes from.
+/// The problem in HTTP's types.
 fn problem_of(told: Told) -> Problem {
-    let Some(code) = Code::ALL.into_iter().find(|code| code.as_str() == told.code && code.status() == told.status)
-    else {
-        // Kept under an idempotency key by a newer version than this one.
-        tracing::error!(code = %told.code, status = told.status, "a refusal has a code that is not known here");
-        return Problem::internal();
-    };
-    let problem = Problem::new(code, told.detail);
-    let problem = match told.field {
-        Some(field) => problem.with("field", field.into_owned()),
-        None => problem,
-    };
-    match told.retry_after_s {
-        Some(seconds) => problem.retry_after(Duration::from_secs(seconds.into())),
-        None => problem,
-    }
+    let Told { status, code, title: _, detail, field, retry_after_s } = told;
+    Problem::decided(&code, status, detail, field.map(Cow::into_owned), retry_after_s)
 }

@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+mod bearer;
 pub mod config;
 mod host;
 mod json;
@@ -25,6 +26,7 @@ mod serve;
 mod shutdown;
 mod trace;
 
+pub use bearer::{bearer, required_bearer};
 pub use host::{BODY_BYTES_MAX, Host};
 pub use json::{Json, Path, Query};
 pub use problem::{Code, Problem};

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 /// The media type of RFC 9457, section 3.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// When it is worth trying again after something that is out of reach.
+const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Every reason for which a request is refused, as the last part of a problem's `type`.
 ///
 /// Status and title belong to the code, so that one refusal looks the same wherever it comes from.
@@ -21,6 +24,8 @@ pub enum Code {
     ChargerUnknown,
     SessionUnknown,
     CommandUnknown,
+    DriverUnknown,
+    TokenUnknown,
     ChargerOffline,
     ConnectorOccupied,
     ConnectorFaulted,
@@ -45,12 +50,14 @@ pub enum Code {
 
 impl Code {
     /// All codes, for documents that list them.
-    pub const ALL: [Code; 23] = [
+    pub const ALL: [Code; 25] = [
         Code::NoActivePlan,
         Code::Forbidden,
         Code::ChargerUnknown,
         Code::SessionUnknown,
         Code::CommandUnknown,
+        Code::DriverUnknown,
+        Code::TokenUnknown,
         Code::ChargerOffline,
         Code::ConnectorOccupied,
         Code::ConnectorFaulted,
@@ -92,6 +99,8 @@ impl Code {
             Code::ChargerUnknown => ("charger-unknown", StatusCode::NOT_FOUND, "Unknown charger"),
             Code::SessionUnknown => ("session-unknown", StatusCode::NOT_FOUND, "Unknown session"),
             Code::CommandUnknown => ("command-unknown", StatusCode::NOT_FOUND, "Unknown command"),
+            Code::DriverUnknown => ("driver-unknown", StatusCode::NOT_FOUND, "Unknown driver"),
+            Code::TokenUnknown => ("token-unknown", StatusCode::NOT_FOUND, "Unknown token"),
             Code::ChargerOffline => ("charger-offline", StatusCode::CONFLICT, "The charger is offline"),
             Code::ConnectorOccupied => ("connector-occupied", StatusCode::CONFLICT, "The connector is occupied"),
             Code::ConnectorFaulted => ("connector-faulted", StatusCode::CONFLICT, "The connector is faulted"),
@@ -137,6 +146,28 @@ impl Problem {
     /// An error of ours. What went wrong belongs into the log; the client learns only that it was not them.
     pub fn internal() -> Self {
         Self::new(Code::Internal, "The request could not be carried out; it may be tried again.")
+    }
+
+    /// What is needed is out of reach now, and may be back in a second.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, detail).retry_after(UNAVAILABLE_RETRY_AFTER)
+    }
+
+    /// A refusal that was decided where nothing is known of HTTP's types. Its code decides on the title, so that it looks
+    /// the same wherever it comes from.
+    ///
+    /// One whose code is not known here is told as an error of ours: it was kept under an idempotency key by a newer version.
+    pub fn decided(code: &str, status: u16, detail: String, field: Option<String>, retry_after_s: Option<u32>) -> Self {
+        let Some(known) = Code::ALL.into_iter().find(|known| known.as_str() == code && known.status() == status) else {
+            tracing::error!(code, status, "a refusal has a code that is not known here");
+            return Self::internal();
+        };
+        let mut problem = Self::new(known, detail);
+        if let Some(field) = field {
+            problem = problem.with("field", field);
+        }
+        problem.retry_after = retry_after_s.map(|seconds| Duration::from_secs(seconds.into()));
+        problem
     }
 
     /// A value in the request is not acceptable; `field` is its path in the body or query, such as `evses[0].power`.
@@ -234,6 +265,17 @@ mod tests {
         let response = problem.into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn a_decided_refusal_looks_like_any_other() {
+        let problem = |code, status| Problem::decided(code, status, "No.".to_owned(), Some("a".to_owned()), Some(2));
+        let expected = Problem::invalid_field("a", "No.").retry_after(Duration::from_secs(2));
+        assert_eq!(problem("invalid-request", 422), expected);
+        assert_eq!(problem("invalid-request", 400).code(), Code::InvalidRequest);
+        for (code, status) in [("invalid-request", 404), ("of-a-newer-version", 409)] {
+            assert_eq!(problem(code, status), Problem::internal());
+        }
     }
 
     #[test]

@@ -38,6 +38,9 @@ impl Work for Activate {
 
     async fn run(&self, session: &mut Session) -> Result<Accepted, Error> {
         let ActivatePlan { driver_id, plan_id } = self.request;
+        if session.load::<Driver>(driver_id).await?.driver_id.is_none() {
+            return Err(Refusal::DriverUnknown.into());
+        }
         if session.load::<Plan>(plan_id).await?.details.is_none() {
             return Err(Refusal::invalid("plan_id", "there is no such plan").into());
         }

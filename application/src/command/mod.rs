@@ -26,7 +26,7 @@ pub use register_site::{RegisterSite, register_site};
 pub use register_token::{RegisterToken, register_token};
 pub use remote::{RemoteStart, RemoteStop, remote_start, remote_stop};
 pub use send_station_command::{SendStationCommand, parse_action, send_station_command};
-pub use start_charging::{StartCharging, Target, start_charging};
+pub use start_charging::{StartCharging, start_charging};
 pub use stop_charging::{StopCharging, stop_charging};
 
 pub(crate) use pricing::pricing_at;

@@ -67,7 +67,7 @@ impl Work for Register {
 
     async fn run(&self, session: &mut Session) -> Result<Accepted, Error> {
         if session.load::<Driver>(self.driver_id).await?.driver_id.is_none() {
-            return Err(Refusal::invalid("driver_id", "there is no such driver").into());
+            return Err(Refusal::DriverUnknown.into());
         }
         let command = TokenCommand::Register(self.details.clone());
         decide::<Token>(session, self.token_id, self.token_id, command).await?;

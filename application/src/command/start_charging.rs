@@ -2,33 +2,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::charge_point::{Authorization, AuthorizationStatus, ChargePoint, ChargePointCommand, Claimant, Limits};
 use domain::driver::Driver;
 use domain::id::{
-    AuthorizationId, ChargePointId, ChargePointIdentity, CommandId, ConnectorId, DriverId, EvseId, EvseUid, Outlet,
-    SessionId, TokenId,
+    AuthorizationId, ChargePointId, ChargePointIdentity, CommandId, ConnectorId, DriverId, EvseId, Outlet, SessionId,
+    TokenId,
 };
 use domain::refusal::Refusal;
 use domain::session::{ChargingSession, SessionCommand, SessionRequest};
 use domain::station_command::{StationAction, StationCommand, StationCommandCommand, StationRequest};
 use event_store::Session;
+use schema::api::target::Target;
 
 use super::{Accepted, pricing_at};
 use crate::authorize::judge;
 use crate::work::{Work, decide};
 use crate::{Application, CommandContext, Error};
-
-/// Where to charge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The number that the charger itself uses.
-    Connector {
-        charger_id: String,
-        connector_id: ConnectorId,
-    },
-    Evse {
-        charger_id: String,
-        evse_id: EvseId,
-    },
-    EvseUid(EvseUid),
-}
 
 /// A driver wants to charge.
 #[derive(Debug, Clone)]

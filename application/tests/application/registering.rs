@@ -59,7 +59,7 @@ async fn plans_and_tokens_are_somebodys() {
     let nobody = DriverId::generate();
     let plan = |driver_id, plan_id| ActivatePlan { driver_id, plan_id };
     assert_eq!(code(activate_plan(app, &operator, plan(driver_id, PlanId::generate())).await), "invalid-request");
-    assert_eq!(code(activate_plan(app, &operator, plan(nobody, world.plan_id)).await), "invalid-request");
+    assert_eq!(code(activate_plan(app, &operator, plan(nobody, world.plan_id)).await), "driver-unknown");
     let details = PlanDetails { name: "Commuter".into(), tariff_id: None };
     let unknown = PublishPlan { plan_id: Some(PlanId::generate()), details };
     assert_eq!(code(publish_plan(app, &operator, unknown).await), "invalid-request");
@@ -70,7 +70,7 @@ async fn plans_and_tokens_are_somebodys() {
         value: value.into(),
         expires_at: None,
     };
-    assert_eq!(code(register_token(app, &operator, card(nobody, "CARD")).await), "invalid-request");
+    assert_eq!(code(register_token(app, &operator, card(nobody, "CARD")).await), "driver-unknown");
     assert_eq!(code(register_token(app, &operator, card(driver_id, " ")).await), "invalid-request");
     assert_eq!(code(register_token(app, &operator, card(driver_id, &"x".repeat(37))).await), "invalid-request");
     let token: Option<TokenId> =

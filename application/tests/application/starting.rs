@@ -1,7 +1,7 @@
 //! A driver starts to charge.
 
 use application::command::{
-    BlockToken, RegisterCharger, RegisterToken, RemoteStart, SendStationCommand, StartCharging, Target, block_token,
+    BlockToken, RegisterCharger, RegisterToken, RemoteStart, SendStationCommand, StartCharging, block_token,
     parse_action, register_charger, register_token, remote_start, send_station_command, start_charging,
 };
 use application::report::{StartTransaction, Status, connect};
@@ -11,6 +11,7 @@ use domain::id::{ConnectorId, DriverId, EvseId, EvseUid, Outlet, TenantId};
 use domain::outlet::{Connector, Evse};
 use domain::session::SessionState;
 use domain::station_command::{CommandState, StationAction};
+use schema::api::target::Target;
 use serde_json::json;
 
 use crate::support::{

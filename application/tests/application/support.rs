@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use application::auth::{Caller, Role};
 use application::command::{
-    Accepted, ActivatePlan, PublishPlan, PublishTariff, RegisterCharger, RegisterSite, StartCharging, Target,
-    activate_plan, publish_plan, publish_tariff, register_charger, register_driver, register_site, start_charging,
+    Accepted, ActivatePlan, PublishPlan, PublishTariff, RegisterCharger, RegisterSite, StartCharging, activate_plan,
+    publish_plan, publish_tariff, register_charger, register_driver, register_site, start_charging,
 };
 use application::problem::Problem;
 use application::report::{Circumstances, Link, StartTransaction, Started, StopTransaction, connect};
@@ -28,6 +28,7 @@ use domain::tariff::Tariff;
 use embedded_postgres::testing::{self, TestDatabase};
 use event_store::{EventStore, StoreOptions};
 use rust_decimal::Decimal;
+use schema::api::target::Target;
 use schema::log::StreamId;
 use serde_json::json;
 use uuid::Uuid;

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::refusal::Refusal;
 use schema::api::command::{BODY_HASH_PURPOSE, CommandBody};
-use service_host::{Code, Json, Problem, TraceContext};
+use service_host::{Json, Problem, TraceContext, required_bearer};
 
 use super::answer::Taken;
 use super::key::idempotency_key;
@@ -61,16 +61,7 @@ impl<B: CommandBody> FromRequest<Api> for Command<B> {
 }
 
 async fn authenticated(headers: &HeaderMap, api: &Api) -> Result<Caller, Failed> {
-    let token = bearer(headers).ok_or_else(|| {
-        Problem::new(Code::Unauthenticated, "The header Authorization must be: Bearer and an access token.")
-    })?;
-    Ok(api.application.verifier().verify(token, api.clock.now()).await?)
-}
-
-/// RFC 6750, section 2.1. The scheme's case does not matter (RFC 9110, section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+    Ok(api.application.verifier().verify(required_bearer(headers)?, api.clock.now()).await?)
 }
 
 fn target(params: &RawPathParams) -> String {

@@ -32,5 +32,5 @@ pub(super) async fn register_token(command: Command<RegisterToken>) -> Answer {
 }
 
 fn driver(target: &str) -> Result<DriverId, Refusal> {
-    target.parse().map_err(|_| Refusal::invalid("driver_id", "there is no such driver"))
+    target.parse().map_err(|_| Refusal::DriverUnknown)
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use schema::api::command::{Accepted, Problem};
+use schema::api::document::{AccessToken, problems};
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, HeaderBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, ResponsesBuilder,
 };
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi as _};
+use utoipa::{IntoParams, IntoResponses, OpenApi as _};
 
 use super::{auth, chargers, charging, drivers, sessions, sites, tariffs, tokens};
 
@@ -48,16 +48,6 @@ struct Document;
 /// What this service answers to.
 pub fn openapi() -> OpenApi {
     Document::openapi()
-}
-
-struct AccessToken;
-
-impl Modify for AccessToken {
-    fn modify(&self, document: &mut OpenApi) {
-        let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("access_token", SecurityScheme::Http(scheme));
-    }
 }
 
 /// The header that makes a command safe to repeat.
@@ -103,7 +93,7 @@ impl IntoResponses for Refusals {
             ("400", "invalid-request: it can't be read"),
             ("401", "unauthenticated"),
             ("403", "forbidden, no-active-plan"),
-            ("404", "charger-unknown, session-unknown"),
+            ("404", "charger-unknown, session-unknown, driver-unknown, token-unknown"),
             (
                 "409",
                 "charger-offline, connector-occupied, connector-faulted, session-over, already-exists, \
@@ -131,14 +121,6 @@ impl IntoResponses for AuthRefusals {
             ("503", "unavailable: try again after `Retry-After`"),
         ])
     }
-}
-
-fn problems(all: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = |about: &str| {
-        ResponseBuilder::new().description(about).content("application/problem+json", problem()).build().into()
-    };
-    all.iter().map(|(status, about)| ((*status).to_owned(), response(about))).collect()
 }
 
 #[cfg(test)]

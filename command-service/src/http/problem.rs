@@ -1,6 +1,6 @@
 //! Refusals and errors as problems. What the log says of an error is said here, once.
 
-use std::time::Duration;
+use std::borrow::Cow;
 
 use application::auth::Unauthenticated;
 use application::problem::Problem as Told;
@@ -11,9 +11,6 @@ use service_host::{Code, Problem};
 use super::answer::Outcome;
 use crate::accounts::{self, HashingError};
 use crate::limit::Exhausted;
-
-/// When it is worth trying again after something that is out of reach.
-const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A request that was not carried out.
 #[derive(Debug)]
@@ -79,7 +76,7 @@ impl From<accounts::Error> for Failed {
             Error::Hashing(error) => return error.into(),
             Error::Database(_) | Error::Signing(_) | Error::Log(_) => {
                 tracing::error!(error = chain(&error), "an account could not be used");
-                unavailable("Accounts can't be reached right now. Try again.")
+                Problem::unavailable("Accounts can't be reached right now. Try again.")
             }
         })
     }
@@ -100,27 +97,10 @@ impl From<&HashingError> for Failed {
     }
 }
 
-fn unavailable(detail: &str) -> Problem {
-    Problem::new(Code::Unavailable, detail).retry_after(UNAVAILABLE_RETRY_AFTER)
-}
-
-/// The problem in HTTP's types. Its code decides on the title, so that it looks the same wherever it comes from.
+/// The problem in HTTP's types.
 fn problem_of(told: Told) -> Problem {
-    let Some(code) = Code::ALL.into_iter().find(|code| code.as_str() == told.code && code.status() == told.status)
-    else {
-        // Kept under an idempotency key by a newer version than this one.
-        tracing::error!(code = %told.code, status = told.status, "a refusal has a code that is not known here");
-        return Problem::internal();
-    };
-    let problem = Problem::new(code, told.detail);
-    let problem = match told.field {
-        Some(field) => problem.with("field", field.into_owned()),
-        None => problem,
-    };
-    match told.retry_after_s {
-        Some(seconds) => problem.retry_after(Duration::from_secs(seconds.into())),
-        None => problem,
-    }
+    let Told { status, code, title: _, detail, field, retry_after_s } = told;
+    Problem::decided(&code, status, detail, field.map(Cow::into_owned), retry_after_s)
 }
 
 /// An error with its causes, on one line.
@@ -142,6 +122,8 @@ mod tests {
             Refusal::ChargerUnknown,
             Refusal::SessionUnknown,
             Refusal::CommandUnknown,
+            Refusal::DriverUnknown,
+            Refusal::TokenUnknown,
             Refusal::ChargerOffline,
             Refusal::ConnectorOccupied,
             Refusal::ConnectorFaulted,

@@ -2,7 +2,6 @@
 
 use application::command;
 use schema::api::command::{StartCharging, StopCharging};
-use schema::api::place::Place;
 
 use super::answer::Answer;
 use super::command::Command;
@@ -14,7 +13,7 @@ use super::openapi::{KeyDocument, Refusals, TakenDocument};
 #[utoipa::path(post, path = "/api/sessions/start", tag = "drivers", request_body = StartCharging,
     params(KeyDocument), responses(TakenDocument, Refusals))]
 pub(super) async fn start_charging(command: Command<StartCharging>) -> Answer {
-    let request = command::StartCharging { target: target(command.body.place()?) };
+    let request = command::StartCharging { target: command.body.target()? };
     let accepted = command::start_charging(command.application(), &command.context, request).await?;
     Ok(command.taken(accepted).await)
 }
@@ -26,12 +25,4 @@ pub(super) async fn stop_charging(command: Command<StopCharging>) -> Answer {
     let request = command::StopCharging { session_id: command.body.session_id };
     let accepted = command::stop_charging(command.application(), &command.context, request).await?;
     Ok(command.taken(accepted).await)
-}
-
-fn target(place: Place) -> command::Target {
-    match place {
-        Place::Connector { charger_id, connector_id } => command::Target::Connector { charger_id, connector_id },
-        Place::Evse { charger_id, evse_id } => command::Target::Evse { charger_id, evse_id },
-        Place::EvseUid(uid) => command::Target::EvseUid(uid),
-    }
 }

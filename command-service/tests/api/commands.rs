@@ -224,15 +224,9 @@ async fn sites_tariffs_and_plans_are_published_in_versions() {
 async fn drivers_get_plans_and_tokens() {
     let service = Service::start().await;
     let operator = service.operator().await;
-    let network = Network::publish(&operator).await;
     let driver = service.register("maria").await;
     let plan = format!("/api/drivers/{}/plan", driver.user_id());
     operator.post(&plan, json!({"plan_id": UNKNOWN})).await.invalid("plan_id");
-    operator
-        .post(&format!("/api/drivers/{UNKNOWN}/plan"), json!({"plan_id": network.plan_id}))
-        .await
-        .invalid("driver_id");
-    operator.post("/api/drivers/maria/plan", json!({"plan_id": network.plan_id})).await.invalid("driver_id");
 
     let tokens = format!("/api/drivers/{}/tokens", driver.user_id());
     let card = json!({"type": "ISO14443", "value": "04A2B3C4"});
@@ -248,8 +242,45 @@ async fn drivers_get_plans_and_tokens() {
     Answer::of(operator.request(&block)).await.taken();
     operator.post(&block, json!({})).await.taken();
     operator.post(&block, json!({"reason": "lost"})).await.invalid("reason");
-    operator.post(&format!("/api/tokens/{UNKNOWN}/block"), json!({})).await.invalid("token_id");
-    operator.post("/api/tokens/mine/block", json!({})).await.invalid("token_id");
+}
+
+/// What the path names is there or not: 404. What the body names is right or wrong: 422, with the field.
+#[tokio::test]
+async fn unknown_ids_are_not_found_in_paths_and_invalid_in_bodies() {
+    let service = Service::start().await;
+    let operator = service.operator().await;
+    let network = Network::publish(&operator).await;
+    let driver = service.register("maria").await;
+    let plan = json!({"plan_id": network.plan_id});
+    let card = json!({"type": "ISO14443", "value": "04A2B3C4"});
+    let reset = json!({"action": "Reset", "payload": {"type": "Soft"}});
+    for id in [UNKNOWN, "maria", "%20"] {
+        for (path, body, code) in [
+            (format!("/api/drivers/{id}/plan"), &plan, "driver-unknown"),
+            // The driver comes before the plan.
+            (format!("/api/drivers/{id}/plan"), &json!({"plan_id": UNKNOWN}), "driver-unknown"),
+            (format!("/api/drivers/{id}/tokens"), &card, "driver-unknown"),
+            (format!("/api/tokens/{id}/block"), &json!({}), "token-unknown"),
+            (format!("/api/chargers/{id}/commands"), &reset, "charger-unknown"),
+        ] {
+            operator.post(&path, body.clone()).await.refused(404, code);
+        }
+    }
+    let unknown_plan = json!({"plan_id": UNKNOWN});
+    operator.post(&format!("/api/drivers/{}/plan", driver.user_id()), unknown_plan).await.invalid("plan_id");
+    for (path, body, field) in [
+        ("/api/chargers", json!({"charger_id": "CP001", "site_id": UNKNOWN}), "site_id"),
+        ("/api/plans", json!({"name": "Regular", "plan_id": UNKNOWN}), "plan_id"),
+        ("/api/plans", json!({"name": "Regular", "tariff_id": UNKNOWN}), "tariff_id"),
+        ("/api/sites", network::site(UNKNOWN), "tariff_id"),
+    ] {
+        operator.post(path, body).await.invalid(field);
+    }
+    // A refusal is kept under its key like any other.
+    let path = format!("/api/drivers/{UNKNOWN}/plan");
+    for _ in 0..2 {
+        operator.post_with_key("k", &path, plan.clone()).await.refused(404, "driver-unknown");
+    }
 }
 
 #[tokio::test]

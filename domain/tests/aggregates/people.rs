@@ -26,7 +26,7 @@ fn tokens() {
     let sealed_anew = TokenDetails { value: Sealed("the same under another nonce".into()), ..card(7) };
     let renewed = TokenDetails { expires_at: Some(at(600)), ..card(7) };
     let somebody_elses = Refusal::AlreadyExists("The token is registered already, to somebody else.");
-    let unknown = invalid("token_id", "there is no such token");
+    let unknown = Refusal::TokenUnknown;
     #[rustfmt::skip]
     let table: Vec<Row<Token>> = vec![
         ("registered", vec![], Register(card(7)), Ok(registered())),
@@ -68,7 +68,7 @@ fn drivers() {
     let registered = || vec![DriverRegistered { driver_id }];
     let active = || [registered(), vec![PlanActivated { plan_id: id(1) }]].concat();
     let activate = |plan| DriverCommand::ActivatePlan { plan_id: id(plan) };
-    let unknown = invalid("driver_id", "there is no such driver");
+    let unknown = Refusal::DriverUnknown;
     #[rustfmt::skip]
     let table: Vec<Row<Driver>> = vec![
         ("registered", vec![], DriverCommand::Register { driver_id }, Ok(registered())),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use schema::api::command::Problem;
+use schema::api::document::{AccessToken, problems};
 use schema::api::socket;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, ResponsesBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi as _};
+use utoipa::openapi::{OpenApi, RefOr, Response};
+use utoipa::{IntoResponses, OpenApi as _};
 
 use super::{chargers, commands, me, meter_values, people, sessions, sites, tariffs};
 
@@ -48,32 +48,17 @@ pub fn openapi() -> OpenApi {
     Document::openapi()
 }
 
-struct AccessToken;
-
-impl Modify for AccessToken {
-    fn modify(&self, document: &mut OpenApi) {
-        let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("access_token", SecurityScheme::Http(scheme));
-    }
-}
-
 /// Why a query may be refused.
 pub struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let problem = |description: &str| {
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            ResponseBuilder::new().description(description).content("application/problem+json", content).build()
-        };
-        ResponsesBuilder::new()
-            .response("400", problem("invalid-request: a parameter is not known or not acceptable, and named"))
-            .response("401", problem("unauthenticated: no access token, or one that is not good"))
-            .response("403", problem("forbidden"))
-            .response("404", problem("charger-unknown, session-unknown or command-unknown: also someone else's"))
-            .response("503", problem("position-not-reached or unavailable, with Retry-After"))
-            .build()
-            .into()
+        problems(&[
+            ("400", "invalid-request: a parameter is not known or not acceptable, and named"),
+            ("401", "unauthenticated: no access token, or one that is not good"),
+            ("403", "forbidden"),
+            ("404", "charger-unknown, session-unknown or command-unknown: also someone else's"),
+            ("503", "position-not-reached or unavailable, with Retry-After"),
+        ])
     }
 }

@@ -1,11 +1,10 @@
 //! Commands over the socket: appended like their HTTP twins, idempotent in the same namespace.
 
 use application::auth::Caller;
-use application::command::{self, Accepted, Target};
+use application::command::{self, Accepted};
 use application::{CommandContext, Idempotency};
 use domain::refusal::Refusal;
 use schema::api::command::{BODY_HASH_PURPOSE, CommandBody, StartCharging, StopCharging};
-use schema::api::place::Place;
 use service_host::TraceId;
 
 use crate::failed::Failed;
@@ -21,7 +20,7 @@ pub async fn start(
     request: StartCharging,
 ) -> Result<Accepted, Failed> {
     let context = context(api, caller, command_id, &request)?;
-    let start = command::StartCharging { target: target(request.place()?) };
+    let start = command::StartCharging { target: request.target()? };
     Ok(command::start_charging(&api.application, &context, start).await?)
 }
 
@@ -55,12 +54,4 @@ fn context(
         trace_id: Some(TraceId::random().to_string()),
         now: api.now(),
     })
-}
-
-fn target(place: Place) -> Target {
-    match place {
-        Place::Connector { charger_id, connector_id } => Target::Connector { charger_id, connector_id },
-        Place::Evse { charger_id, evse_id } => Target::Evse { charger_id, evse_id },
-        Place::EvseUid(uid) => Target::EvseUid(uid),
-    }
 }

@@ -7,10 +7,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use service_host::{Code, Problem};
+use service_host::{Code, Problem, bearer};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-
-use crate::caller::bearer;
 
 /// The subprotocol that is selected, whatever else is offered.
 const SUBPROTOCOL: &str = "coulomb";

@@ -16,9 +16,10 @@ use domain::session::SessionState;
 use domain::station_command::CommandState;
 use schema::log::{Generation, Position};
 use schema::view::{Column, Model, Query, Row, RowChange};
+use service_host::Problem;
 
 use crate::directory::Scene;
-use crate::failed::{Failed, unavailable};
+use crate::failed::Failed;
 use crate::hub::{Mailbox, ResourceKey, Shard, SubscriptionId, Topic, Update, Viewer};
 use crate::query::is_visible;
 use crate::resource::{command, session};
@@ -113,7 +114,7 @@ impl Opener<'_> {
         let newest = rows.iter().map(|row| row.position).max().unwrap_or_default();
         if newest > scene.upto {
             let delivered = tokio::time::timeout(HUB_WAIT_MAX, self.shard.completed(newest)).await;
-            delivered.map_err(|_| unavailable("The views are behind. Try again."))?;
+            delivered.map_err(|_| Problem::unavailable("The views are behind. Try again."))?;
         }
         let known = rows.iter().filter(|row| row.position <= scene.upto);
         let known = known.filter_map(|row| Update::of(row, &scene.places, &self.api.hub.names)).map(Arc::new);

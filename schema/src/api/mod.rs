@@ -2,7 +2,8 @@
 
 pub mod account;
 pub mod command;
-pub mod place;
+pub mod document;
 pub mod query;
 pub mod socket;
+pub mod target;
 pub mod tariff;
