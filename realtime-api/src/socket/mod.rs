@@ -37,7 +37,7 @@ use handshake::{Credential, Handshake};
 pub async fn open(State(api): State<Api>, request: Request) -> Result<Response, Failed> {
     let handshake = Handshake::read(request)?;
     if api.shutdown.has_begun() {
-        return Err(crate::failed::unavailable("This process is ending. Connect again.").into());
+        return Err(Problem::unavailable("This process is ending. Connect again.").into());
     }
     let place = api.sockets.enter(api.limits.sockets_max).ok_or_else(|| {
         Failed(

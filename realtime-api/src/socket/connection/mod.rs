@@ -3,6 +3,9 @@
 //! There are a hundred thousand of these. What one holds while idle is counted in docs/websocket.md; whatever is needed for
 //! a moment only is boxed and let go.
 
+mod clock;
+mod mail;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,19 +26,17 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::allowance::Allowance;
 use super::close::Close;
-use super::say;
 use super::sockets::Place;
 use super::wire::Wire;
 use crate::failed::Failed;
 use crate::hub::{Mailbox, Shard, Signal, SubscriptionId, Topic, Viewer};
 use crate::state::Api;
+use clock::{Clock, Due};
 
 /// tungstenite's buffer for reading, allocated with the socket.
 const READ_BUFFER_BYTES: usize = 512;
 /// Control frames are all that tungstenite writes itself.
 const CONTROL_BYTES_MAX: usize = 1024;
-/// Taken from the inbox before anything is written; more stays there, where it can still be replaced by newer state.
-const MAIL_BYTES_AT_ONCE: usize = 64 * 1024;
 
 type Ws = WebSocketStream<Wire<TokioIo<Upgraded>>>;
 
@@ -49,14 +50,7 @@ pub struct Connection {
     next_subscription: u32,
     /// Called for, and not yet done.
     signal: Signal,
-    opened_at: Instant,
-    /// When the client last said anything, if only a pong.
-    heard_at: Instant,
-    pinged_at: Option<Instant>,
-    /// Since when nothing could be written of what is queued.
-    blocked_since: Option<Instant>,
-    /// When we closed it; from then on only its end is waited for.
-    closing_since: Option<Instant>,
+    clock: Clock,
     /// tungstenite reads no more: what comes is thrown away.
     unreadable: bool,
     /// The connection is lost, or its client did not end it in time.
@@ -105,11 +99,7 @@ impl Connection {
             subscriptions: Vec::new(),
             next_subscription: 0,
             signal: Signal::NONE,
-            opened_at: now,
-            heard_at: now,
-            pinged_at: None,
-            blocked_since: None,
-            closing_since: None,
+            clock: Clock::new(now),
             unreadable: false,
             ended: false,
             allowance: Allowance::new(api.limits.message_rate, now),
@@ -160,7 +150,7 @@ impl Connection {
         if self.signal.take(Signal::ALARM) {
             return Poll::Ready(Step::Alarm);
         }
-        if self.closing_since.is_none() {
+        if !self.clock.is_closing() {
             if self.signal.take(Signal::DRAIN) {
                 return Poll::Ready(Step::Close(self.going_away()));
             }
@@ -170,18 +160,16 @@ impl Connection {
         }
         match self.ws.get_mut().poll_send(cx) {
             Poll::Ready(Ok(())) => {
-                self.blocked_since = None;
-                if self.closing_since.is_none() && self.signal.take(Signal::MAIL) {
+                self.clock.written();
+                if !self.clock.is_closing() && self.signal.take(Signal::MAIL) {
                     return Poll::Ready(Step::Mail);
                 }
             }
             Poll::Ready(Err(_)) => return Poll::Ready(Step::Gone),
             Poll::Pending => {
-                if self.ws.get_mut().take_progress() || self.blocked_since.is_none() {
-                    self.blocked_since = Some(Instant::now());
-                }
+                self.clock.blocked(self.ws.get_mut().take_progress(), Instant::now());
                 // A client that does not read is not listened to either, or its answers would pile up.
-                if self.closing_since.is_none() {
+                if !self.clock.is_closing() {
                     return Poll::Pending;
                 }
             }
@@ -206,9 +194,8 @@ impl Connection {
 
     async fn received(&mut self, message: Message) {
         let now = Instant::now();
-        self.heard_at = now;
-        self.pinged_at = None;
-        if self.closing_since.is_some() {
+        self.clock.heard(now);
+        if self.clock.is_closing() {
             return;
         }
         if !matches!(message, Message::Close(_)) && !self.allowance.take(self.api.limits.message_rate, now) {
@@ -237,81 +224,38 @@ impl Connection {
         }
     }
 
-    /// Puts out what waits, up to a measure: each of a topic's resources in its newest state, and only that.
-    fn take_mail(&mut self) {
-        let Some(viewer) = self.viewer() else { return };
-        let complete = self.shard.complete();
-        let mut bytes = 0;
-        let mut sent: u64 = 0;
-        let wire = self.ws.get_mut();
-        for subscription in &self.subscriptions {
-            loop {
-                if bytes > MAIL_BYTES_AT_ONCE {
-                    // The rest when this is written.
-                    self.signal = self.signal.and(Signal::MAIL);
-                    metrics::counter!("coulomb_realtime_messages_sent_total").increment(sent);
-                    return;
-                }
-                let delivery = self.mailbox.inbox().take(subscription.id, complete);
-                let Some(delivery) = delivery else { break };
-                let name = (&*subscription.name, subscription.topic);
-                let (before, body) = say::change(name, &delivery.update, delivery.upto, viewer);
-                bytes += before.len() + body.len();
-                sent += 1;
-                wire.queue(&before, body, say::CHANGE_END);
-            }
-        }
-        metrics::counter!("coulomb_realtime_messages_sent_total").increment(sent);
-    }
-
     fn keep_deadlines(&mut self) {
-        let (now, limits) = (Instant::now(), self.api.limits);
-        let past = |since: Instant, limit: Duration| now.duration_since(since) >= limit;
-        if let Some(since) = self.closing_since {
-            if past(since, limits.close_wait) {
+        let now = Instant::now();
+        match self.clock.due(now, &self.api.limits, self.token_left()) {
+            None => {}
+            Some(Due::Ping) => {
+                self.clock.pinged(now);
+                let _ = Pin::new(&mut self.ws).start_send(Message::Ping(Default::default()));
+            }
+            Some(Due::Close(reason)) => self.close(reason),
+            Some(Due::End) => {
                 metrics::counter!("coulomb_realtime_slow_closes_total").increment(1);
                 self.ended = true;
                 return;
             }
-        } else if self.blocked_since.is_some_and(|since| past(since, limits.slow_max)) {
-            self.close(Close::TooSlow);
-        } else if self.caller.is_none() && past(self.opened_at, limits.auth_wait) {
-            self.close(Close::AuthTimeout);
-        } else if self.caller.as_ref().is_some_and(|caller| caller.expires_at <= self.api.now()) {
-            self.close(Close::TokenExpired);
-        } else if past(self.heard_at, limits.idle_max) {
-            self.close(Close::Idle);
-        } else if past(self.heard_at, limits.ping_after) && self.pinged_at.is_none_or(|at| past(at, limits.ping_after))
-        {
-            self.pinged_at = Some(now);
-            let _ = Pin::new(&mut self.ws).start_send(Message::Ping(Default::default()));
         }
         self.set_alarm();
     }
 
-    /// For the next moment at which one of the deadlines may have passed.
     fn set_alarm(&self) {
-        let (now, limits) = (Instant::now(), self.api.limits);
-        let until = |since: Instant, limit: Duration| (since + limit).saturating_duration_since(now);
-        let wait = match (self.closing_since, &self.caller) {
-            (Some(since), _) => until(since, limits.close_wait),
-            (None, None) => until(self.opened_at, limits.auth_wait),
-            (None, Some(caller)) => {
-                let token = (caller.expires_at - self.api.now()).to_std().unwrap_or_default();
-                let ping = match self.pinged_at {
-                    Some(at) => until(at, limits.ping_after).min(until(self.heard_at, limits.idle_max)),
-                    None => until(self.heard_at, limits.ping_after),
-                };
-                token.min(ping)
-            }
-        };
-        let slow = self.blocked_since.map_or(wait, |since| until(since, limits.slow_max));
-        self.shard.schedule(&self.mailbox, wait.min(slow));
+        let wait = self.clock.next(Instant::now(), &self.api.limits, self.token_left());
+        self.shard.schedule(&self.mailbox, wait);
+    }
+
+    /// How long the caller's token is good; none: nobody has presented one.
+    fn token_left(&self) -> Option<Duration> {
+        let caller = self.caller.as_ref()?;
+        Some((caller.expires_at - self.api.now()).to_std().unwrap_or_default())
     }
 
     /// Says why, and from then on waits for the client's end only.
     pub(super) fn close(&mut self, reason: Close) {
-        if self.closing_since.is_some() {
+        if self.clock.is_closing() {
             return;
         }
         metrics::counter!("coulomb_realtime_closes_total", "reason" => reason.label()).increment(1);
@@ -327,7 +271,7 @@ impl Connection {
         let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.reason().into() };
         // Only queued; an error says that the client has closed already.
         let _ = Pin::new(&mut self.ws).start_send(Message::Close(Some(frame)));
-        self.closing_since = Some(Instant::now());
+        self.clock.closing(Instant::now());
         self.set_alarm();
     }
 
@@ -366,35 +310,12 @@ impl Connection {
         Some(caller.driver_id().map_or(Viewer::Operator, Viewer::Driver))
     }
 
-    /// Nothing may follow a close frame.
-    pub(super) fn say(&mut self, text: Vec<u8>) {
-        if self.closing_since.is_some() {
-            return;
-        }
-        metrics::counter!("coulomb_realtime_messages_sent_total").increment(1);
-        self.ws.get_mut().queue_text(text);
-    }
-
-    /// Puts out a change that belongs to the beginning of a subscription.
-    pub(super) fn say_change(&mut self, before: &[u8], body: bytes::Bytes) {
-        if self.closing_since.is_some() {
-            return;
-        }
-        metrics::counter!("coulomb_realtime_messages_sent_total").increment(1);
-        self.ws.get_mut().queue(before, body, say::CHANGE_END);
-    }
-
     /// Counts a message that could not be understood.
     pub(super) fn misused(&mut self) {
         self.misuses += 1;
         if self.misuses > self.api.limits.misuse_max {
             self.close(Close::Misuse);
         }
-    }
-
-    /// Something may wait for a subscription that has just begun to be sent.
-    pub(super) fn look_for_mail(&mut self) {
-        self.signal = self.signal.and(Signal::MAIL);
     }
 
     pub(super) fn new_subscription(&mut self) -> SubscriptionId {
