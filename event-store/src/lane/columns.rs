@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use schema::log::{NewEvent, Position};
 use schema::partition::partition;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -12,7 +13,8 @@ use sqlx::query::Query;
 use sqlx::{Encode, Postgres, Type};
 use uuid::Uuid;
 
-use crate::append::{Append, Expected, GuardCondition};
+use crate::append::{Append, Expected, GuardCondition, Write};
+use crate::lane::order;
 
 /// Borrowed from the appends, except for what has to be made.
 #[derive(Default)]
@@ -31,7 +33,6 @@ struct Writes<'a> {
     id: Vec<Uuid>,
     expect: Vec<i64>,
     fence: Vec<i64>,
-    first: Vec<i32>,
     count: Vec<i32>,
 }
 
@@ -104,20 +105,50 @@ fn index(n: usize) -> i32 {
     i32::try_from(n).expect("a batch is bounded")
 }
 
+impl<'a> Writes<'a> {
+    fn with_room(count: usize) -> Self {
+        Self {
+            append: vec![0; count],
+            kind: vec![""; count],
+            id: vec![Uuid::nil(); count],
+            expect: vec![0; count],
+            fence: vec![0; count],
+            count: vec![0; count],
+        }
+    }
+
+    fn set(&mut self, place: usize, nth_append: i32, write: &'a Write) {
+        self.append[place] = nth_append;
+        self.kind[place] = write.stream.aggregate.as_str();
+        self.id[place] = write.stream.id;
+        self.expect[place] = match write.expected {
+            Expected::New => 0,
+            Expected::Version(version) => version,
+            Expected::Any => -1,
+        };
+        self.fence[place] = write.fence.map_or(0, |epoch| epoch.0);
+        self.count[place] = index(write.events.len());
+    }
+}
+
 impl<'a> Columns<'a> {
-    pub fn of(appends: impl Iterator<Item = &'a Append>) -> Self {
-        let mut columns = Self::default();
+    pub fn of(appends: impl Iterator<Item = &'a Append> + Clone) -> Self {
+        let places = order::places(appends.clone());
+        let mut columns = Self { writes: Writes::with_room(places.len()), ..Self::default() };
+        let mut places = places.into_iter();
         for append in appends {
-            columns.push(append);
+            columns.push(append, &mut places);
         }
         columns
     }
 
-    fn push(&mut self, append: &'a Append) {
+    /// `places` goes on with those of its writes.
+    fn push(&mut self, append: &'a Append, places: &mut impl Iterator<Item = usize>) {
         self.counts.push(index(append.event_count()));
         let nth_append = index(self.counts.len());
-        for write in &append.writes {
-            self.push_write(nth_append, write);
+        for (write, place) in append.writes.iter().zip(places) {
+            self.writes.set(place, nth_append, write);
+            self.push_events(index(place + 1), &write.events);
         }
         for guard in &append.guards {
             let (version, fence) = match guard.condition {
@@ -141,23 +172,10 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn push_write(&mut self, nth_append: i32, write: &'a crate::append::Write) {
-        let writes = &mut self.writes;
-        writes.append.push(nth_append);
-        writes.kind.push(write.stream.aggregate.as_str());
-        writes.id.push(write.stream.id);
-        writes.expect.push(match write.expected {
-            Expected::New => 0,
-            Expected::Version(version) => version,
-            Expected::Any => -1,
-        });
-        writes.fence.push(write.fence.map_or(0, |epoch| epoch.0));
-        writes.first.push(index(self.events.id.len() + 1));
-        writes.count.push(index(write.events.len()));
-        let nth_write = index(writes.id.len());
-        for (nth, event) in (1..).zip(&write.events) {
+    fn push_events(&mut self, write: i32, new: &'a [NewEvent]) {
+        for (nth, event) in (1..).zip(new) {
             let events = &mut self.events;
-            events.write.push(nth_write);
+            events.write.push(write);
             events.nth.push(nth);
             events.kind.push(event.event_type);
             events.version.push(event.event_version);
@@ -171,11 +189,17 @@ impl<'a> Columns<'a> {
         }
     }
 
-    pub fn statement(self, exclusive: bool, notify: Option<&'a str>) -> Query<'a, Postgres, PgArguments> {
+    /// `near` is where the head was last seen.
+    pub fn statement(
+        self,
+        exclusive: bool,
+        near: Option<Position>,
+        notify: Option<&'a str>,
+    ) -> Query<'a, Postgres, PgArguments> {
         let Self { counts, writes: w, guards: g, keys: k, events: e } = self;
-        let statement = sqlx::query(include_str!("append.sql")).bind(exclusive).bind(notify).bind(counts);
-        let statement = statement.bind(w.append).bind(w.kind).bind(w.id).bind(w.expect).bind(w.fence);
-        let statement = statement.bind(w.first).bind(w.count);
+        let statement = sqlx::query(include_str!("append.sql")).bind(exclusive).bind(near.map(|near| near.0));
+        let statement = statement.bind(notify).bind(counts);
+        let statement = statement.bind(w.append).bind(w.kind).bind(w.id).bind(w.expect).bind(w.fence).bind(w.count);
         let statement = statement.bind(g.append).bind(g.kind).bind(g.id).bind(g.version).bind(g.fence);
         let statement =
             statement.bind(k.append).bind(k.last).bind(k.scope).bind(k.key).bind(k.hash).bind(k.answer).bind(k.expires);

@@ -29,6 +29,8 @@ pub(super) struct Flusher {
     connect: PgConnectOptions,
     connection: Option<PgConnection>,
     used: Instant,
+    /// Where the head was when the last flush on this connection took it.
+    near: Option<Position>,
     exclusive_flushes: u32,
     options: StoreOptions,
     tail: Tail,
@@ -83,7 +85,7 @@ impl Failure {
 
 impl Flusher {
     pub fn new(connect: PgConnectOptions, options: StoreOptions, tail: Tail) -> Self {
-        Self { connect, connection: None, used: Instant::now(), exclusive_flushes: 0, options, tail }
+        Self { connect, connection: None, used: Instant::now(), near: None, exclusive_flushes: 0, options, tail }
     }
 
     /// Sees every append of the batch to its answer.
@@ -159,7 +161,8 @@ impl Flusher {
             return Err(Failure::Later(sqlx::Error::PoolClosed));
         };
         let started = Instant::now();
-        let statement = Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, notify);
+        let statement =
+            Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, self.near, notify);
         let called = tokio::time::timeout(timeout, async {
             if !pooled {
                 return statement.fetch_one(&mut connection).await;
@@ -177,6 +180,7 @@ impl Flusher {
         metrics::histogram!("coulomb_append_flush_seconds").record(started.elapsed());
         metrics::histogram!("coulomb_append_batch_appends").record(batch.len() as f64);
         let verdicts = row.and_then(|row| Verdicts::read(&row)).map_err(Failure::of);
+        self.near = verdicts.as_ref().ok().map(|verdicts| verdicts.base);
         self.connection = Some(connection);
         verdicts
     }
@@ -190,6 +194,7 @@ impl Flusher {
         }
         if self.connection.is_none() || self.used.elapsed() > TRUSTED_IDLE {
             self.connection = None;
+            self.near = None;
             let connection = tokio::time::timeout(CONNECT_WITHIN, self.connect.connect());
             self.connection = Some(connection.await.map_err(|_| sqlx::Error::PoolTimedOut)??);
             self.used = Instant::now();

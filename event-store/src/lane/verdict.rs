@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::append::{Append, Appended, Error, Expected, GuardCondition, Write};
+use crate::lane::order;
 
 /// The row that the function answers.
 pub(super) struct Verdicts {
@@ -52,25 +53,31 @@ impl Verdicts {
     }
 
     /// The outcome of each append, in the order of the batch.
-    pub fn outcomes<'a>(&self, appends: impl Iterator<Item = &'a Append>) -> Vec<Result<Appended, Error>> {
+    pub fn outcomes<'a>(&self, appends: impl Iterator<Item = &'a Append> + Clone) -> Vec<Result<Appended, Error>> {
+        // The function was told of the writes in the order of their locks.
+        let decided = !self.present_version.is_empty();
+        let places = if decided { order::places(appends.clone()) } else { vec![] };
         let (mut writes, mut guards) = (0, 0);
         let mut position = self.base;
         let outcomes = (1..).zip(appends).map(|(nth, append)| {
-            let (first_write, first_guard) = (writes, guards);
+            let first_guard = guards;
+            let places = places.get(writes..writes + append.writes.len()).unwrap_or_default();
             writes += append.writes.len();
             guards += append.guards.len();
             if let Some(found) = self.found.iter().find(|found| found.append == nth) {
                 return found.outcome();
             }
             if self.refused.contains(&nth) {
-                return Err(self.refusal(append, first_write, first_guard));
+                return Err(self.refusal(append, places, first_guard));
             }
             position.0 += append.event_count() as i64;
-            let written = (first_write..).zip(&append.writes);
+            let written = append.writes.iter().enumerate();
             Ok(Appended::Committed {
                 position,
                 generation: self.generation,
-                versions: written.map(|(nth, write)| self.before(nth, write) + write.events.len() as i64).collect(),
+                versions: written
+                    .map(|(n, write)| self.before(places.get(n), write) + write.events.len() as i64)
+                    .collect(),
                 recorded_at: self.recorded_at,
             })
         });
@@ -78,8 +85,8 @@ impl Verdicts {
     }
 
     /// The version before a write that was taken.
-    fn before(&self, nth: usize, write: &Write) -> i64 {
-        match (self.present_version.get(nth), write.expected) {
+    fn before(&self, place: Option<&usize>, write: &Write) -> i64 {
+        match (place.and_then(|&place| self.present_version.get(place)), write.expected) {
             (Some(&present), _) => present,
             (None, Expected::Version(version)) => version,
             // The function looks whenever a write expects nothing.
@@ -88,7 +95,7 @@ impl Verdicts {
     }
 
     /// Why it was refused: a lost fence before a lost version, since its owner must stop and not try again.
-    fn refusal(&self, append: &Append, first_write: usize, first_guard: usize) -> Error {
+    fn refusal(&self, append: &Append, places: &[usize], first_guard: usize) -> Error {
         let mut conflict = None;
         for (n, guard) in append.guards.iter().enumerate() {
             let nth = first_guard + n;
@@ -104,9 +111,9 @@ impl Verdicts {
                 GuardCondition::Fence(_) | GuardCondition::Version(_) => {}
             }
         }
-        for (n, write) in append.writes.iter().enumerate() {
-            let nth = first_write + n;
-            let (Some(&version), Some(&fence)) = (self.present_version.get(nth), self.present_fence.get(nth)) else {
+        for (write, &place) in append.writes.iter().zip(places) {
+            let (Some(&version), Some(&fence)) = (self.present_version.get(place), self.present_fence.get(place))
+            else {
                 break;
             };
             if write.fence.is_some_and(|epoch| epoch.0 <= fence) {

@@ -20,4 +20,4 @@ UNION ALL
 SELECT 'the stream ' || coalesce(s.id::text, o.aggregate_id) || ' differs from its events'
 FROM (SELECT * FROM streams WHERE version > 0) s
 FULL JOIN of_streams o ON o.aggregate_id = s.id::text AND o.aggregate_type = s.type
-WHERE (s.version, s.first_position, s.last_position) IS DISTINCT FROM (o.version, o.first, o.last)
+WHERE s.version IS DISTINCT FROM o.version OR s.first_position > o.first OR s.last_position < o.last
