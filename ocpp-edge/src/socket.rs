@@ -89,8 +89,19 @@ impl Socket {
     /// Says why, and closes. Takes no longer than twice [`CLOSE_WAIT_MAX`].
     pub async fn close(mut self, frame: Option<CloseFrame>) {
         // The peer may be gone, which is what closing is for.
-        let _ = timeout(CLOSE_WAIT_MAX, self.send(Message::Close(frame))).await;
+        let _ = timeout(CLOSE_WAIT_MAX, self.send_close(frame)).await;
         let _ = timeout(CLOSE_WAIT_MAX, self.linger()).await;
+    }
+
+    /// Sends the close frame, or the answer to that of the peer, which waits in the buffer (RFC 6455 section 5.5.1).
+    async fn send_close(&mut self, frame: Option<CloseFrame>) -> Result<(), Error> {
+        let Self { stream, context, unaccounted, .. } = self;
+        poll_fn(|cx| {
+            let mut io = Io { stream, cx, read: unaccounted };
+            // Once it is under way this only flushes.
+            pending(context.close(&mut io, frame.clone()))
+        })
+        .await
     }
 
     async fn linger(&mut self) -> io::Result<()> {

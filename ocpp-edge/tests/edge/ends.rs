@@ -5,6 +5,9 @@ use std::time::Duration;
 use domain::outlet::OutletStatus;
 use ocpp_edge::Limits;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::{Closed, Edge, Network, until};
 
@@ -88,6 +91,20 @@ async fn one_that_answers_pings_stays() {
     charger.until_pinged(3).await;
     charger.call("Heartbeat", json!({})).await;
     assert!(network.charge_point("CP001").await.online);
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn who_closes_in_good_order_is_answered_so() {
+    let network = Network::new().await;
+    network.register("CP001", None).await;
+    let edge = Edge::start(&network.app).await;
+    let mut charger = edge.charger("/CP001").await;
+    charger.boot().await;
+    let frame = CloseFrame { code: CloseCode::Normal, reason: "going to sleep".into() };
+    charger.send(Message::Close(Some(frame))).await;
+    assert_eq!(charger.closed().await, Closed::With(1000));
+    until(async || !network.charge_point("CP001").await.online).await;
     edge.stop().await;
 }
 
