@@ -2,30 +2,39 @@
 
 Each line of standard input is one order, `{"order": <number>, "do": <what>, ...}`; each line of standard output is either
 the answer to an order, `{"order": <number>, "answer": ...}` or `{"order": <number>, "failed": <why>}`, or something that
-happened: `{"event": "call", "action", "payload", "answer"}` for a request of the other side, `{"event": "closed", "code"}`.
+happened: `{"event": "call", "action", "payload"}` for a request of the other side, `{"event": "closed", "code"}`.
 
     connect      url, id, password?, subprotocol? (default true)
-    boot, heartbeat, authorize, status, start, meter, stop, data_transfer     the payload of the message, in snake_case
-    long_stop    as stop, with readings of at least `bytes` bytes
-    policy       action, status: how requests of this kind are answered from now on; null: not at all
+    call         action, payload: any message of OCPP 1.6 from a charge point; the answer is the payload of its result
+    long_stop    the payload of a StopTransaction, with readings of at least `bytes` bytes
+    policy       action, answer: how requests of this kind are answered from now on. A payload, or the code of an error,
+                 or null: not at all. Without a policy everything is accepted
+    script       orders: one after another, each without a number; the answer is the list of theirs
     close
 
-It ends with its input. Payloads in both directions are checked by the package against the official JSON schemas.
+Payloads are in snake_case. It ends with its input. Payloads in both directions are checked by the package against the
+official JSON schemas.
 """
 
 import asyncio
 import base64
 import json
+import logging
 import sys
 from datetime import datetime, timedelta, timezone
 
 import websockets
+from ocpp.exceptions import OCPPError
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call, call_result
 
 # A long stop is one message of several hundred KB.
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 ANSWER_WAIT_S = 30
+
+
+# It writes down each error that it was told to answer with.
+logging.getLogger("ocpp").setLevel(logging.CRITICAL)
 
 
 def say(line):
@@ -38,70 +47,49 @@ def plain(message):
     return {name: value for name, value in vars(message).items() if value is not None}
 
 
+# How each request of the other side is answered, unless there is a policy.
+ACCEPTED = {
+    "RemoteStartTransaction": {"status": "Accepted"},
+    "RemoteStopTransaction": {"status": "Accepted"},
+    "UnlockConnector": {"status": "Unlocked"},
+    "Reset": {"status": "Accepted"},
+    "ChangeAvailability": {"status": "Accepted"},
+    "ChangeConfiguration": {"status": "Accepted"},
+    "GetConfiguration": {
+        "configuration_key": [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}],
+        "unknown_key": [],
+    },
+    "TriggerMessage": {"status": "Accepted"},
+    "ClearCache": {"status": "Accepted"},
+}
+
+
 class Charger(ChargePoint):
     def __init__(self, identity, connection, policy):
         super().__init__(identity, connection, response_timeout=ANSWER_WAIT_S)
         self.policy = policy
 
-    async def answer(self, action, payload, respond):
-        status = self.policy.get(action, "Accepted")
-        say({"event": "call", "action": action, "payload": payload, "answer": status})
-        if status is None:
+    async def respond(self, action, payload):
+        say({"event": "call", "action": action, "payload": payload})
+        answer = self.policy.get(action, ACCEPTED[action])
+        if answer is None:
             await asyncio.Event().wait()
-        return respond(status)
+        if isinstance(answer, str):
+            raise next(error for error in OCPPError.__subclasses__() if error.code == answer)()
+        return getattr(call_result, action)(**answer)
 
-    @on("RemoteStartTransaction")
-    async def on_remote_start(self, **payload):
-        return await self.answer(
-            "RemoteStartTransaction", payload, lambda status: call_result.RemoteStartTransaction(status=status)
-        )
 
-    @on("RemoteStopTransaction")
-    async def on_remote_stop(self, **payload):
-        return await self.answer(
-            "RemoteStopTransaction", payload, lambda status: call_result.RemoteStopTransaction(status=status)
-        )
+def handler(action):
+    async def handle(self, **payload):
+        return await self.respond(action, payload)
 
-    @on("UnlockConnector")
-    async def on_unlock(self, **payload):
-        return await self.answer(
-            "UnlockConnector",
-            payload,
-            lambda status: call_result.UnlockConnector(status="Unlocked" if status == "Accepted" else status),
-        )
+    # The package finds handlers by their names.
+    handle.__name__ = f"on_{action}"
+    return on(action)(handle)
 
-    @on("Reset")
-    async def on_reset(self, **payload):
-        return await self.answer("Reset", payload, lambda status: call_result.Reset(status=status))
 
-    @on("ChangeAvailability")
-    async def on_change_availability(self, **payload):
-        return await self.answer(
-            "ChangeAvailability", payload, lambda status: call_result.ChangeAvailability(status=status)
-        )
-
-    @on("ChangeConfiguration")
-    async def on_change_configuration(self, **payload):
-        return await self.answer(
-            "ChangeConfiguration", payload, lambda status: call_result.ChangeConfiguration(status=status)
-        )
-
-    @on("GetConfiguration")
-    async def on_get_configuration(self, **payload):
-        known = [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}]
-        return await self.answer(
-            "GetConfiguration",
-            payload,
-            lambda _: call_result.GetConfiguration(configuration_key=known, unknown_key=[]),
-        )
-
-    @on("TriggerMessage")
-    async def on_trigger(self, **payload):
-        return await self.answer("TriggerMessage", payload, lambda status: call_result.TriggerMessage(status=status))
-
-    @on("ClearCache")
-    async def on_clear_cache(self, **payload):
-        return await self.answer("ClearCache", payload, lambda status: call_result.ClearCache(status=status))
+for known in ACCEPTED:
+    setattr(Charger, f"on_{known}", handler(known))
 
 
 def readings(bytes_min):
@@ -127,21 +115,11 @@ def readings(bytes_min):
 
 
 class Program:
-    MESSAGES = {
-        "boot": call.BootNotification,
-        "heartbeat": call.Heartbeat,
-        "authorize": call.Authorize,
-        "status": call.StatusNotification,
-        "start": call.StartTransaction,
-        "meter": call.MeterValues,
-        "stop": call.StopTransaction,
-        "data_transfer": call.DataTransfer,
-    }
-
     def __init__(self):
         self.policy = {}
         self.socket = None
         self.charger = None
+        self.listening = None
 
     async def connect(self, url, id, password=None, subprotocol=True):
         headers = {}
@@ -156,29 +134,41 @@ class Program:
             ping_interval=None,
         )
         self.charger = Charger(id, self.socket, self.policy)
-        asyncio.create_task(self.listen(self.charger, self.socket))
+        self.listening = asyncio.create_task(self.listen(self.charger, self.socket))
         return {"subprotocol": self.socket.subprotocol}
 
     async def listen(self, charger, socket):
+        # Not by the package's own loop, in which a request that is left unanswered would keep all others waiting.
+        tasks = set()
         try:
-            await charger.start()
+            while True:
+                task = asyncio.create_task(charger.route_message(await socket.recv()))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
         except websockets.ConnectionClosed:
             say({"event": "closed", "code": socket.close_code})
 
     async def carry_out(self, do, given):
-        if do == "connect":
-            return await self.connect(**given)
-        if do == "policy":
-            self.policy[given["action"]] = given["status"]
-            return {}
-        if do == "close":
-            await self.socket.close()
-            return {}
-        if do == "long_stop":
-            given["transaction_data"] = readings(given.pop("bytes"))
-            do = "stop"
-        answer = await self.charger.call(self.MESSAGES[do](**given), suppress=False)
-        return plain(answer)
+        match do:
+            case "connect":
+                return await self.connect(**given)
+            case "call":
+                return await self.call(given["action"], given["payload"])
+            case "long_stop":
+                data = readings(given.pop("bytes"))
+                return await self.call("StopTransaction", {**given, "transaction_data": data})
+            case "policy":
+                self.policy[given["action"]] = given["answer"]
+                return {}
+            case "script":
+                return [await self.carry_out(order.pop("do"), order) for order in given["orders"]]
+            case "close":
+                await self.socket.close()
+                return {}
+        raise ValueError(f"{do} is nothing that can be done")
+
+    async def call(self, action, payload):
+        return plain(await self.charger.call(getattr(call, action)(**payload), suppress=False))
 
     async def obey(self, line):
         number = line.pop("order")

@@ -49,11 +49,34 @@ impl PythonCharger {
     }
 
     pub async fn boot(&mut self) -> Value {
-        self.order("boot", json!({"charge_point_vendor": "Python", "charge_point_model": "ocpp 2.1"})).await
+        self.call("BootNotification", json!({"charge_point_vendor": "Python", "charge_point_model": "ocpp 2.1"})).await
     }
 
     pub async fn status(&mut self, connector: u32, status: &str) -> Value {
-        self.order("status", json!({"connector_id": connector, "error_code": "NoError", "status": status})).await
+        let status = json!({"connector_id": connector, "error_code": "NoError", "status": status});
+        self.call("StatusNotification", status).await
+    }
+
+    /// Sends any message of a charge point, its payload in snake_case, and gives the payload of the result.
+    pub async fn call(&mut self, action: &str, payload: Value) -> Value {
+        self.order("call", json!({"action": action, "payload": payload})).await
+    }
+
+    /// Sends one message after another without a pause, as a charger does with what it has kept; their results.
+    pub async fn call_all(&mut self, calls: &[(&str, Value)]) -> Vec<Value> {
+        let orders = calls.iter().map(|(action, payload)| json!({"do": "call", "action": action, "payload": payload}));
+        let answers = self.order("script", json!({"orders": orders.collect::<Vec<_>>()})).await;
+        answers.as_array().expect("each has an answer").clone()
+    }
+
+    /// How requests of this kind are answered from now on: a payload in snake_case, or the code of an error; null: not at
+    /// all.
+    pub async fn answer_with(&mut self, action: &str, answer: Value) {
+        self.order("policy", json!({"action": action, "answer": answer})).await;
+    }
+
+    pub async fn close(&mut self) {
+        self.order("close", json!({})).await;
     }
 
     /// Gives an order and waits for what came of it.
@@ -80,7 +103,8 @@ impl PythonCharger {
         self.orders
     }
 
-    /// Waits for a request of the other side, and gives its payload. How it is answered says the policy.
+    /// Waits for a request of the other side, and gives its payload. It is accepted, unless [`Self::answer_with`] says
+    /// otherwise.
     pub async fn asked(&mut self, action: &str) -> Value {
         within(action, async {
             loop {

@@ -24,7 +24,7 @@ async fn a_driver_starts_a_charge_and_sees_it_start_meter_and_stop() {
 
     charger.status(1, "Preparing").await;
     let start = json!({"connector_id": 1, "id_tag": tag, "meter_start": 1000, "timestamp": STARTED_AT});
-    let started = charger.order("start", start).await;
+    let started = charger.call("StartTransaction", start).await;
     assert_eq!(started["id_tag_info"]["status"], "Accepted");
     let transaction_id = started["transaction_id"].as_i64().expect("a transaction has an id");
     assert!(transaction_id > 0);
@@ -38,7 +38,7 @@ async fn a_driver_starts_a_charge_and_sees_it_start_meter_and_stop() {
             {"value": power_w.to_string(), "measurand": "Power.Active.Import", "unit": "W"}]}])
     };
     let meter = json!({"connector_id": 1, "transaction_id": transaction_id, "meter_value": values(3500, 22_000)});
-    charger.order("meter", meter).await;
+    charger.call("MeterValues", meter).await;
     let metered = seen(&driver, &accepted, |session| session["energy_wh"] == 2500).await;
     assert_eq!(metered["power_w"], 22_000);
     assert_eq!(metered["cost"]["amount"], "1.25");
@@ -51,7 +51,7 @@ async fn a_driver_starts_a_charge_and_sees_it_start_meter_and_stop() {
     seen(&driver, &accepted, |session| session["state"] == "stopping").await;
     let stop = json!({"transaction_id": transaction_id, "meter_stop": 6000, "timestamp": "2026-03-01T10:30:00Z",
         "reason": "Remote"});
-    charger.order("stop", stop).await;
+    charger.call("StopTransaction", stop).await;
     let stopped =
         within("the end", driver.wait_for_session(&accepted, &["completed"])).await.expect("it is seen to end");
     assert_eq!((&stopped["energy_wh"], &stopped["cost"]["amount"]), (&json!(5000), &json!("2.50")));

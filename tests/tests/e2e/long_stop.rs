@@ -15,13 +15,13 @@ async fn a_stop_of_half_a_megabyte_is_taken_whole() {
     let driver = network.customer(network.person(), Some(CARD)).await;
     let mut charger = PythonCharger::online(network, &registered).await;
     let start = json!({"connector_id": 1, "id_tag": CARD, "meter_start": 0, "timestamp": "2026-01-01T00:00:00Z"});
-    let started = charger.order("start", start).await;
+    let started = charger.call("StartTransaction", start).await;
     assert_eq!(started["id_tag_info"]["status"], "Accepted");
     let stop = json!({"transaction_id": started["transaction_id"], "meter_stop": 9000,
         "timestamp": "2026-01-08T00:00:00Z", "reason": "EVDisconnected", "bytes": BYTES});
     charger.order("long_stop", stop).await;
     // The connection has lived through it.
-    charger.order("heartbeat", json!({})).await;
+    charger.call("Heartbeat", json!({})).await;
 
     let transaction_id = started["transaction_id"].to_string();
     let is_it = |session: &serde_json::Value| {
