@@ -182,7 +182,10 @@ fn a_variable_that_nothing_reads_is_warned_of() {
             .env("COULOMB_COFFEE", "black")
             .env("COULOMB_LOG_FORMAT", "text"),
     );
-    assert!(message.contains("COULOMB_SOCKET_MAX is set, and nothing reads it; is COULOMB_SOCKETS_MAX meant?"), "{message}");
+    assert!(
+        message.contains("COULOMB_SOCKET_MAX is set, and nothing reads it; is COULOMB_SOCKETS_MAX meant?"),
+        "{message}"
+    );
     assert!(message.contains("COULOMB_COFFEE is set"), "{message}");
     assert!(!message.contains("COULOMB_LOG_FORMAT"), "{message}");
 }

@@ -97,7 +97,8 @@ fn unknown_among(set: impl Iterator<Item = String>, known: &BTreeSet<String>, pr
     let bare = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
     let nearest = |name: &str| {
         let rated = known.iter().map(|known| (strsim::jaro(&bare(name), &bare(known)), known));
-        let best = rated.filter(|(likeness, _)| *likeness >= LIKENESS_MIN).max_by(|one, other| one.0.total_cmp(&other.0));
+        let best =
+            rated.filter(|(likeness, _)| *likeness >= LIKENESS_MIN).max_by(|one, other| one.0.total_cmp(&other.0));
         best.map(|(_, known)| known.clone())
     };
     let ours: BTreeSet<String> = set.filter(|name| name.starts_with(prefix) && !known.contains(name)).collect();
