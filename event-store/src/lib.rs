@@ -12,6 +12,7 @@ pub mod leases;
 pub mod load;
 pub mod options;
 mod partitions;
+pub mod past;
 mod ranges;
 pub mod read;
 pub mod session;

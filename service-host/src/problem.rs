@@ -41,6 +41,8 @@ pub enum Code {
     /// The request can be read, and a value in it is not acceptable. The same `type` as [`Code::InvalidRequest`].
     InvalidValue,
     PositionNotReached,
+    /// What was then can't be said any more.
+    HistoryNotKept,
     Unavailable,
     NotFound,
     MethodNotAllowed,
@@ -50,7 +52,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for documents that list them.
-    pub const ALL: [Code; 25] = [
+    pub const ALL: [Code; 26] = [
         Code::NoActivePlan,
         Code::Forbidden,
         Code::ChargerUnknown,
@@ -71,6 +73,7 @@ impl Code {
         Code::InvalidRequest,
         Code::InvalidValue,
         Code::PositionNotReached,
+        Code::HistoryNotKept,
         Code::Unavailable,
         Code::NotFound,
         Code::MethodNotAllowed,
@@ -118,6 +121,7 @@ impl Code {
             Code::PositionNotReached => {
                 ("position-not-reached", StatusCode::SERVICE_UNAVAILABLE, "The position is not reached yet")
             }
+            Code::HistoryNotKept => ("history-not-kept", StatusCode::GONE, "The history is not kept"),
             Code::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
             Code::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
             Code::MethodNotAllowed => ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),

@@ -11,6 +11,7 @@ mod progress;
 mod query;
 mod row;
 pub mod store;
+mod value;
 
 pub use boundaries::Boundaries;
 pub use error::Error;

@@ -1,8 +1,10 @@
 //! What can be asked of the table of a read model.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
-use super::row::Model;
+use super::row::{Model, RowChange};
 use crate::log::Position;
 
 /// A column that rows are found by (migration 0200).
@@ -164,5 +166,46 @@ impl Query {
     pub fn limit(mut self, rows: u32) -> Self {
         self.limit = rows.clamp(1, PAGE_ROWS_MAX);
         self
+    }
+}
+
+/// The same in memory as by the statements of the tables, for rows that no table holds.
+impl Query {
+    pub fn model(&self) -> Model {
+        self.model
+    }
+
+    pub fn rows_max(&self) -> u32 {
+        self.limit
+    }
+
+    /// Whether a row is in the list, after where it is to begin.
+    pub fn admits(&self, change: &RowChange) -> bool {
+        let removed = match self.changed_after {
+            Some(position) => change.position <= position,
+            None => change.removed,
+        };
+        if removed || change.row.model() != self.model {
+            return false;
+        }
+        if self.key_prefix.as_ref().is_some_and(|prefix| !change.key.starts_with(prefix)) {
+            return false;
+        }
+        let holds = |(column, values): &(Column, Vec<String>)| {
+            change.row.column(*column).is_some_and(|value| values.contains(&value))
+        };
+        self.conditions.iter().all(holds)
+            && self.after.as_ref().is_none_or(|after| self.compare(after, &self.cursor(change)) == Ordering::Less)
+    }
+
+    /// Where a row stands in the list.
+    pub fn cursor(&self, change: &RowChange) -> Cursor {
+        Cursor { sort: self.order.column().and_then(|column| change.row.column(column)), key: change.key.clone() }
+    }
+
+    /// Which of two comes first.
+    pub fn compare(&self, a: &Cursor, b: &Cursor) -> Ordering {
+        let ascending = (&a.sort, &a.key).cmp(&(&b.sort, &b.key));
+        if self.order.descends() { ascending.reverse() } else { ascending }
     }
 }

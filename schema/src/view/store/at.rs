@@ -54,6 +54,13 @@ impl ViewStore {
         page(query, &self.fetch_all(statement).await?)
     }
 
+    /// Of the build that serves.
+    pub async fn live_fold_version(&self, model: Model) -> Result<i32, Error> {
+        let statement = sqlx::query("SELECT fold_version FROM views.builds WHERE model = $1 AND state = 'live'");
+        let rows = self.fetch_all(statement.bind(model.name())).await?;
+        Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?)
+    }
+
     /// The charge points of a tenant that call themselves so, or did at a boundary.
     pub async fn charge_points_called(&self, tenant_id: TenantId, identity: &str) -> Result<Vec<String>, Error> {
         let statement = sqlx::query(include_str!("called.sql")).bind(tenant_id.to_string()).bind(identity);

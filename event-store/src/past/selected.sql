@@ -1,0 +1,7 @@
+SELECT position, sequence, generation, recorded_at, event_id, partition_key, retention, partition,
+       aggregate_type, aggregate_id, event_type, event_version, payload::text, metadata::text,
+       payload_hash
+FROM events
+WHERE position > $1 AND position <= $2 AND retention = ANY ($3) AND aggregate_type = ANY ($4)
+      AND aggregate_type || '/' || event_type <> ALL ($5)
+ORDER BY position

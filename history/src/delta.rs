@@ -1,0 +1,149 @@
+//! What came after a boundary: the rows that events between it and a position have changed, as they were then.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use quick_cache::Weighter;
+use read_models::{ModelFold, aggregates, passed_over, retention};
+use schema::log::{Position, RecordedEvent, StreamId};
+use schema::view::{Model, RowChange};
+
+use crate::past::DeltaKey;
+use crate::row::ROWS_READ;
+use crate::step::{Stepped, step, touch};
+use crate::{Error, Moment, Past};
+
+/// Positions that one statement looks over, and how many statements are ahead of the fold.
+const READ_POSITIONS: i64 = 10_000;
+const READS_AHEAD: usize = 3;
+/// More are not folded for one answer. Boundaries are nearer to each other than that.
+pub const POSITIONS_MAX: i64 = 1_000_000;
+
+/// The rows of a read model that have changed between a boundary and a position, by their keys. What is added to rows at last
+/// is still to be added to them.
+#[derive(Debug, Default)]
+pub(crate) struct Delta {
+    pub rows: HashMap<String, Arc<RowChange>>,
+}
+
+/// What a delta counts for among those that are kept.
+#[derive(Clone)]
+pub(crate) struct RowCount;
+
+impl Weighter<DeltaKey, Arc<Delta>> for RowCount {
+    fn weight(&self, _: &DeltaKey, delta: &Arc<Delta>) -> u64 {
+        delta.rows.len() as u64 + 1
+    }
+}
+
+impl Past {
+    /// The boundary that what was at a moment is built upon.
+    pub(crate) async fn base(&self, model: Model, at: &Moment) -> Result<Position, Error> {
+        let reached = self.views().reached().await?.position;
+        let upto = at.position.min(reached);
+        let base = match model {
+            // Each is written once: as it is, it was.
+            Model::MeterValues => upto,
+            _ => {
+                let boundaries = self.views().boundaries().await?;
+                match boundaries.at_or_below(upto) {
+                    Some(boundary) => boundary,
+                    // Before the first event there was nothing: that is known without being kept.
+                    None if upto.0 <= POSITIONS_MAX => Position::START,
+                    None => return Err(Error::NotKept { earliest: boundaries.first().unwrap_or(reached) }),
+                }
+            }
+        };
+        if at.position.0 - base.0 > POSITIONS_MAX {
+            return Err(Error::Behind { reached });
+        }
+        if at.position > base {
+            self.is_kept(model, base).await?;
+        }
+        Ok(base)
+    }
+
+    /// What came after the boundary. It is kept for who asks next.
+    pub(crate) async fn delta(&self, model: Model, base: Position, at: &Moment) -> Result<Arc<Delta>, Error> {
+        if base >= at.position {
+            return Ok(Arc::default());
+        }
+        let key = (model, at.generation, base, at.position);
+        // Who asks for the same waits for the one who folds it.
+        let folded = self.deltas().get_or_insert_async(&key, async {
+            let _turn = self.turn().await?;
+            Ok::<_, Error>(Arc::new(self.fold_delta(model, base, at).await?))
+        });
+        folded.await
+    }
+
+    async fn fold_delta(&self, model: Model, base: Position, at: &Moment) -> Result<Delta, Error> {
+        let ends = (base.0..at.position.0).step_by(READ_POSITIONS as usize);
+        let reads = ends.map(|after| {
+            let (store, upto) = (self.store().clone(), at.position.0.min(after + READ_POSITIONS));
+            // A task of its own: it decodes on another core meanwhile.
+            tokio::spawn(async move {
+                let selected = (aggregates(model), passed_over(model), retention(model));
+                store.read_selected(Position(after), Position(upto), selected).await
+            })
+        });
+        let mut reads = stream::iter(reads).buffered(READS_AHEAD);
+        let fold = self.fold_of(model).await?;
+        let mut fold = Fold { model, fold: fold.as_ref(), base, rows: HashMap::new(), parked: HashSet::new() };
+        while let Some(read) = reads.next().await {
+            // It is neither aborted nor does it panic.
+            let Ok(events) = read else { return Err(Error::Busy { retry_after: std::time::Duration::from_secs(1) }) };
+            self.advance(&mut fold, &events?, at).await?;
+        }
+        let rows = fold.rows.into_iter().filter_map(|(key, row)| Some((key, Arc::new(row?))));
+        Ok(Delta { rows: rows.collect() })
+    }
+
+    async fn advance(&self, fold: &mut Fold<'_>, events: &[RecordedEvent], at: &Moment) -> Result<(), Error> {
+        let touches: Vec<_> = events.iter().map(|event| touch(fold.fold, event)).collect();
+        let mut wanted: Vec<&str> = vec![];
+        let mut seen: HashSet<&str> = HashSet::new();
+        for touch in touches.iter().flatten() {
+            if !fold.rows.contains_key(&touch.key) && seen.insert(&touch.key) && !touch.begins {
+                wanted.push(&touch.key);
+            }
+        }
+        for keys in wanted.chunks(ROWS_READ) {
+            for version in self.views().versions(fold.model, keys, fold.base).await? {
+                fold.rows.insert(version.row.key.clone(), Some(Arc::unwrap_or_clone(version.row)));
+            }
+        }
+        for (event, touch) in events.iter().zip(touches) {
+            if fold.parked.contains(&event.stream) {
+                continue;
+            }
+            let key = touch.as_ref().map(|touch| touch.key.clone());
+            let row = key.as_ref().and_then(|key| fold.rows.remove(key)).flatten();
+            let row = match step(fold.fold, touch, row, event) {
+                Stepped::Changed(row) => Some(row),
+                Stepped::Same(row) => row,
+                Stepped::Parked(row) => {
+                    if !self.skipped(fold.model, event.partition_key, event.position, at.position).await? {
+                        fold.parked.insert(event.stream);
+                    }
+                    row
+                }
+            };
+            if let Some(key) = key {
+                fold.rows.insert(key, row);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Fold<'f> {
+    model: Model,
+    fold: &'f dyn ModelFold,
+    base: Position,
+    /// Rows that were touched; none: one that did not come to be.
+    rows: HashMap<String, Option<RowChange>>,
+    /// Streams that stand still.
+    parked: HashSet<StreamId>,
+}

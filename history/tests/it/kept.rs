@@ -1,0 +1,99 @@
+//! Moments, and what is kept no more.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use history::{Asked, Error};
+use read_models::testing::Network;
+use schema::log::Position;
+use schema::view::{Model, Query};
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_time_is_the_last_position_that_was_recorded_by_then() {
+    let world = World::new(1_000).await;
+    let mut network = Network::new(1);
+    world.grow(&mut network, 60).await;
+    let log = world.log().await;
+    let position_at = async |time| world.past.moment(Asked::Time(time)).await.unwrap().position;
+    for event in log.iter().step_by(7) {
+        // Events of one flush are recorded at one time.
+        let last = log.iter().rfind(|other| other.recorded_at == event.recorded_at).unwrap();
+        assert_eq!(position_at(event.recorded_at).await, last.position);
+        let before = log.iter().rfind(|other| other.recorded_at < event.recorded_at);
+        let just_before = event.recorded_at - TimeDelta::microseconds(1);
+        assert_eq!(position_at(just_before).await, before.map_or(Position::START, |event| event.position));
+    }
+    let first = world.past.moment(Asked::Time(DateTime::<Utc>::UNIX_EPOCH)).await.unwrap();
+    assert_eq!((first.position, first.recorded_at), (Position::START, None));
+    let head = log.last().unwrap();
+    let now = world.past.moment(Asked::Time(Utc::now())).await.unwrap();
+    assert_eq!((now.position, now.recorded_at), (head.position, Some(head.recorded_at)));
+}
+
+#[tokio::test]
+async fn what_has_not_come_yet_is_refused() {
+    let world = World::new(1_000).await;
+    let head = world.grow(&mut Network::new(1), 10).await;
+    let above = world.past.moment(Asked::Position(Position(head.0 + 1))).await;
+    assert!(matches!(above, Err(Error::AboveHead { head: named }) if named == head), "{above:?}");
+    let tomorrow = Utc::now() + TimeDelta::days(1);
+    let not_yet = world.past.moment(Asked::Time(tomorrow)).await;
+    assert!(matches!(not_yet, Err(Error::NotYet { time }) if time == tomorrow), "{not_yet:?}");
+}
+
+/// Events that were archived are missed only where they are needed.
+#[tokio::test]
+async fn what_is_gone_is_said_to_be_gone() {
+    let world = World::new(50).await;
+    let mut network = Network::new(3);
+    let process = world.start("worker");
+    let head = world.grow(&mut network, 300).await;
+    world.contained(head).await;
+    drop(process);
+    let session = world.views.list(&Query::of(Model::Sessions)).await.unwrap().rows[0].clone();
+    let (middle, boundary) = (world.at(head.0 / 50 * 50 - 20).await, world.at(head.0 / 50 * 50 - 50).await);
+    let sessions = Query::of(Model::Sessions);
+    world.past.list(&sessions, &middle).await.unwrap();
+
+    let detach = "ALTER TABLE events_telemetry DETACH PARTITION events_telemetry_1";
+    sqlx::query(detach).execute(world.database.pool()).await.unwrap();
+    let past = history::Past::new(world.store.clone(), world.views.clone());
+    // The first range of the log ends there.
+    let gone = past.list(&sessions, &middle).await;
+    assert!(matches!(gone, Err(Error::NotKept { earliest: Position(10_000_000) })), "{gone:?}");
+    // At a boundary nothing needs to be folded, and sites are not made of telemetry.
+    assert!(!past.list(&sessions, &boundary).await.unwrap().rows.is_empty());
+    assert!(!past.list(&Query::of(Model::Commands), &middle).await.unwrap().rows.is_empty());
+    // What has not changed since needs no events either.
+    let at = world.at(head.0).await;
+    let now = past.get(Model::Sessions, &session.key, &at).await.unwrap().unwrap();
+    assert_eq!(now.position, session.position);
+}
+
+/// A database that is older than what keeps rows: the log alone says what was before.
+#[tokio::test]
+async fn before_anything_was_kept_the_log_is_folded() {
+    let world = World::new(50).await;
+    let mut network = Network::new(4);
+    let process = world.start("worker");
+    let head = world.grow(&mut network, 200).await;
+    world.contained(head).await;
+    drop(process);
+    for model in Model::ALL.map(Model::name) {
+        sqlx::query(&format!("TRUNCATE history.{model}")).execute(world.database.pool()).await.unwrap();
+    }
+    let since = "WITH gone AS (DELETE FROM history.eras) SELECT 1";
+    sqlx::query(since).execute(world.database.pool()).await.unwrap();
+    let insert = sqlx::query("INSERT INTO history.eras VALUES ($1, 50)").bind(head.0);
+    insert.execute(world.database.pool()).await.unwrap();
+    let log = world.log().await;
+    let at = world.at(head.0 / 2).await;
+    let rows = crate::support::expected(&log, at.position);
+    for model in Model::ALL {
+        crate::support::assert_same(
+            &world.pages(Query::of(model), &at).await,
+            &crate::support::of(&rows, model),
+            model.name(),
+        );
+    }
+}
