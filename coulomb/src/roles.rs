@@ -196,10 +196,9 @@ impl Alone {
 
     async fn role(self) -> anyhow::Result<Role> {
         Ok(match self {
-            Self::OcppEdge(OcppEdgeArgs { ocpp, .. }) => Role::OcppEdge {
-                listener: bind(ocpp.ocpp, listen::OCPP).await?,
-                config: Box::new(ocpp.into()),
-            },
+            Self::OcppEdge(OcppEdgeArgs { ocpp, .. }) => {
+                Role::OcppEdge { listener: bind(ocpp.ocpp, listen::OCPP).await?, config: Box::new(ocpp.into()) }
+            }
             Self::CommandService(args) => Role::CommandService(args.commands),
             Self::ProjectionService(_) => Role::ProjectionService,
             Self::RealtimeApi(args) => Role::RealtimeApi(args.realtime),
