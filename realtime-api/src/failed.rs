@@ -1,6 +1,7 @@
 //! Refusals and errors as problems, the same over HTTP and the socket. What the log says of an error is said here, once.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use application::auth::Unauthenticated;
 use application::problem::Problem as Told;
@@ -8,7 +9,12 @@ use application::vault;
 use axum::response::{IntoResponse, Response};
 use domain::refusal::Refusal;
 use schema::view;
-use service_host::Problem;
+use service_host::{Code, Problem};
+
+use crate::state::invalid;
+
+/// When read models that are far behind the log may have caught up.
+const BEHIND_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What was not answered or done.
 #[derive(Debug, Clone)]
@@ -54,6 +60,33 @@ impl From<view::Error> for Failed {
     fn from(error: view::Error) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "a query could not be answered");
         Self(Problem::unavailable("The read models can't be reached right now. Try again."))
+    }
+}
+
+impl From<history::Error> for Failed {
+    fn from(error: history::Error) -> Self {
+        use history::Error;
+        Self(match &error {
+            Error::AboveHead { head } => {
+                invalid("as_of", &format!("the log ends at {head}")).with("head_position", head.0)
+            }
+            Error::NotYet { .. } => invalid("as_of", "this time has not come yet"),
+            Error::NotKept { earliest } => {
+                let detail = format!("What was then is not kept any more. Ask for {earliest} or later.");
+                Problem::new(Code::HistoryNotKept, detail).with("earliest_position", earliest.0)
+            }
+            Error::Behind { reached } => {
+                let detail = format!("The views are at {reached} only. Try again, or ask for an earlier position.");
+                Problem::new(Code::PositionNotReached, detail).retry_after(BEHIND_RETRY_AFTER)
+            }
+            Error::Busy { retry_after } => {
+                Problem::new(Code::Unavailable, "Many look back right now. Try again.").retry_after(*retry_after)
+            }
+            Error::Views(_) | Error::Log(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "what was could not be answered");
+                Problem::unavailable("The log and the read models can't be reached right now. Try again.")
+            }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 use axum::Router;
 use axum::routing::get;
+use history::Past;
 use schema::view;
 use service_host::{Gate, Host, Json, NotReady, ServeLimits, Shutdown, serve};
 use sqlx::PgPool;
@@ -35,6 +36,7 @@ impl Service {
     /// When the read models can't be read.
     pub async fn start(config: Config, host: &Host, shutdown: Shutdown) -> Result<Self, Error> {
         let Config { application, pool, views, feeds, settings } = config;
+        let past = Past::new(application.store().clone(), views.clone());
         let gate = host.readiness().gate("views");
         host.readiness().register("accounts", {
             let pool = pool.clone();
@@ -48,7 +50,7 @@ impl Service {
         gate.ready();
         let limits = settings.limits;
         let sockets = Sockets::default();
-        let api = Api::new(Inner { application, pool, views, hub: handle, limits, sockets, shutdown });
+        let api = Api::new(Inner { application, pool, views, past, hub: handle, limits, sockets, shutdown });
         Ok(Self { api, hub, gate })
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use application::Application;
 use application::auth::{Caller, Unauthenticated};
 use chrono::{DateTime, Utc};
+use history::Past;
 use schema::log::Position;
 use schema::view::{Page, Query, ViewStore};
 use service_host::{Code, Problem, Shutdown};
@@ -33,6 +34,8 @@ pub struct Inner {
     pub application: Application,
     pub pool: PgPool,
     pub views: ViewStore,
+    /// The read models as they were.
+    pub past: Past,
     pub hub: HubHandle,
     pub limits: Limits,
     pub sockets: Sockets,

@@ -11,6 +11,7 @@ mod people;
 mod sessions;
 mod sites;
 mod tariffs;
+mod when;
 
 pub use sessions::is_visible;
 

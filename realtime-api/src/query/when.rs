@@ -1,0 +1,199 @@
+//! Queries as of now, or as of a moment that has been. Everything that a resource is made of is as of the same.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::id::{ChargePointId, TenantId};
+use domain::refusal::Refusal;
+use history::{Asked, Moment};
+use schema::log::Position;
+use schema::view::{Found, Model, Page, Query, Reached, Row, RowChange};
+
+use crate::directory::{Names, Places, Scene};
+use crate::failed::Failed;
+use crate::state::{Api, invalid};
+
+/// As of when a query is answered.
+#[derive(Debug, Clone, Copy)]
+pub enum When {
+    Now,
+    Then(Moment),
+}
+
+impl When {
+    pub fn moment(&self) -> Option<&Moment> {
+        match self {
+            Self::Now => None,
+            Self::Then(moment) => Some(moment),
+        }
+    }
+}
+
+/// What a query says of it.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct WhenAsked<'q> {
+    pub as_of: Option<&'q str>,
+    pub min_position: Option<i64>,
+    /// Of a page after the first: as of where that one was; the inner none is now.
+    pub paged: Option<Option<Position>>,
+}
+
+impl Api {
+    /// # Errors
+    /// When what is asked for does not go together, or has not come yet.
+    pub async fn when(&self, asked: WhenAsked<'_>) -> Result<When, Failed> {
+        let WhenAsked { as_of, min_position, paged } = asked;
+        let Some(as_of) = as_of else {
+            let Some(Some(position)) = paged else {
+                self.at_least(min_position).await?;
+                return Ok(When::Now);
+            };
+            return Ok(When::Then(self.past.moment(Asked::Position(position)).await?));
+        };
+        if min_position.is_some() {
+            return Err(invalid("min_position", "does not go with as_of, which waits for nothing; leave one out").into());
+        }
+        let asked: Asked = as_of.parse().map_err(|error| invalid("as_of", &format!("{error}")))?;
+        let moment = self.past.moment(asked).await?;
+        match paged {
+            None => Ok(When::Then(moment)),
+            Some(Some(position)) if position == moment.position => Ok(When::Then(moment)),
+            Some(Some(position)) => {
+                let why = format!("was given as next of the list as of {position}; leave as_of out, or the cursor to begin");
+                Err(invalid("cursor", &why).into())
+            }
+            Some(None) => {
+                Err(invalid("cursor", "was given as next of the list as it is now; leave it out to begin").into())
+            }
+        }
+    }
+
+    pub async fn list(&self, query: &Query, when: &When) -> Result<Page, Failed> {
+        match when {
+            When::Now => Ok(self.views.list(query).await?),
+            When::Then(moment) => Ok(self.past.list(query, moment).await?),
+        }
+    }
+
+    /// One row; none where there is none, or it was removed.
+    pub async fn get(&self, model: Model, key: &str, when: &When) -> Result<Found<Option<Arc<RowChange>>>, Failed> {
+        match when {
+            When::Now => Ok(self.views.get(model, key).await?),
+            When::Then(moment) => {
+                let rows = self.past.get(model, key, moment).await?;
+                Ok(Found { reached: reached(moment), rows })
+            }
+        }
+    }
+
+    /// Rows of charge points with what they are composed with.
+    pub async fn chargers(&self, query: &Query, when: &When) -> Result<(Page, Scene), Failed> {
+        match when {
+            When::Now => self.staged(query).await,
+            When::Then(moment) => {
+                let page = self.past.list(query, moment).await?;
+                let scene = self.scene_then(&page.rows, moment).await?;
+                Ok((page, scene))
+            }
+        }
+    }
+
+    /// The charge point of this name, with what it is composed with.
+    pub async fn charger_then(
+        &self,
+        tenant_id: TenantId,
+        identity: &str,
+        moment: &Moment,
+    ) -> Result<(Arc<RowChange>, Scene), Failed> {
+        let row = self.past.charge_point_called(tenant_id, identity, moment).await?.ok_or(Refusal::ChargerUnknown)?;
+        let scene = self.scene_then(std::slice::from_ref(&row), moment).await?;
+        Ok((row, scene))
+    }
+
+    async fn scene_then(&self, chargers: &[Arc<RowChange>], moment: &Moment) -> Result<Scene, Failed> {
+        let mut places = Places::default();
+        let sites = chargers.iter().filter_map(|change| match &change.row {
+            Row::ChargePoints(row) => row.charge_point.site_id.map(|id| id.to_string()),
+            _ => None,
+        });
+        let sites = self.rows_then(Model::Sites, sites, moment).await?;
+        let tariffs = sites.iter().filter_map(|change| match &change.row {
+            Row::Sites(row) => row.site.details.as_ref()?.tariff_id.map(|id| id.to_string()),
+            _ => None,
+        });
+        let tariffs = self.rows_then(Model::Tariffs, tariffs, moment).await?;
+        sites.iter().chain(&tariffs).for_each(|change| places.take(change));
+        let (generation, upto) = (moment.generation, moment.position);
+        Ok(Scene { generation, upto, places: Arc::new(places) })
+    }
+
+    /// A plan, to compose the caller with.
+    pub async fn plans(&self, plan_id: Option<String>, when: &When) -> Result<Arc<Places>, Failed> {
+        match when {
+            When::Now => Ok(self.hub.scene().places),
+            When::Then(moment) => {
+                let mut places = Places::default();
+                let plans = self.rows_then(Model::Plans, plan_id, moment).await?;
+                plans.iter().for_each(|change| places.take(change));
+                Ok(Arc::new(places))
+            }
+        }
+    }
+
+    /// The names of charge points.
+    pub async fn names(
+        &self,
+        ids: impl IntoIterator<Item = ChargePointId>,
+        when: &When,
+    ) -> Result<Cow<'_, Arc<Names>>, Failed> {
+        match when {
+            When::Now => Ok(Cow::Borrowed(&self.hub.names)),
+            When::Then(moment) => {
+                let names = Names::default();
+                let ids = ids.into_iter().map(|id| id.to_string());
+                for change in self.rows_then(Model::ChargePoints, ids, moment).await? {
+                    if let Row::ChargePoints(row) = &change.row {
+                        names.take(row, change.removed);
+                    }
+                }
+                Ok(Cow::Owned(Arc::new(names)))
+            }
+        }
+    }
+
+    /// The charge point that calls itself so, to choose rows by.
+    pub async fn charge_point_called(
+        &self,
+        tenant_id: TenantId,
+        charger_id: &str,
+        when: &When,
+    ) -> Result<ChargePointId, Failed> {
+        let found = match when {
+            When::Now => self.hub.names.find(tenant_id, charger_id),
+            When::Then(moment) => {
+                let found = self.past.charge_point_called(tenant_id, charger_id, moment).await?;
+                found.and_then(|change| match &change.row {
+                    Row::ChargePoints(row) => Some(row.charge_point_id),
+                    _ => None,
+                })
+            }
+        };
+        Ok(found.ok_or(Refusal::ChargerUnknown)?)
+    }
+
+    async fn rows_then(
+        &self,
+        model: Model,
+        keys: impl IntoIterator<Item = String>,
+        moment: &Moment,
+    ) -> Result<Vec<Arc<RowChange>>, Failed> {
+        let keys: BTreeSet<String> = keys.into_iter().collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        Ok(self.past.get_all(model, &keys, moment).await?)
+    }
+}
+
+pub fn reached(moment: &Moment) -> Reached {
+    Reached { generation: moment.generation, position: moment.position }
+}
