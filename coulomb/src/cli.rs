@@ -71,6 +71,9 @@ Example:
     /// Look at the read models, build them anew beside the ones that serve, compare, swap
     Projections(crate::projections::Args),
 
+    /// Look at the history: follow it, one thing's part of it, write it out for analysts
+    Events(crate::events::Args),
+
     /// Follow a topic live, over the WebSocket that phones use
     Watch(crate::watch::Args),
 

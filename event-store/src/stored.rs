@@ -23,6 +23,8 @@ pub const LOOK_EVENTS_MAX: i64 = 5_000;
 pub struct Filter {
     pub aggregates: Vec<AggregateType>,
     pub event_types: Vec<String>,
+    /// The stream's id.
+    pub stream: Option<Uuid>,
     pub partition_key: Option<Uuid>,
 }
 
@@ -65,7 +67,7 @@ impl EventStore {
         upto: Position,
         filter: &Filter,
     ) -> Result<Vec<StoredEvent>, Error> {
-        let Filter { aggregates, event_types, partition_key } = filter;
+        let Filter { aggregates, event_types, stream, partition_key } = filter;
         let aggregates: Vec<&str> = aggregates.iter().map(|aggregate| aggregate.as_str()).collect();
         let statement = sqlx::query(sql)
             .bind(after.0)
@@ -74,8 +76,21 @@ impl EventStore {
             .bind(*partition_key)
             .bind((!aggregates.is_empty()).then_some(aggregates))
             .bind((!event_types.is_empty()).then_some(event_types))
+            .bind(stream.map(|id| id.to_string()))
             .bind(LOOK_EVENTS_MAX);
-        self.database().fetch_all(statement).await?.iter().map(stored).collect()
+        self.database().fetch_all(statement).await?.iter().map(self::stored).collect()
+    }
+
+    /// What has a stream of this id.
+    pub async fn streams_of(&self, id: Uuid) -> Result<Vec<AggregateType>, Error> {
+        let statement = sqlx::query("SELECT type, last_position FROM streams WHERE id = $1 ORDER BY first_position");
+        let rows = self.database().fetch_all(statement.bind(id)).await?;
+        let aggregate = |row: &PgRow| {
+            let position = Position(row.try_get(1)?);
+            let name: &str = row.try_get(0)?;
+            AggregateType::parse(name).ok_or(Error::Corrupt { position, what: "aggregate type" })
+        };
+        rows.iter().map(aggregate).collect()
     }
 
     /// The events of one stream after a sequence, at most [`LOOK_EVENTS_MAX`].

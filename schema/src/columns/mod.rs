@@ -6,12 +6,14 @@
 
 mod derive;
 mod envelope;
+pub mod row;
 
 use std::sync::OnceLock;
 
 use domain::event::AggregateType;
 
 pub use envelope::{ENVELOPE, EnvelopeColumn};
+pub use row::Cell;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

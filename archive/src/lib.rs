@@ -1,0 +1,19 @@
+//! The history as files for analysts: Parquet, with a typed column for every member of an event that has a type.
+//!
+//! What this needs to be built is needed for nothing else: the program has it behind its feature `archive`.
+
+mod buffer;
+mod decimal;
+mod table;
+
+pub use decimal::{DECIMAL_PRECISION, DECIMAL_SCALE, holds};
+pub use table::{Column, TableWriter};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the Parquet file can't be written")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// A row is of another table, or one of its cells of another column.
+    #[error("column {column} holds {holds}, and can't take {given}")]
+    Misplaced { column: String, holds: String, given: String },
+}

@@ -1,0 +1,61 @@
+//! `coulomb events`: the history, looked at, followed, written out.
+
+mod disclosure;
+mod export;
+mod filter;
+mod line;
+mod moment;
+mod names;
+mod show;
+mod tail;
+
+use clap::Subcommand;
+
+use crate::command_database::CommandDatabase;
+use crate::settings::Settings;
+
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+They work on the database at DATABASE_URL, or on the private one in --data-dir: that of a running `coulomb up`, or, where
+none runs, started for the command. Personal values stay sealed unless --with-personal-data is given.
+
+Examples:
+  coulomb events tail --follow                     what happens, as it happens
+  coulomb events tail --type SessionPriced -n 5
+  coulomb events show CP001                        all that is known of one charger
+  coulomb events export --format parquet --to exports
+  coulomb events export --verify exports")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// The newest events, or those of a stretch; with --follow also those to come
+    Tail(tail::Args),
+    /// The history of one thing, from its first event: when, who, why
+    Show(show::Args),
+    /// Write the history out as JSON lines or Parquet, or check what was written
+    Export(export::Args),
+}
+
+pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
+    if let Command::Export(args) = &args.command
+        && let Some(folder) = &args.verify
+    {
+        return export::verify(folder, args.json);
+    }
+    if let Command::Export(args) = &args.command {
+        args.check_format()?;
+    }
+    let database = CommandDatabase::open(settings).await?;
+    let ran = match args.command {
+        Command::Tail(args) => tail::run(settings, &database, args).await,
+        Command::Show(args) => show::run(settings, &database, args).await,
+        Command::Export(args) => export::run(settings, &database, args).await,
+    };
+    // What the command says went wrong says more than that the database did not stop after it.
+    let closed = database.close().await;
+    ran.and(closed)
+}
