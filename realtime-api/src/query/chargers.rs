@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::answer::{Answer, Answered};
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::Paging;
 use crate::caller::Authenticated;
 use crate::directory::Scene;
 use crate::failed::Failed;
@@ -76,7 +76,8 @@ pub(super) async fn chargers(
     Authenticated(caller): Authenticated,
     Query(query): Query<ChargersQuery>,
 ) -> Answer<Page<Charger>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let filters = (&query.status, &query.site_id, &query.q);
+    let paging = Paging::of("chargers", &filters, query.limit, query.cursor.as_deref())?;
     let filter = Filter::new(&query)?;
     api.at_least(query.min_position).await?;
     let mut rows = Rows::of(Model::ChargePoints)
@@ -87,7 +88,7 @@ pub(super) async fn chargers(
         rows = rows.with(Column::SiteId, site_id);
     }
     let face = face_for(&caller);
-    let (mut items, mut after, mut scanned) = (Vec::new(), paging.after, 0);
+    let (mut items, mut after, mut scanned) = (Vec::new(), paging.after.clone(), 0);
     loop {
         let step = rows.clone().after(after.take());
         let (found, scene) = api.staged(&step).await?;
@@ -96,13 +97,13 @@ pub(super) async fn chargers(
             items.push(charger);
             let more = n + 1 < found.rows.len() || found.next.is_some();
             if items.len() == paging.limit as usize && more {
-                return Ok(page(found.reached, items, cursor_of(change).as_ref()));
+                return Ok(paging.page(found.reached, items, cursor_of(change)));
             }
         }
         scanned += found.rows.len();
         match found.next {
             Some(next) if scanned < SCANNED_MAX => after = Some(next),
-            next => return Ok(page(found.reached, items, next.as_ref())),
+            next => return Ok(paging.page(found.reached, items, next)),
         }
     }
 }

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::answer::{Answer, Answered};
 use super::chargers::Fresh;
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::Paging;
 use crate::caller::{Authenticated, OperatorOnly};
 use crate::directory::Names;
 use crate::failed::Failed;
@@ -84,11 +84,12 @@ pub(super) async fn charger_commands(
 }
 
 async fn list(api: &Api, caller: &Caller, query: CommandsQuery) -> Answer<Page<Command>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let filters = (&query.state, &query.charger_id);
+    let paging = Paging::of("commands", &filters, query.limit, query.cursor.as_deref())?;
     let mut rows = Rows::of(Model::Commands)
         .with(Column::TenantId, caller.tenant_id)
         .order(Order::RequestedAtDescending)
-        .after(paging.after)
+        .after(paging.after.clone())
         .limit(paging.limit);
     if let Some(words) = &query.state {
         rows = rows.with_any(Column::State, states(words)?);
@@ -100,7 +101,7 @@ async fn list(api: &Api, caller: &Caller, query: CommandsQuery) -> Answer<Page<C
     }
     let found = api.views.list(&rows).await?;
     let items = found.rows.iter().filter_map(|change| command_of(change, &api.hub.names)).collect();
-    Ok(page(found.reached, items, found.next.as_ref()))
+    Ok(paging.page(found.reached, items, found.next))
 }
 
 /// A command: a driver's own; for operators any of the tenant.

@@ -1,4 +1,5 @@
 use axum::extract::State;
+use domain::id::SessionId;
 use domain::refusal::Refusal;
 use schema::api::query::{MeterValues, Page};
 use schema::view::{Model, Query as Rows, Row};
@@ -8,7 +9,7 @@ use utoipa::IntoParams;
 
 use super::answer::Answer;
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::Paging;
 use super::sessions::{key_of, may_see};
 use crate::caller::Authenticated;
 use crate::resource::At;
@@ -37,13 +38,15 @@ pub(super) async fn meter_values(
     Path(session_id): Path<String>,
     Query(query): Query<MeterValuesQuery>,
 ) -> Answer<Page<MeterValues>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let session_id: SessionId = session_id.parse().map_err(|_| Refusal::SessionUnknown)?;
+    let paging = Paging::of("meter values", &session_id, query.limit, query.cursor.as_deref())?;
     api.at_least(query.min_position).await?;
-    let session_id = session_id.parse().map_err(|_| Refusal::SessionUnknown)?;
     let session = api.views.get(Model::Sessions, &key_of(session_id)).await?;
     session.rows.filter(|change| may_see(&caller, change)).ok_or(Refusal::SessionUnknown)?;
-    let rows =
-        Rows::of(Model::MeterValues).key_prefix(format!("{session_id}/")).after(paging.after).limit(paging.limit);
+    let rows = Rows::of(Model::MeterValues)
+        .key_prefix(format!("{session_id}/"))
+        .after(paging.after.clone())
+        .limit(paging.limit);
     let found = api.views.list(&rows).await?;
     let mut items = Vec::new();
     for change in &found.rows {
@@ -51,5 +54,5 @@ pub(super) async fn meter_values(
             items.extend(compose(At::of(change, row.as_ref())));
         }
     }
-    Ok(page(found.reached, items, found.next.as_ref()))
+    Ok(paging.page(found.reached, items, found.next))
 }

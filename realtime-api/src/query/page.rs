@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schema::api::query::Page;
 use schema::view::{Cursor, Reached};
+use serde::{Deserialize, Serialize};
 use service_host::Problem;
+use sha2::{Digest, Sha256};
 
 use crate::query::answer::Answered;
 use crate::state::invalid;
@@ -19,56 +21,121 @@ const CURSOR_CHARS_MAX: usize = 512;
 pub struct Paging {
     pub limit: u32,
     pub after: Option<Cursor>,
+    list: ListId,
+}
+
+/// Tells a list, with its filters, from others: a position in one of them means nothing in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct ListId(u64);
+
+/// What is behind the text of a cursor.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    list: ListId,
+    #[serde(flatten)]
+    after: Cursor,
+}
+
+impl ListId {
+    fn of(list: &str, filters: &impl Serialize) -> Self {
+        let asked = serde_json::to_vec(&(list, filters)).expect("texts, ids and times");
+        let hash: [u8; 32] = Sha256::digest(asked).into();
+        let (first, _) = hash.split_first_chunk().expect("32 bytes");
+        Self(u64::from_be_bytes(*first))
+    }
 }
 
 impl Paging {
-    pub fn new(limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Problem> {
+    /// Of a list by its name; `filters` are all that a client chooses its rows by, and nothing else.
+    ///
+    /// # Errors
+    /// `invalid-request` 400, which names `limit`, or `cursor` where it was not given for this list with these filters.
+    pub fn of(list: &str, filters: &impl Serialize, limit: Option<u32>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = limit.unwrap_or(ITEMS);
         if !(1..=ITEMS_MAX).contains(&limit) {
             return Err(invalid("limit", &format!("is between 1 and {ITEMS_MAX}")));
         }
+        let list = ListId::of(list, filters);
         let after = match cursor {
-            Some(text) => Some(parse(text).ok_or_else(|| invalid("cursor", "is not one that was given as next"))?),
             None => None,
+            Some(text) => match read(text) {
+                None => return Err(invalid("cursor", "is not one that was given as next")),
+                Some(written) if written.list != list => {
+                    return Err(invalid(
+                        "cursor",
+                        "was given as next of another list, or with other filters; repeat those, or leave it out to begin",
+                    ));
+                }
+                Some(written) => Some(written.after),
+            },
         };
-        Ok(Self { limit, after })
+        Ok(Self { limit, after, list })
+    }
+
+    /// A page of this list.
+    pub fn page<T>(&self, reached: Reached, items: Vec<T>, next: Option<Cursor>) -> Answered<Page<T>> {
+        let next = next.map(|after| write(&Written { list: self.list, after }));
+        Answered { reached, body: Page { position: reached.position.0, items, next } }
     }
 }
 
-fn parse(text: &str) -> Option<Cursor> {
+/// A list that has no further pages.
+pub fn whole<T>(reached: Reached, items: Vec<T>) -> Answered<Page<T>> {
+    Answered { reached, body: Page { position: reached.position.0, items, next: None } }
+}
+
+fn read(text: &str) -> Option<Written> {
     let json = (text.len() <= CURSOR_CHARS_MAX).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
     serde_json::from_slice(&json).ok()
 }
 
-fn write(cursor: &Cursor) -> String {
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).expect("two texts"))
-}
-
-pub fn page<T>(reached: Reached, items: Vec<T>, next: Option<&Cursor>) -> Answered<Page<T>> {
-    let body = Page { position: reached.position.0, items, next: next.map(write) };
-    Answered { reached, body }
+fn write(written: &Written) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(written).expect("a number and texts"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cursor() -> Cursor {
+        Cursor { sort: Some("CP 001/ä".to_owned()), key: "018f".to_owned() }
+    }
+
+    /// As a page of the list gives it.
+    fn next(list: &str, state: Option<&str>) -> String {
+        write(&Written { list: ListId::of(list, &state), after: cursor() })
+    }
+
     #[test]
     fn a_cursor_comes_back() {
-        let cursor = Cursor { sort: Some("CP 001/ä".to_owned()), key: "018f".to_owned() };
-        let paging = Paging::new(None, Some(&write(&cursor))).expect("our own");
-        assert_eq!((paging.limit, paging.after), (ITEMS, Some(cursor)));
+        let paging = Paging::of("chargers", &None::<&str>, None, Some(&next("chargers", None))).expect("our own");
+        assert_eq!((paging.limit, paging.after), (ITEMS, Some(cursor())));
+    }
+
+    #[test]
+    fn a_cursor_is_of_one_list_and_its_filters() {
+        let given = next("sessions", Some("active"));
+        let ask = |list, state: Option<&str>| Paging::of(list, &state, Some(3), Some(&given));
+        assert!(ask("sessions", Some("active")).is_ok());
+        for (list, state) in [("sessions", None), ("sessions", Some("failed")), ("commands", Some("active"))] {
+            let problem = serde_json::to_value(ask(list, state).expect_err("refused")).expect("JSON");
+            assert_eq!((&problem["field"], &problem["status"]), (&"cursor".into(), &400.into()), "{list} {state:?}");
+        }
     }
 
     #[test]
     fn refusals_name_the_field() {
+        // Of no list.
+        let unbound = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor()).expect("texts"));
         for (limit, cursor, field) in [
             (Some(0), None, "limit"),
             (Some(501), None, "limit"),
             (None, Some("no"), "cursor"),
             (None, Some(""), "cursor"),
+            (None, Some(unbound.as_str()), "cursor"),
         ] {
-            let problem = serde_json::to_value(Paging::new(limit, cursor).expect_err("refused")).expect("JSON");
+            let refused = Paging::of("chargers", &(), limit, cursor).expect_err("refused");
+            let problem = serde_json::to_value(refused).expect("JSON");
             assert_eq!((&problem["field"], &problem["status"]), (&field.into(), &400.into()), "{limit:?} {cursor:?}");
         }
     }

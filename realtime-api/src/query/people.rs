@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::Paging;
 use super::sites::ListQuery;
 use crate::caller::OperatorOnly;
 use crate::resource::{At, people};
@@ -34,16 +34,18 @@ pub(super) async fn drivers(
     OperatorOnly(caller): OperatorOnly,
     Query(query): Query<ListQuery>,
 ) -> Answer<Page<Driver>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let paging = Paging::of("drivers", &(), query.limit, query.cursor.as_deref())?;
     api.at_least(query.min_position).await?;
-    let rows =
-        Rows::of(Model::Drivers).with(Column::TenantId, caller.tenant_id).after(paging.after).limit(paging.limit);
+    let rows = Rows::of(Model::Drivers)
+        .with(Column::TenantId, caller.tenant_id)
+        .after(paging.after.clone())
+        .limit(paging.limit);
     let found = api.views.list(&rows).await?;
     let items = found.rows.iter().filter_map(|change| match &change.row {
         Row::Drivers(row) => Some(people::driver(At::of(change, row.as_ref()))),
         _ => None,
     });
-    Ok(page(found.reached, items.collect(), found.next.as_ref()))
+    Ok(paging.page(found.reached, items.collect(), found.next.clone()))
 }
 
 /// Tokens, for operators.
@@ -54,10 +56,12 @@ pub(super) async fn tokens(
     OperatorOnly(caller): OperatorOnly,
     Query(query): Query<TokensQuery>,
 ) -> Answer<Page<Token>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let paging = Paging::of("tokens", &query.driver_id, query.limit, query.cursor.as_deref())?;
     api.at_least(query.min_position).await?;
-    let mut rows =
-        Rows::of(Model::Tokens).with(Column::TenantId, caller.tenant_id).after(paging.after).limit(paging.limit);
+    let mut rows = Rows::of(Model::Tokens)
+        .with(Column::TenantId, caller.tenant_id)
+        .after(paging.after.clone())
+        .limit(paging.limit);
     if let Some(driver_id) = query.driver_id {
         rows = rows.with(Column::DriverId, driver_id);
     }
@@ -69,5 +73,5 @@ pub(super) async fn tokens(
             items.push(people::token(At::of(change, row.as_ref()), vault, now).await?);
         }
     }
-    Ok(page(found.reached, items, found.next.as_ref()))
+    Ok(paging.page(found.reached, items, found.next))
 }

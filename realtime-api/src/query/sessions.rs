@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Answered};
 use super::chargers::Fresh;
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::{Paging, whole};
 use crate::caller::Authenticated;
 use crate::directory::Names;
 use crate::failed::Failed;
@@ -58,7 +58,8 @@ pub(super) async fn sessions(
     Authenticated(caller): Authenticated,
     Query(query): Query<SessionsQuery>,
 ) -> Answer<Page<Session>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let filters = (&query.state, &query.charger_id, query.driver_id, query.from, query.to);
+    let paging = Paging::of("sessions", &filters, query.limit, query.cursor.as_deref())?;
     let mut rows = visible_to(&caller, query.driver_id)?.order(Order::KeyDescending).limit(paging.limit);
     if let Some(words) = &query.state {
         rows = rows.with_any(Column::State, states(words)?);
@@ -70,13 +71,13 @@ pub(super) async fn sessions(
     }
     // The ids of sessions begin with their time, and the list goes down from the cursor.
     let before = query.to.map(|to| Cursor { sort: None, key: first_id_of(to) });
-    let after = [paging.after, before].into_iter().flatten().min_by(|a, b| a.key.cmp(&b.key));
+    let after = [paging.after.clone(), before].into_iter().flatten().min_by(|a, b| a.key.cmp(&b.key));
     let found = api.views.list(&rows.after(after)).await?;
     let floor = query.from.map(first_id_of).unwrap_or_default();
     let within: Vec<_> = found.rows.iter().filter(|change| change.key >= floor).collect();
-    let next = found.next.as_ref().filter(|next| next.key >= floor);
+    let next = found.next.filter(|next| next.key >= floor);
     let items = within.iter().filter_map(|change| session_of(change, &api.hub.names)).collect();
-    Ok(page(found.reached, items, next))
+    Ok(paging.page(found.reached, items, next))
 }
 
 /// The caller's open sessions.
@@ -96,7 +97,7 @@ pub(super) async fn open_sessions(
         .limit(PAGE_ROWS_MAX);
     let found = api.views.list(&rows).await?;
     let items = found.rows.iter().filter_map(|change| session_of(change, &api.hub.names)).collect();
-    Ok(page(found.reached, items, None))
+    Ok(whole(found.reached, items))
 }
 
 /// A session.

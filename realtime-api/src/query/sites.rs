@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use super::answer::Answer;
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::Paging;
 use crate::caller::Authenticated;
 use crate::resource::At;
 use crate::resource::site::compose;
@@ -32,13 +32,14 @@ pub(super) async fn sites(
     Authenticated(caller): Authenticated,
     Query(query): Query<ListQuery>,
 ) -> Answer<Page<Site>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let paging = Paging::of("sites", &(), query.limit, query.cursor.as_deref())?;
     api.at_least(query.min_position).await?;
-    let rows = Rows::of(Model::Sites).with(Column::TenantId, caller.tenant_id).after(paging.after).limit(paging.limit);
+    let rows =
+        Rows::of(Model::Sites).with(Column::TenantId, caller.tenant_id).after(paging.after.clone()).limit(paging.limit);
     let found = api.views.list(&rows).await?;
     let items = found.rows.iter().filter_map(|change| match &change.row {
         Row::Sites(row) => compose(At::of(change, row.as_ref())),
         _ => None,
     });
-    Ok(page(found.reached, items.collect(), found.next.as_ref()))
+    Ok(paging.page(found.reached, items.collect(), found.next.clone()))
 }

@@ -5,7 +5,7 @@ use service_host::Query;
 
 use super::answer::Answer;
 use super::openapi::Refusals;
-use super::page::{Paging, page};
+use super::page::Paging;
 use super::sites::ListQuery;
 use crate::caller::Authenticated;
 use crate::resource::At;
@@ -20,14 +20,16 @@ pub(super) async fn tariffs(
     Authenticated(caller): Authenticated,
     Query(query): Query<ListQuery>,
 ) -> Answer<Page<Tariff>> {
-    let paging = Paging::new(query.limit, query.cursor.as_deref())?;
+    let paging = Paging::of("tariffs", &(), query.limit, query.cursor.as_deref())?;
     api.at_least(query.min_position).await?;
-    let rows =
-        Rows::of(Model::Tariffs).with(Column::TenantId, caller.tenant_id).after(paging.after).limit(paging.limit);
+    let rows = Rows::of(Model::Tariffs)
+        .with(Column::TenantId, caller.tenant_id)
+        .after(paging.after.clone())
+        .limit(paging.limit);
     let found = api.views.list(&rows).await?;
     let items = found.rows.iter().filter_map(|change| match &change.row {
         Row::Tariffs(row) => compose(At::of(change, row.as_ref())),
         _ => None,
     });
-    Ok(page(found.reached, items.collect(), found.next.as_ref()))
+    Ok(paging.page(found.reached, items.collect(), found.next.clone()))
 }

@@ -149,6 +149,44 @@ async fn commands_are_listed_by_the_time_of_their_request() {
     }
 }
 
+/// In another list, or with other filters, a cursor would skip what is before it there: an empty page would look like the
+/// end.
+#[tokio::test]
+async fn a_cursor_is_refused_in_another_list_and_with_other_filters() {
+    let world = World::new().await;
+    let point = Point::new("CP1");
+    let sessions = [(); 3].map(|()| SessionId::generate());
+    let mut rows = vec![(1_001, point.row()), (1_002, Point::new("CP2").row()), (1_003, Point::new("CP3").row())];
+    for (n, id) in sessions.into_iter().enumerate() {
+        rows.push((1_004 + n as i64, charging(id, &point, world.driver, SessionState::Completed)));
+        let command_id = CommandId::generate();
+        rows.push((1_007 + n as i64, command(command_id, &point, world.driver, CommandState::Done)));
+    }
+    world.change(rows).await;
+    let token = world.operator_token().await;
+    let filtered = "/api/sessions?state=completed,failed&charger_id=CP1";
+    let lists = ["/api/chargers?", "/api/sessions?", filtered, "/api/commands?", "/api/chargers/CP1/commands?"];
+    for of in lists {
+        let first = world.get(&token, &format!("{of}&limit=1&min_position=1009")).await.1;
+        let next = first["next"].as_str().unwrap_or_else(|| panic!("{of}: {first}"));
+        for list in lists.into_iter().chain(["/api/sites?", "/api/chargers?q=CP&", "/api/sessions?state=completed"]) {
+            // With another limit it is the same list.
+            let (status, body) = world.get(&token, &format!("{list}&limit=2&cursor={next}")).await;
+            match list == of {
+                true => assert_eq!((status, body["items"].as_array().map(Vec::len)), (200, Some(2)), "{of}: {body}"),
+                false => assert_eq!(
+                    (status, &body["type"], &body["field"]),
+                    (400, &json!("/problems/invalid-request"), &json!("cursor")),
+                    "{of}, then {list}: {body}"
+                ),
+            }
+        }
+        let (status, problem) =
+            world.get(&token, &format!("/api/sessions/{}/meter-values?cursor={next}", sessions[0])).await;
+        assert_eq!((status, &problem["field"]), (400, &json!("cursor")), "{of}");
+    }
+}
+
 /// A parameter that is not known would be one that has no effect: a client that pages by a wrong name would never end.
 #[tokio::test]
 async fn parameters_that_are_not_known_are_refused_everywhere() {
