@@ -48,7 +48,7 @@ async fn what_is_brought_again_after_a_reconnection_counts_once() {
         json!({"connector_id": 1, "id_tag": CARD, "meter_start": 100,
         "timestamp": "2026-03-01T10:00:00Z"}),
     );
-    let started = charger.call_all(&[start.clone()]).await.remove(0);
+    let started = charger.call(start.0, start.1.clone()).await;
     assert_eq!(started["id_tag_info"]["status"], "Accepted");
     let transaction_id = &started["transaction_id"];
     let meter = (

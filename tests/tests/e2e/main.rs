@@ -18,3 +18,4 @@ mod roles;
 mod stale_status;
 mod trace;
 mod unknown_chargers;
+mod unreadable;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use simulator::phone::Account;
 use tests::{Network, RawCharger, Registered, eventually, shared, until};
 
-/// More than any charger may say at once.
-const FLOOD_MESSAGES: usize = 20_000;
+/// More than any charger may say at once, and a while after.
+const FLOOD_MESSAGES: usize = 25_000;
 /// More than one message may have.
 const OVERSIZED_BYTES: usize = 1024 * 1024 + 1;
 
@@ -232,7 +232,8 @@ async fn what_breaks_the_rules_is_closed_with_a_reason_and_nobody_else_notices()
         charger.text("x".repeat(OVERSIZED_BYTES)).await;
         assert_eq!(charger.closed().await, Some(1009));
         let mut charger = RawCharger::connect(network, &registered).await;
-        charger.flood(&json!([2, "1", "Heartbeat", {}]).to_string(), FLOOD_MESSAGES).await;
+        // Nothing that is answered: nobody is there to read so many answers.
+        charger.flood("hello", FLOOD_MESSAGES).await;
         assert_eq!(charger.closed().await, Some(1008));
         // It may come back.
         RawCharger::connect(network, &registered).await.boot().await;
