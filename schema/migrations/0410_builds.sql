@@ -25,11 +25,10 @@ CREATE TABLE views.builds (
     live_since_position bigint,
     -- Who fills it: each of its commits names itself, and one that was replaced commits nothing.
     rebuilder           uuid,
-    CONSTRAINT builds_number UNIQUE (model, number)
+    CONSTRAINT builds_number UNIQUE (model, number),
+    CONSTRAINT builds_live EXCLUDE USING btree (model WITH =) WHERE (state = 'live') DEFERRABLE,
+    CONSTRAINT builds_shadow EXCLUDE USING btree (model WITH =) WHERE (state IN ('building', 'joined')) DEFERRABLE
 );
-
-CREATE UNIQUE INDEX builds_live ON views.builds (model) WHERE state = 'live';
-CREATE UNIQUE INDEX builds_shadow ON views.builds (model) WHERE state IN ('building', 'joined');
 
 INSERT INTO views.builds (model, number, fold_version, state, live_since_position)
 SELECT name, 1, 1, 'live', 0
@@ -158,6 +157,18 @@ BEGIN
     FOREACH definition IN ARRAY coalesce(definitions, '{}') LOOP
         EXECUTE definition;
     END LOOP;
+END $$;
+
+-- After views.exchange: which build is live by the event at `at`, and which is kept beside it.
+CREATE FUNCTION views.exchange_builds(was bigint, becomes bigint, at bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- In one statement, so that at its end there are not two of one state.
+    UPDATE views.builds
+    SET state = CASE build_id WHEN becomes THEN 'live' ELSE 'joined' END,
+        live_since_position = CASE build_id WHEN becomes THEN at ELSE live_since_position END,
+        joined_at = CASE build_id WHEN becomes THEN joined_at ELSE now() END
+    WHERE build_id IN (was, becomes);
 END $$;
 
 -- Drops the shadow of a model, with the build's state of work. The caller ends the runs first where it has joined.
