@@ -3,6 +3,8 @@
 use anyhow::{Context, bail};
 use embedded_postgres::{EmbeddedPostgres, Options};
 use event_store::{EventStore, StoreOptions};
+use projection_service::rebuild::Rebuilder;
+use read_models::Folds;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use crate::migrate;
@@ -13,7 +15,6 @@ pub struct CommandDatabase {
     /// Started for this command.
     private: Option<EmbeddedPostgres>,
     pool: PgPool,
-    url: String,
 }
 
 impl CommandDatabase {
@@ -34,7 +35,7 @@ impl CommandDatabase {
             anyhow::Ok(pool)
         };
         match opened.await {
-            Ok(pool) => Ok(Self { private, pool, url }),
+            Ok(pool) => Ok(Self { private, pool }),
             Err(error) => {
                 if let Some(server) = private {
                     server.stop().await.context("the private Postgres, after another failure")?;
@@ -65,14 +66,14 @@ impl CommandDatabase {
         &self.pool
     }
 
-    /// For connections of one's own. It has the password in it.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// The log, for one who appends beside others: who listens is told.
     pub async fn store(&self) -> anyhow::Result<EventStore> {
         Ok(EventStore::connect(self.pool.clone(), StoreOptions::default()).await?)
+    }
+
+    /// Who makes, compares and exchanges builds of read models, with the folds of this program.
+    pub async fn rebuilder(&self) -> anyhow::Result<Rebuilder> {
+        Ok(Rebuilder::new(self.store().await?, self.pool.clone(), Folds::of_today()))
     }
 
     /// Closes the pool, and stops the server that was started.

@@ -3,6 +3,7 @@
 //! [`EventStore`] is the handle. Commands use [`Session`]; consumers of the log use the traits of [`feed`].
 
 pub mod append;
+pub mod bulk;
 mod cache;
 mod caretaker;
 mod database;

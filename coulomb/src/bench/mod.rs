@@ -6,6 +6,7 @@ mod e2e;
 mod line;
 mod ocpp;
 mod platform;
+mod rebuild;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -38,6 +39,8 @@ enum Bench {
         #[arg(long, default_value_t = 5, value_name = "SECONDS")]
         seconds: u64,
     },
+    /// Read models built anew from a log of many events, beside an ordered read-back of it
+    Rebuild(rebuild::Args),
     /// Messages of chargers through the edge's sockets into the log, beside a bare echo server
     Ocpp(ocpp::Args),
     /// From a charger's frame to a phone's frame, through the whole platform in one process
@@ -51,6 +54,12 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
             let server = platform::Server::start(settings).await?;
             let options = append::AppendBench { server: server.options()?, turn: Duration::from_secs(seconds) };
             let ran = append::run(options, &mut print).await;
+            server.stop().await?;
+            ran
+        }
+        Bench::Rebuild(args) => {
+            let server = platform::Server::start(settings).await?;
+            let ran = rebuild::run(server.options()?, args, &mut print).await;
             server.stop().await?;
             ran
         }

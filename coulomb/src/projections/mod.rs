@@ -1,6 +1,10 @@
 //! `coulomb projections`: read models looked at, built anew, compared, exchanged.
 
+mod compare;
+mod drop;
 mod list;
+pub mod model;
+mod rebuild;
 
 use clap::Subcommand;
 
@@ -27,12 +31,24 @@ pub struct Args {
 enum Command {
     /// The read models: their builds, how far each is, how large
     List(list::Args),
+
+    /// Build a read model anew beside the live one, and compare the two
+    Rebuild(rebuild::Args),
+
+    /// Compare the build that has joined with the live one, row by row
+    Compare(compare::Args),
+
+    /// Drop the build that does not serve
+    Drop(drop::Args),
 }
 
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
     let database = CommandDatabase::open(settings).await?;
     let ran = match args.command {
         Command::List(args) => list::run(&database, args).await,
+        Command::Rebuild(args) => rebuild::run(&database, args).await,
+        Command::Compare(args) => compare::run(&database, args).await,
+        Command::Drop(args) => drop::run(&database, args).await,
     };
     // What the command says went wrong says more than that the database did not stop after it.
     let closed = database.close().await;

@@ -1,0 +1,27 @@
+//! One at a time works on the builds of a read model.
+
+use schema::view::Model;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Connection};
+
+use super::Error;
+
+/// Held on a connection of its own, so that the server gives it up with the process, however that ends.
+#[derive(Debug)]
+pub(super) struct Guard(PgConnection);
+
+impl Guard {
+    pub async fn take(pool: &PgPool, model: Model) -> Result<Self, Error> {
+        let options: PgConnectOptions = pool.connect_options().as_ref().clone();
+        let mut connection = options.application_name("coulomb rebuild").connect().await?;
+        let statement = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('coulomb builds'), hashtext($1))");
+        let taken: bool = statement.bind(model.name()).fetch_one(&mut connection).await?;
+        if taken { Ok(Self(connection)) } else { Err(Error::Busy(model)) }
+    }
+
+    /// Gives it back, so that whoever comes next need not wait for the server to notice.
+    pub async fn release(self) {
+        // Should it fail, the connection is gone, and the lock with it.
+        let _ = self.0.close().await;
+    }
+}

@@ -1,0 +1,150 @@
+//! Making a build: begun or taken up again, loaded, indexed, joined.
+
+use std::sync::Arc;
+
+use read_models::ModelFold;
+use schema::log::Position;
+use schema::partition::Partition;
+use schema::view::Model;
+use sqlx::Row;
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use super::builds::{self, BuildState};
+use super::guard::Guard;
+use super::join::{self, JOIN_POSITIONS_MAX};
+use super::load::load;
+use super::progress::{Progress, Stage};
+use super::{Error, Rebuilder};
+
+/// A build that has been made, and has joined.
+#[derive(Debug, Clone, Copy)]
+pub struct Built {
+    pub model: Model,
+    /// Of its model.
+    pub number: i32,
+    pub fold_version: u32,
+    /// Of the log, when it joined: everything up to here is in it as in the live one.
+    pub position: Position,
+    /// It was there, and has been gone on with.
+    pub resumed: bool,
+}
+
+/// The making of a build by this process.
+#[derive(Clone)]
+pub(super) struct Job {
+    pub model: Model,
+    pub fold: Arc<dyn ModelFold>,
+    pub build_id: i64,
+    pub number: i32,
+    /// Names this process in each of its commits.
+    pub rebuilder: Uuid,
+}
+
+impl Rebuilder {
+    /// Makes a build with the newest fold of the program beside the live one, or goes on with one that was begun, until it
+    /// is kept current together with the live one.
+    ///
+    /// # Errors
+    /// Whatever goes wrong: what was built up to the last checkpoint is kept, and another call goes on from there.
+    pub async fn build(&self, model: Model, progress: &Progress) -> Result<Built, Error> {
+        let guard = Guard::take(&self.pool, model).await?;
+        let built = self.build_alone(model, progress).await;
+        guard.release().await;
+        built
+    }
+
+    async fn build_alone(&self, model: Model, progress: &Progress) -> Result<Built, Error> {
+        let (job, resumed) = self.begin(model).await?;
+        let positions = job.positions(&self.pool).await?;
+        let at = positions.iter().map(|(_, position)| *position).min().unwrap_or_default();
+        progress.began(at);
+        progress.enter(Stage::Loading);
+        load(self, &job, self.reached().await?, progress).await?;
+        progress.enter(Stage::Indexing);
+        self.index(&job).await?;
+        let position = loop {
+            progress.enter(Stage::CatchingUp);
+            let upto = self.reached().await?;
+            load(self, &job, upto, progress).await?;
+            // What came while it was read is the less each time, unless the log grows faster than it can be read.
+            if self.reached().await?.0 - upto.0 > JOIN_POSITIONS_MAX {
+                continue;
+            }
+            progress.enter(Stage::Joining);
+            if let Some(position) = join::join(self, &job, progress).await? {
+                break position;
+            }
+        };
+        progress.read(position);
+        progress.enter(Stage::Joined);
+        Ok(Built { model, number: job.number, fold_version: job.fold.version(), position, resumed })
+    }
+
+    /// How far the live build is, of every partition: no build goes further before it joins.
+    async fn reached(&self) -> Result<Position, Error> {
+        let position = sqlx::query_scalar("SELECT position FROM views.reached()").persistent(false);
+        Ok(Position(position.fetch_one(&self.pool).await?))
+    }
+
+    async fn begin(&self, model: Model) -> Result<(Job, bool), Error> {
+        let fold = self.folds.newest(model).clone();
+        let there = builds::read(&self.pool, Some(model)).await?;
+        let shadow = there.into_iter().find(|build| build.state != BuildState::Live);
+        let resumed = shadow.is_some();
+        let build_id = match shadow {
+            None => {
+                let statement = sqlx::query_scalar("SELECT views.begin_build($1, $2)").bind(model.name());
+                statement.bind(version(&fold)).persistent(false).fetch_one(&self.pool).await?
+            }
+            Some(build) if build.state == BuildState::Joined => {
+                return Err(Error::AlreadyJoined { model, number: build.number });
+            }
+            Some(build) if build.fold_version != version(&fold) => {
+                let (number, version) = (build.number, build.fold_version);
+                return Err(Error::OtherVersion { model, number, version, newest: fold.version() });
+            }
+            Some(build) => build.id,
+        };
+        let rebuilder = Uuid::now_v7();
+        let row = sqlx::query(include_str!("take_over.sql")).bind(build_id).bind(rebuilder).persistent(false);
+        let row = row.fetch_one(&self.pool).await?;
+        let number = row.try_get(0)?;
+        if row.try_get(1)? {
+            return Err(Error::AheadOfLog { model, number });
+        }
+        Ok((Job { model, fold, build_id, number, rebuilder }, resumed))
+    }
+
+    /// The indexes of the live table, one after the other; those that are there are not made again.
+    async fn index(&self, job: &Job) -> Result<(), Error> {
+        loop {
+            let statement = sqlx::query_scalar("SELECT views.index_shadow($1)").bind(job.model.name());
+            let made: Option<String> = statement.persistent(false).fetch_one(&self.pool).await?;
+            if made.is_none() {
+                break;
+            }
+        }
+        let analyze = format!("ANALYZE shadow.{}", job.model.name());
+        sqlx::query(&analyze).persistent(false).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+fn version(fold: &Arc<dyn ModelFold>) -> i32 {
+    i32::try_from(fold.version()).unwrap_or(i32::MAX)
+}
+
+impl Job {
+    /// Up to where each partition of the build is committed.
+    pub async fn positions(&self, pool: &PgPool) -> Result<Vec<(Partition, Position)>, Error> {
+        let statement = "SELECT partition, position FROM views.build_progress WHERE build_id = $1 ORDER BY partition";
+        let rows: Vec<(i16, i64)> =
+            sqlx::query_as(statement).bind(self.build_id).persistent(false).fetch_all(pool).await?;
+        let known = rows.into_iter().filter_map(|(number, position)| {
+            let partition = u8::try_from(number).ok().and_then(Partition::new)?;
+            Some((partition, Position(position)))
+        });
+        Ok(known.collect())
+    }
+}

@@ -1,0 +1,67 @@
+//! From the making of a build to its keeping: the workers take it along from where they are.
+
+use schema::log::Position;
+use schema::partition::Partition;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Row};
+
+use super::job::Job;
+use super::load::own;
+use super::part::Part;
+use super::progress::Progress;
+use super::source::Source;
+use super::table::Table;
+use super::{Error, Rebuilder};
+
+/// Positions that may be left to be folded while the workers wait.
+pub(super) const JOIN_POSITIONS_MAX: i64 = 5_000;
+
+/// Folds the rest up to where the live build is, while no worker commits, and lets the workers write both from there on.
+/// None: too much was left, and nothing has happened.
+pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) -> Result<Option<Position>, Error> {
+    let at = job.positions(&rebuilder.pool).await?;
+    let from = at.iter().map(|(_, position)| *position).min().unwrap_or_default();
+    // Before the lock, so that nobody waits for a connection under it.
+    let reader = rebuilder.pool.acquire().await?;
+    let mut connection = rebuilder.pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT views.end_runs()").persistent(false).execute(&mut *transaction).await?;
+    own(&mut transaction, job).await?;
+    let live = checkpoints(&mut transaction).await?;
+    let upto = live.iter().map(|(_, position)| *position).max().unwrap_or_default();
+    if upto.0 - from.0 > JOIN_POSITIONS_MAX {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
+    progress.aim(upto);
+    let mut part = Part::new(job.fold.clone(), Table::building(job.model), at);
+    let mut source = Source::new(reader, job.model, from, upto);
+    while let Some((_, shares)) = source.next(1).await? {
+        for mut rows in shares {
+            rows.retain(|row| live.iter().any(|(of, upto)| *of == row.partition && row.position <= *upto));
+            progress.took(part.take(&mut transaction, &rows).await?);
+        }
+    }
+    progress.wrote(part.write(&mut transaction).await?);
+    sqlx::query(include_str!("joined.sql")).bind(job.build_id).persistent(false).execute(&mut *transaction).await?;
+    sqlx::query("DELETE FROM views.build_progress WHERE build_id = $1")
+        .bind(job.build_id)
+        .persistent(false)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(Some(live.iter().map(|(_, position)| *position).min().unwrap_or_default()))
+}
+
+/// Where each partition of the live builds is. Under `views.end_runs`, that is where it stays.
+pub(super) async fn checkpoints(connection: &mut PgConnection) -> Result<Vec<(Partition, Position)>, Error> {
+    let statement = sqlx::query("SELECT partition, position FROM views.progress ORDER BY partition").persistent(false);
+    let mut checkpoints = vec![];
+    for row in statement.fetch_all(connection).await? {
+        let number: i16 = row.try_get(0)?;
+        if let Some(partition) = u8::try_from(number).ok().and_then(Partition::new) {
+            checkpoints.push((partition, Position(row.try_get(1)?)));
+        }
+    }
+    Ok(checkpoints)
+}

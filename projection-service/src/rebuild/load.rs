@@ -1,0 +1,124 @@
+//! Reading the log and filling the table, in tasks that each have some of the partitions.
+
+use event_store::bulk::BulkRow;
+use schema::log::Position;
+use schema::partition::Partition;
+use sqlx::Connection;
+use sqlx::postgres::{PgConnection, PgPool};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::job::Job;
+use super::part::Part;
+use super::progress::Progress;
+use super::source::Source;
+use super::table::Table;
+use super::{Error, Rebuilder};
+
+/// Ranges that wait for a task.
+const WAITING_MAX: usize = 2;
+/// Positions after which a task commits, however little there is to write: so much is done again after a kill.
+const CHECKPOINT_POSITIONS: i64 = 500_000;
+
+/// A range of the log, for one task.
+struct Share {
+    upto: Position,
+    rows: Vec<BulkRow>,
+}
+
+/// Folds everything up to a position that the build does not have yet.
+pub(super) async fn load(rebuilder: &Rebuilder, job: &Job, upto: Position, progress: &Progress) -> Result<(), Error> {
+    let positions = job.positions(&rebuilder.pool).await?;
+    let Some(at) = positions.iter().map(|(_, position)| *position).min().filter(|at| *at < upto) else {
+        return Ok(());
+    };
+    progress.aim(upto);
+    let tasks = rebuilder.tasks;
+    let mut running = JoinSet::new();
+    let mut senders = vec![];
+    for number in 0..tasks {
+        let own = |partition: &Partition| usize::from(partition.number()) % tasks == number;
+        let at = positions.iter().copied().filter(|(partition, _)| own(partition));
+        let part = Part::new(job.fold.clone(), Table::building(job.model), at);
+        let (sender, shares) = mpsc::channel(WAITING_MAX);
+        senders.push(sender);
+        let task = Task { pool: rebuilder.pool.clone(), job: job.clone(), progress: progress.clone(), part };
+        running.spawn(task.run(shares));
+    }
+    let source = Source::new(rebuilder.pool.acquire().await?, job.model, at, upto);
+    let read = hand_out(source, &senders, progress).await;
+    drop(senders);
+    // What went wrong in a task is why nothing more could be handed to it.
+    let mut ended = Ok(());
+    while let Some(task) = running.join_next().await {
+        let task = task.map_err(Error::from).and_then(|task| task);
+        ended = ended.and(task);
+    }
+    ended.and(read)
+}
+
+async fn hand_out(mut source: Source, tasks: &[mpsc::Sender<Share>], progress: &Progress) -> Result<(), Error> {
+    while let Some((upto, shares)) = source.next(tasks.len()).await? {
+        for (task, rows) in tasks.iter().zip(shares) {
+            if task.send(Share { upto, rows }).await.is_err() {
+                return Ok(());
+            }
+        }
+        progress.read(upto);
+    }
+    Ok(())
+}
+
+struct Task {
+    pool: PgPool,
+    job: Job,
+    progress: Progress,
+    part: Part,
+}
+
+impl Task {
+    async fn run(mut self, mut shares: mpsc::Receiver<Share>) -> Result<(), Error> {
+        let mut connection = self.pool.acquire().await?;
+        let mut committed = self.part.at().map(|(_, at)| at).max().unwrap_or_default();
+        let mut at = committed;
+        while let Some(Share { upto, rows }) = shares.recv().await {
+            let events = self.part.take(&mut connection, &rows).await?;
+            self.part.advance(upto);
+            self.progress.took(events);
+            at = upto;
+            if self.part.is_full() || at.0 - committed.0 >= CHECKPOINT_POSITIONS {
+                self.checkpoint(&mut connection).await?;
+                committed = at;
+            }
+        }
+        if at > committed {
+            self.checkpoint(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows and where the partitions are, in one transaction.
+    async fn checkpoint(&mut self, connection: &mut PgConnection) -> Result<(), Error> {
+        let mut transaction = connection.begin().await?;
+        own(&mut transaction, &self.job).await?;
+        let rows = self.part.write(&mut transaction).await?;
+        let (partitions, positions): (Vec<i16>, Vec<i64>) =
+            self.part.at().map(|(partition, at)| (i16::from(partition.number()), at.0)).unzip();
+        let statement = sqlx::query(include_str!("checkpoint.sql")).bind(self.job.build_id).bind(partitions);
+        statement.bind(positions).persistent(false).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        self.progress.wrote(rows);
+        Ok(())
+    }
+}
+
+/// Asserts, until the end of the transaction, that the build is still being made, and by us.
+pub(super) async fn own(connection: &mut PgConnection, job: &Job) -> Result<(), Error> {
+    let rebuilder: Option<Option<Uuid>> = sqlx::query_scalar(include_str!("own.sql"))
+        .bind(job.build_id)
+        .persistent(false)
+        .fetch_optional(connection)
+        .await?;
+    if rebuilder.flatten() == Some(job.rebuilder) { Ok(()) } else { Err(Error::TakenOver(job.model)) }
+}
