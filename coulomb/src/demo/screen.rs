@@ -6,9 +6,11 @@ use crate::demo_file::DemoFile;
 
 pub fn show(demo: &DemoFile, data_dir: &Path) {
     let DemoFile { http, ws, ocpp, driver, operator, charger } = demo;
+    // As this process was called: after `./run` there is no `coulomb` in PATH.
+    let program = std::env::args().next().unwrap_or_else(|| "coulomb".to_owned());
     let watch = match data_dir.to_str() {
-        Some(".coulomb") | None => "coulomb watch".to_owned(),
-        Some(other) => format!("coulomb --data-dir {other} watch"),
+        Some(".coulomb") | None => format!("{program} watch"),
+        Some(other) => format!("{program} --data-dir {other} watch"),
     };
     say!(
         r#"
@@ -21,12 +23,12 @@ Coulomb is up, with 20 simulated chargers (CP001 to CP020) and 10 drivers. Ctrl-
   Driver     {driver_email}    {driver_password}
   Operator   {operator_email}  {operator_password}
 
-Follow it live, in another terminal:
+Follow it live, in another terminal, from this directory:
   {watch} fleet                 every charger, session and command, as the operator
   {watch} me                    your sessions, as the driver
   {watch} charger:CP001         one charger
 
-Charge, as the driver:
+Charge, as the driver, once a charger of yours is at the address below:
   TOKEN=$(curl -s {http}/api/auth/login -H 'content-type: application/json' \
     -d '{{"email":"{driver_email}","password":"{driver_password}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -s {http}/api/chargers -H "authorization: Bearer $TOKEN"
