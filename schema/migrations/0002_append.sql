@@ -10,9 +10,9 @@
 -- Rows are made by counting and subscripting: in plpgsql that costs a tenth of `unnest`, which puts each cell of each column
 -- through a tuple store.
 --
--- The order of locks: stream rows in the order of the writes, which the caller sorts by id and type; then the head row. A
--- statement below that locks streams locks all that the call writes, in that order. Whoever holds the head row waits for
--- nobody, hence no deadlock.
+-- The order of locks: stream rows by id and type, which is how the caller sorts the writes and how the streams' index does
+-- (a plan may go by either); then the head row. Of the statements that lock streams the first one of a call locks all that
+-- it writes. Keys are inserted under the head row alone. Whoever holds the head row waits for nobody, hence no deadlock.
 --
 -- Without exclusive, none is expected to lose: streams are checked by their update before the head row is taken, keys by
 -- their uniqueness and guards by a look under it. Should one lose after all, serialization_failure is raised and the caller

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use domain::id::Epoch;
+use embedded_postgres::testing::TestDatabase;
 use event_store::append::Error;
 use event_store::{Append, Appended, EventStore, Expected, Guard, GuardCondition, StoreOptions, Write};
 use rand::rngs::StdRng;
@@ -22,7 +23,8 @@ async fn many_appenders_neither_lose_an_update_nor_lock_up() {
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");
     let database = database().await;
-    let options = StoreOptions { flushes_max: 3, ..StoreOptions::default() };
+    deadlocks_last(&database).await;
+    let options = StoreOptions { flushes_max: 3, flush_timeout: 2 * PATIENCE, ..StoreOptions::default() };
     let stores = [
         store_with(&database, options.clone()).await,
         store_with(&database, options.clone()).await,
@@ -43,6 +45,12 @@ async fn many_appenders_neither_lose_an_update_nor_lock_up() {
         .sum();
     assert_eq!(stores[0].head().await.expect("head").0.0, written);
     assert_sound(&database).await;
+}
+
+/// The server ends none, so that one that arises hangs the test.
+async fn deadlocks_last(database: &TestDatabase) {
+    let statement = include_str!("deadlocks_last.sql");
+    sqlx::query(statement).execute(database.pool()).await.expect("a setting of a superuser");
 }
 
 /// How many events it got into the log.

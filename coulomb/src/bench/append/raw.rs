@@ -47,9 +47,10 @@ impl Batch for Appender {
         let versions: Vec<&str> = events.iter().map(|(_, _, event)| event.event_version).collect();
         let payloads: Vec<&str> = events.iter().map(|(_, _, event)| event.payload.as_str()).collect();
         let metadata: Vec<&str> = events.iter().map(|(_, _, event)| event.metadata.as_str()).collect();
+        let hashes: Vec<Uuid> = events.iter().map(|(_, _, event)| event.payload_hash).collect();
         let statement = sqlx::query(include_str!("raw.sql")).bind(positions).bind(sequences).bind(Utc::now());
         let statement = statement.bind(ids).bind(keys).bind(retentions).bind(partitions).bind(aggregates).bind(streams);
-        let statement = statement.bind(types).bind(versions).bind(payloads).bind(metadata);
+        let statement = statement.bind(types).bind(versions).bind(payloads).bind(metadata).bind(hashes);
         statement.execute(&mut self.connection).await?;
         Ok(())
     }
