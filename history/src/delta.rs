@@ -79,9 +79,10 @@ impl Past {
     }
 
     async fn fold_delta(&self, model: Model, base: Position, at: &Moment) -> Result<Delta, Error> {
-        let ends = (base.0..at.position.0).step_by(READ_POSITIONS as usize);
-        let reads = ends.map(|after| {
-            let (store, upto) = (self.store().clone(), at.position.0.min(after + READ_POSITIONS));
+        let store = self.store().clone();
+        let upto = at.position.0;
+        let reads = (base.0..upto).step_by(READ_POSITIONS as usize).map(move |after| {
+            let (store, upto) = (store.clone(), upto.min(after + READ_POSITIONS));
             // A task of its own: it decodes on another core meanwhile.
             tokio::spawn(async move {
                 let selected = (aggregates(model), passed_over(model), retention(model));

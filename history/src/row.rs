@@ -46,8 +46,8 @@ impl Past {
         if open.count() > ONE_BY_ONE_MAX {
             return self.get_many(model, keys, at).await;
         }
-        let rows = stream::iter(keys.iter().map(|key| self.complete(model, key, of(key), reached, at)));
-        let rows: Vec<_> = rows.buffer_unordered(ROWS_AT_ONCE).try_collect().await?;
+        let looks: Vec<_> = keys.iter().map(|key| self.complete(model, key, of(key), reached, at)).collect();
+        let rows: Vec<_> = stream::iter(looks).buffer_unordered(ROWS_AT_ONCE).try_collect().await?;
         Ok(rows.into_iter().flatten().filter(|row| !row.removed).collect())
     }
 

@@ -4,7 +4,7 @@ use application::auth::Caller;
 use axum::extract::State;
 use domain::id::ChargePointIdentity;
 use domain::refusal::Refusal;
-use schema::api::query::{Charger, ChargerStatus, Page};
+use schema::api::query::{Charger, ChargerStatus, Dated, Page};
 use schema::view::{Column, Cursor, Model, Order, Query as Rows, Reached, Row, RowChange};
 use serde::Deserialize;
 use service_host::{Path, Query};
@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use super::answer::{Answer, Answered};
 use super::openapi::Refusals;
 use super::page::Paging;
+use super::when::{When, WhenAsked, reached};
 use crate::caller::Authenticated;
 use crate::directory::Scene;
 use crate::failed::Failed;
@@ -49,6 +50,8 @@ pub(super) struct ChargersQuery {
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// As of a position of the log, or of a time (RFC 3339): what was then. Not together with `min_position`.
+    as_of: Option<String>,
     /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
@@ -57,8 +60,16 @@ pub(super) struct ChargersQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Fresh {
+    /// As of a position of the log, or of a time (RFC 3339): what was then. Not together with `min_position`.
+    pub as_of: Option<String>,
     /// Wait until the views contain this position (at most 5 s).
     pub min_position: Option<i64>,
+}
+
+impl Fresh {
+    pub fn asked(&self) -> WhenAsked<'_> {
+        WhenAsked { as_of: self.as_of.as_deref(), min_position: self.min_position, paged: None }
+    }
 }
 
 pub fn face_for(caller: &Caller) -> Face {
@@ -70,7 +81,7 @@ pub fn face_for(caller: &Caller) -> Face {
 
 /// Chargers, by name.
 #[utoipa::path(get, path = "/api/chargers", tag = "chargers", params(ChargersQuery),
-    responses((status = 200, body = Page<Charger>), Refusals))]
+    responses((status = 200, body = Dated<Page<Charger>>), Refusals))]
 pub(super) async fn chargers(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
@@ -79,7 +90,9 @@ pub(super) async fn chargers(
     let filters = (&query.status, &query.site_id, &query.q);
     let paging = Paging::of("chargers", &filters, query.limit, query.cursor.as_deref())?;
     let filter = Filter::new(&query)?;
-    api.at_least(query.min_position).await?;
+    let when = api
+        .when(WhenAsked { as_of: query.as_of.as_deref(), min_position: query.min_position, paged: paging.paged })
+        .await?;
     let mut rows = Rows::of(Model::ChargePoints)
         .with(Column::TenantId, caller.tenant_id)
         .order(Order::IdentityAscending)
@@ -91,53 +104,58 @@ pub(super) async fn chargers(
     let (mut items, mut after, mut scanned) = (Vec::new(), paging.after.clone(), 0);
     loop {
         let step = rows.clone().after(after.take());
-        let (found, scene) = api.staged(&step).await?;
+        let (found, scene) = api.chargers(&step, &when).await?;
         for (n, change) in found.rows.iter().enumerate() {
             let Some(charger) = filter.charger(change, &scene, face) else { continue };
             items.push(charger);
             let more = n + 1 < found.rows.len() || found.next.is_some();
             if items.len() == paging.limit as usize && more {
-                return Ok(paging.page(found.reached, items, cursor_of(change)));
+                return Ok(paging.page(&when, found.reached, items, cursor_of(change)));
             }
         }
         scanned += found.rows.len();
         match found.next {
             Some(next) if scanned < SCANNED_MAX => after = Some(next),
-            next => return Ok(paging.page(found.reached, items, next)),
+            next => return Ok(paging.page(&when, found.reached, items, next)),
         }
     }
 }
 
 /// A charger: its public face, and the caller's own sessions on it.
 #[utoipa::path(get, path = "/api/chargers/{charger_id}", tag = "chargers", params(("charger_id" = String, Path), Fresh),
-    responses((status = 200, body = Charger), Refusals))]
+    responses((status = 200, body = Dated<Charger>), Refusals))]
 pub(super) async fn charger(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Path(charger_id): Path<String>,
     Query(fresh): Query<Fresh>,
 ) -> Answer<Charger> {
-    api.at_least(fresh.min_position).await?;
-    let (body, reached) = find(&api, &caller, &charger_id).await?;
-    Ok(Answered { reached, body })
+    let when = api.when(fresh.asked()).await?;
+    let (body, at) = find(&api, &caller, &charger_id, &when).await?;
+    Ok(Answered::new(&when, at, body))
 }
 
 /// How a charger and its connectors are.
 #[utoipa::path(get, path = "/api/chargers/{charger_id}/status", tag = "chargers",
-    params(("charger_id" = String, Path), Fresh), responses((status = 200, body = ChargerStatus), Refusals))]
+    params(("charger_id" = String, Path), Fresh), responses((status = 200, body = Dated<ChargerStatus>), Refusals))]
 pub(super) async fn charger_status(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Path(charger_id): Path<String>,
     Query(fresh): Query<Fresh>,
 ) -> Answer<ChargerStatus> {
-    api.at_least(fresh.min_position).await?;
-    let (charger, reached) = find(&api, &caller, &charger_id).await?;
-    Ok(Answered { reached, body: charger.into() })
+    let when = api.when(fresh.asked()).await?;
+    let (charger, at) = find(&api, &caller, &charger_id, &when).await?;
+    Ok(Answered::new(&when, at, charger.into()))
 }
 
-async fn find(api: &Api, caller: &Caller, charger_id: &str) -> Result<(Charger, Reached), Failed> {
+async fn find(api: &Api, caller: &Caller, charger_id: &str, when: &When) -> Result<(Charger, Reached), Failed> {
     let identity = ChargePointIdentity::parse(charger_id).map_err(|_| Refusal::ChargerUnknown)?;
+    if let When::Then(moment) = when {
+        let (change, scene) = api.charger_then(caller.tenant_id, identity.as_str(), moment).await?;
+        let charger = charger_of(&change, &scene, face_for(caller)).ok_or(Refusal::ChargerUnknown)?;
+        return Ok((charger, reached(moment)));
+    }
     let rows = Rows::of(Model::ChargePoints)
         .with(Column::TenantId, caller.tenant_id)
         .with(Column::Identity, identity)

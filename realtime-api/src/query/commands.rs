@@ -3,7 +3,7 @@ use axum::extract::State;
 use domain::id::CommandId;
 use domain::refusal::Refusal;
 use domain::station_command::CommandState;
-use schema::api::query::{Command, Page};
+use schema::api::query::{Command, Dated, Page};
 use schema::view::{Column, CommandRow, Model, Order, Query as Rows, Row, RowChange};
 use serde::Deserialize;
 use service_host::{Path, Query};
@@ -13,6 +13,7 @@ use super::answer::{Answer, Answered};
 use super::chargers::Fresh;
 use super::openapi::Refusals;
 use super::page::Paging;
+use super::when::WhenAsked;
 use crate::caller::{Authenticated, OperatorOnly};
 use crate::directory::Names;
 use crate::failed::Failed;
@@ -41,6 +42,8 @@ pub(super) struct CommandsQuery {
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// As of a position of the log, or of a time (RFC 3339): what was then. Not together with `min_position`.
+    as_of: Option<String>,
     /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
@@ -54,13 +57,15 @@ pub(super) struct ChargerCommandsQuery {
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// As of a position of the log, or of a time (RFC 3339): what was then. Not together with `min_position`.
+    as_of: Option<String>,
     /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 
 /// Commands of the tenant, the newest first, for operators.
 #[utoipa::path(get, path = "/api/commands", tag = "operators", params(CommandsQuery),
-    responses((status = 200, body = Page<Command>), Refusals))]
+    responses((status = 200, body = Dated<Page<Command>>), Refusals))]
 pub(super) async fn commands(
     State(api): State<Api>,
     OperatorOnly(caller): OperatorOnly,
@@ -72,15 +77,15 @@ pub(super) async fn commands(
 /// Commands to a charger, the newest first, for operators.
 #[utoipa::path(get, path = "/api/chargers/{charger_id}/commands", tag = "operators",
     params(("charger_id" = String, Path), ChargerCommandsQuery),
-    responses((status = 200, body = Page<Command>), Refusals))]
+    responses((status = 200, body = Dated<Page<Command>>), Refusals))]
 pub(super) async fn charger_commands(
     State(api): State<Api>,
     OperatorOnly(caller): OperatorOnly,
     Path(charger_id): Path<String>,
     Query(query): Query<ChargerCommandsQuery>,
 ) -> Answer<Page<Command>> {
-    let ChargerCommandsQuery { state, limit, cursor, min_position } = query;
-    list(&api, &caller, CommandsQuery { state, charger_id: Some(charger_id), limit, cursor, min_position }).await
+    let ChargerCommandsQuery { state, limit, cursor, as_of, min_position } = query;
+    list(&api, &caller, CommandsQuery { state, charger_id: Some(charger_id), limit, cursor, as_of, min_position }).await
 }
 
 async fn list(api: &Api, caller: &Caller, query: CommandsQuery) -> Answer<Page<Command>> {
@@ -94,34 +99,39 @@ async fn list(api: &Api, caller: &Caller, query: CommandsQuery) -> Answer<Page<C
     if let Some(words) = &query.state {
         rows = rows.with_any(Column::State, states(words)?);
     }
-    api.at_least(query.min_position).await?;
+    let when = api
+        .when(WhenAsked { as_of: query.as_of.as_deref(), min_position: query.min_position, paged: paging.paged })
+        .await?;
     if let Some(charger_id) = &query.charger_id {
-        let charge_point_id = api.hub.names.find(caller.tenant_id, charger_id).ok_or(Refusal::ChargerUnknown)?;
+        let charge_point_id = api.charge_point_called(caller.tenant_id, charger_id, &when).await?;
         rows = rows.with(Column::ChargePointId, charge_point_id);
     }
-    let found = api.views.list(&rows).await?;
-    let items = found.rows.iter().filter_map(|change| command_of(change, &api.hub.names)).collect();
-    Ok(paging.page(found.reached, items, found.next))
+    let found = api.list(&rows, &when).await?;
+    let names = api.names(&found.rows, &when).await?;
+    let items = found.rows.iter().filter_map(|change| command_of(change, &names)).collect();
+    Ok(paging.page(&when, found.reached, items, found.next))
 }
 
 /// A command: a driver's own; for operators any of the tenant.
 #[utoipa::path(get, path = "/api/commands/{command_id}", tag = "sessions",
-    params(("command_id" = uuid::Uuid, Path), Fresh), responses((status = 200, body = Command), Refusals))]
+    params(("command_id" = uuid::Uuid, Path), Fresh), responses((status = 200, body = Dated<Command>), Refusals))]
 pub(super) async fn command(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Path(command_id): Path<String>,
     Query(fresh): Query<Fresh>,
 ) -> Answer<Command> {
-    api.at_least(fresh.min_position).await?;
+    let when = api.when(fresh.asked()).await?;
     let command_id: CommandId = command_id.parse().map_err(|_| Refusal::CommandUnknown)?;
-    let found = api.views.get(Model::Commands, &command_id.to_string()).await?;
+    let found = api.get(Model::Commands, &command_id.to_string(), &when).await?;
     let change = found.rows.filter(|change| match &change.row {
         Row::Commands(row) => may_see(&caller, row),
         _ => false,
     });
-    let body = change.and_then(|change| command_of(&change, &api.hub.names)).ok_or(Refusal::CommandUnknown)?;
-    Ok(Answered { reached: found.reached, body })
+    let change = change.ok_or(Refusal::CommandUnknown)?;
+    let names = api.names(std::slice::from_ref(&change), &when).await?;
+    let body = command_of(&change, &names).ok_or(Refusal::CommandUnknown)?;
+    Ok(Answered::new(&when, found.reached, body))
 }
 
 fn may_see(caller: &Caller, row: &CommandRow) -> bool {

@@ -3,11 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schema::api::query::Page;
+use schema::log::Position;
 use schema::view::{Cursor, Reached};
 use serde::{Deserialize, Serialize};
 use service_host::Problem;
 use sha2::{Digest, Sha256};
 
+use super::when::When;
 use crate::query::answer::Answered;
 use crate::state::invalid;
 
@@ -21,6 +23,8 @@ const CURSOR_CHARS_MAX: usize = 512;
 pub struct Paging {
     pub limit: u32,
     pub after: Option<Cursor>,
+    /// Of a page after the first: as of where that was; the inner none is now.
+    pub paged: Option<Option<Position>>,
     list: ListId,
 }
 
@@ -32,6 +36,9 @@ struct ListId(u64);
 #[derive(Serialize, Deserialize)]
 struct Written {
     list: ListId,
+    /// Of a list as it was: of when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    as_of: Option<Position>,
     #[serde(flatten)]
     after: Cursor,
 }
@@ -56,7 +63,7 @@ impl Paging {
             return Err(invalid("limit", &format!("is between 1 and {ITEMS_MAX}")));
         }
         let list = ListId::of(list, filters);
-        let after = match cursor {
+        let written = match cursor {
             None => None,
             Some(text) => match read(text) {
                 None => return Err(invalid("cursor", "is not one that was given as next")),
@@ -66,22 +73,24 @@ impl Paging {
                         "was given as next of another list, or with other filters; repeat those, or leave it out to begin",
                     ));
                 }
-                Some(written) => Some(written.after),
+                written => written,
             },
         };
-        Ok(Self { limit, after, list })
+        let paged = written.as_ref().map(|written| written.as_of);
+        Ok(Self { limit, after: written.map(|written| written.after), paged, list })
     }
 
     /// A page of this list.
-    pub fn page<T>(&self, reached: Reached, items: Vec<T>, next: Option<Cursor>) -> Answered<Page<T>> {
-        let next = next.map(|after| write(&Written { list: self.list, after }));
-        Answered { reached, body: Page { position: reached.position.0, items, next } }
+    pub fn page<T>(&self, when: &When, reached: Reached, items: Vec<T>, next: Option<Cursor>) -> Answered<Page<T>> {
+        let as_of = when.moment().map(|moment| moment.position);
+        let next = next.map(|after| write(&Written { list: self.list, as_of, after }));
+        Answered::new(when, reached, Page { position: reached.position.0, items, next })
     }
 }
 
 /// A list that has no further pages.
-pub fn whole<T>(reached: Reached, items: Vec<T>) -> Answered<Page<T>> {
-    Answered { reached, body: Page { position: reached.position.0, items, next: None } }
+pub fn whole<T>(when: &When, reached: Reached, items: Vec<T>) -> Answered<Page<T>> {
+    Answered::new(when, reached, Page { position: reached.position.0, items, next: None })
 }
 
 fn read(text: &str) -> Option<Written> {
@@ -103,7 +112,7 @@ mod tests {
 
     /// As a page of the list gives it.
     fn next(list: &str, state: Option<&str>) -> String {
-        write(&Written { list: ListId::of(list, &state), after: cursor() })
+        write(&Written { list: ListId::of(list, &state), as_of: None, after: cursor() })
     }
 
     #[test]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::id::{DriverId, SessionId};
 use domain::refusal::Refusal;
 use domain::session::SessionState;
-use schema::api::query::{Page, Session};
+use schema::api::query::{Dated, Page, Session};
 use schema::view::{Column, Cursor, Model, Order, PAGE_ROWS_MAX, Query as Rows, Row, RowChange, SessionRow};
 use serde::Deserialize;
 use service_host::{Code, Path, Problem, Query};
@@ -15,6 +15,7 @@ use super::answer::{Answer, Answered};
 use super::chargers::Fresh;
 use super::openapi::Refusals;
 use super::page::{Paging, whole};
+use super::when::WhenAsked;
 use crate::caller::Authenticated;
 use crate::directory::Names;
 use crate::failed::Failed;
@@ -46,13 +47,15 @@ pub(super) struct SessionsQuery {
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// As of a position of the log, or of a time (RFC 3339): what was then. Not together with `min_position`.
+    as_of: Option<String>,
     /// Wait until the views contain this position (at most 5 s).
     min_position: Option<i64>,
 }
 
 /// Sessions, the newest first: a driver's own, for operators the tenant's.
 #[utoipa::path(get, path = "/api/sessions", tag = "sessions", params(SessionsQuery),
-    responses((status = 200, body = Page<Session>), Refusals))]
+    responses((status = 200, body = Dated<Page<Session>>), Refusals))]
 pub(super) async fn sessions(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
@@ -64,57 +67,62 @@ pub(super) async fn sessions(
     if let Some(words) = &query.state {
         rows = rows.with_any(Column::State, states(words)?);
     }
-    api.at_least(query.min_position).await?;
+    let when = api
+        .when(WhenAsked { as_of: query.as_of.as_deref(), min_position: query.min_position, paged: paging.paged })
+        .await?;
     if let Some(charger_id) = &query.charger_id {
-        let charge_point_id = api.hub.names.find(caller.tenant_id, charger_id).ok_or(Refusal::ChargerUnknown)?;
+        let charge_point_id = api.charge_point_called(caller.tenant_id, charger_id, &when).await?;
         rows = rows.with(Column::ChargePointId, charge_point_id);
     }
     // The ids of sessions begin with their time, and the list goes down from the cursor.
     let before = query.to.map(|to| Cursor { sort: None, key: first_id_of(to) });
     let after = [paging.after.clone(), before].into_iter().flatten().min_by(|a, b| a.key.cmp(&b.key));
-    let found = api.views.list(&rows.after(after)).await?;
+    let found = api.list(&rows.after(after), &when).await?;
     let floor = query.from.map(first_id_of).unwrap_or_default();
-    let within: Vec<_> = found.rows.iter().filter(|change| change.key >= floor).collect();
+    let within: Vec<_> = found.rows.into_iter().filter(|change| change.key >= floor).collect();
     let next = found.next.filter(|next| next.key >= floor);
-    let items = within.iter().filter_map(|change| session_of(change, &api.hub.names)).collect();
-    Ok(paging.page(found.reached, items, next))
+    let names = api.names(&within, &when).await?;
+    let items = within.iter().filter_map(|change| session_of(change, &names)).collect();
+    Ok(paging.page(&when, found.reached, items, next))
 }
 
 /// The caller's open sessions.
 #[utoipa::path(get, path = "/api/sessions/status", tag = "sessions", params(Fresh),
-    responses((status = 200, body = Page<Session>), Refusals))]
+    responses((status = 200, body = Dated<Page<Session>>), Refusals))]
 pub(super) async fn open_sessions(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Query(fresh): Query<Fresh>,
 ) -> Answer<Page<Session>> {
-    api.at_least(fresh.min_position).await?;
+    let when = api.when(fresh.asked()).await?;
     let rows = Rows::of(Model::Sessions)
         .with(Column::TenantId, caller.tenant_id)
         .with(Column::DriverId, caller.user_id)
         .with_any(Column::State, OPEN.map(SessionState::as_str))
         .order(Order::KeyDescending)
         .limit(PAGE_ROWS_MAX);
-    let found = api.views.list(&rows).await?;
-    let items = found.rows.iter().filter_map(|change| session_of(change, &api.hub.names)).collect();
-    Ok(whole(found.reached, items))
+    let found = api.list(&rows, &when).await?;
+    let names = api.names(&found.rows, &when).await?;
+    let items = found.rows.iter().filter_map(|change| session_of(change, &names)).collect();
+    Ok(whole(&when, found.reached, items))
 }
 
 /// A session.
 #[utoipa::path(get, path = "/api/sessions/{session_id}", tag = "sessions",
-    params(("session_id" = uuid::Uuid, Path), Fresh), responses((status = 200, body = Session), Refusals))]
+    params(("session_id" = uuid::Uuid, Path), Fresh), responses((status = 200, body = Dated<Session>), Refusals))]
 pub(super) async fn session(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Path(session_id): Path<String>,
     Query(fresh): Query<Fresh>,
 ) -> Answer<Session> {
-    api.at_least(fresh.min_position).await?;
+    let when = api.when(fresh.asked()).await?;
     let session_id = session_id.parse().map_err(|_| Refusal::SessionUnknown)?;
-    let found = api.views.get(Model::Sessions, &key_of(session_id)).await?;
+    let found = api.get(Model::Sessions, &key_of(session_id), &when).await?;
     let change = found.rows.filter(|change| may_see(&caller, change)).ok_or(Refusal::SessionUnknown)?;
-    let body = session_of(&change, &api.hub.names).ok_or(Refusal::SessionUnknown)?;
-    Ok(Answered { reached: found.reached, body })
+    let names = api.names(std::slice::from_ref(&change), &when).await?;
+    let body = session_of(&change, &names).ok_or(Refusal::SessionUnknown)?;
+    Ok(Answered::new(&when, found.reached, body))
 }
 
 pub(super) fn key_of(session_id: SessionId) -> String {

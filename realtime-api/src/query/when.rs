@@ -1,10 +1,9 @@
 //! Queries as of now, or as of a moment that has been. Everything that a resource is made of is as of the same.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::id::{ChargePointId, TenantId};
+use domain::id::{ChargePointId, PlanId, TenantId};
 use domain::refusal::Refusal;
 use history::{Asked, Moment};
 use schema::log::Position;
@@ -52,7 +51,9 @@ impl Api {
             return Ok(When::Then(self.past.moment(Asked::Position(position)).await?));
         };
         if min_position.is_some() {
-            return Err(invalid("min_position", "does not go with as_of, which waits for nothing; leave one out").into());
+            return Err(
+                invalid("min_position", "does not go with as_of, which waits for nothing; leave one out").into()
+            );
         }
         let asked: Asked = as_of.parse().map_err(|error| invalid("as_of", &format!("{error}")))?;
         let moment = self.past.moment(asked).await?;
@@ -60,7 +61,8 @@ impl Api {
             None => Ok(When::Then(moment)),
             Some(Some(position)) if position == moment.position => Ok(When::Then(moment)),
             Some(Some(position)) => {
-                let why = format!("was given as next of the list as of {position}; leave as_of out, or the cursor to begin");
+                let why =
+                    format!("was given as next of the list as of {position}; leave as_of out, or the cursor to begin");
                 Err(invalid("cursor", &why).into())
             }
             Some(None) => {
@@ -113,53 +115,51 @@ impl Api {
 
     async fn scene_then(&self, chargers: &[Arc<RowChange>], moment: &Moment) -> Result<Scene, Failed> {
         let mut places = Places::default();
-        let sites = chargers.iter().filter_map(|change| match &change.row {
-            Row::ChargePoints(row) => row.charge_point.site_id.map(|id| id.to_string()),
-            _ => None,
-        });
-        let sites = self.rows_then(Model::Sites, sites, moment).await?;
-        let tariffs = sites.iter().filter_map(|change| match &change.row {
-            Row::Sites(row) => row.site.details.as_ref()?.tariff_id.map(|id| id.to_string()),
-            _ => None,
-        });
-        let tariffs = self.rows_then(Model::Tariffs, tariffs, moment).await?;
-        sites.iter().chain(&tariffs).for_each(|change| places.take(change));
+        let (mut site_ids, mut tariff_ids) = (BTreeSet::new(), BTreeSet::new());
+        for change in chargers {
+            if let Row::ChargePoints(row) = &change.row {
+                site_ids.extend(row.charge_point.site_id);
+            }
+        }
+        for change in self.rows_then(Model::Sites, site_ids, moment).await? {
+            if let Row::Sites(row) = &change.row {
+                tariff_ids.extend(row.site.details.as_ref().and_then(|details| details.tariff_id));
+            }
+            places.take(&change);
+        }
+        for change in self.rows_then(Model::Tariffs, tariff_ids, moment).await? {
+            places.take(&change);
+        }
         let (generation, upto) = (moment.generation, moment.position);
         Ok(Scene { generation, upto, places: Arc::new(places) })
     }
 
     /// A plan, to compose the caller with.
-    pub async fn plans(&self, plan_id: Option<String>, when: &When) -> Result<Arc<Places>, Failed> {
-        match when {
-            When::Now => Ok(self.hub.scene().places),
-            When::Then(moment) => {
-                let mut places = Places::default();
-                let plans = self.rows_then(Model::Plans, plan_id, moment).await?;
-                plans.iter().for_each(|change| places.take(change));
-                Ok(Arc::new(places))
-            }
-        }
+    pub async fn plan_then(&self, plan_id: Option<PlanId>, moment: &Moment) -> Result<Arc<Places>, Failed> {
+        let mut places = Places::default();
+        let plans = self.rows_then(Model::Plans, plan_id.into_iter().collect(), moment).await?;
+        plans.iter().for_each(|change| places.take(change));
+        Ok(Arc::new(places))
     }
 
-    /// The names of charge points.
-    pub async fn names(
-        &self,
-        ids: impl IntoIterator<Item = ChargePointId>,
-        when: &When,
-    ) -> Result<Cow<'_, Arc<Names>>, Failed> {
-        match when {
-            When::Now => Ok(Cow::Borrowed(&self.hub.names)),
-            When::Then(moment) => {
-                let names = Names::default();
-                let ids = ids.into_iter().map(|id| id.to_string());
-                for change in self.rows_then(Model::ChargePoints, ids, moment).await? {
-                    if let Row::ChargePoints(row) = &change.row {
-                        names.take(row, change.removed);
-                    }
-                }
-                Ok(Cow::Owned(Arc::new(names)))
+    /// The names of the charge points of sessions or commands.
+    pub async fn names(&self, rows: &[Arc<RowChange>], when: &When) -> Result<Arc<Names>, Failed> {
+        let When::Then(moment) = when else { return Ok(Arc::clone(&self.hub.names)) };
+        let mut ids = BTreeSet::new();
+        for change in rows {
+            match &change.row {
+                Row::Sessions(row) => ids.extend(row.session.charge_point_id),
+                Row::Commands(row) => ids.extend(row.charge_point_id),
+                _ => {}
             }
         }
+        let names = Names::default();
+        for change in self.rows_then(Model::ChargePoints, ids, moment).await? {
+            if let Row::ChargePoints(row) = &change.row {
+                names.take(row, change.removed);
+            }
+        }
+        Ok(Arc::new(names))
     }
 
     /// The charge point that calls itself so, to choose rows by.
@@ -182,13 +182,13 @@ impl Api {
         Ok(found.ok_or(Refusal::ChargerUnknown)?)
     }
 
-    async fn rows_then(
+    async fn rows_then<I: ToString + Send>(
         &self,
         model: Model,
-        keys: impl IntoIterator<Item = String>,
+        ids: BTreeSet<I>,
         moment: &Moment,
     ) -> Result<Vec<Arc<RowChange>>, Failed> {
-        let keys: BTreeSet<String> = keys.into_iter().collect();
+        let keys: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         Ok(self.past.get_all(model, &keys, moment).await?)
     }

@@ -2,6 +2,7 @@
 //!
 //! What is unknown is null. Lists of words may grow: a client treats an unknown word as the documented fallback.
 
+mod as_of;
 mod charger;
 mod command;
 mod me;
@@ -15,6 +16,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use as_of::{AsOf, Dated};
 pub use charger::{Charger, ChargerConnector, ChargerSite, ChargerStatus, ConnectorStatus, Price};
 pub use command::{Command, RequestedBy};
 pub use me::{Me, MePlan};
