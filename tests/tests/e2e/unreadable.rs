@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::phone::Error;
 use tests::log::Log;
-use tests::{Network, RawCharger, logs, opening_refused};
+use tests::{Network, RawCharger, logs, opening_refused, until};
 
 #[tokio::test]
 async fn a_history_that_cant_be_read_is_an_internal_error_with_its_place_in_the_log() {
@@ -12,10 +12,14 @@ async fn a_history_that_cant_be_read_is_an_internal_error_with_its_place_in_the_
     let settings = [("COULOMB_LOG_FORMAT", "json")];
     let (network, program) = Network::start_on(database.url(), log_file.clone(), &settings).await;
     let registered = network.charger().await;
+    let log = Log::open(database.url()).await;
+    // The read models have it all: they are not what this is about.
+    let last = log.events().await.last().expect("something has happened").position;
+    let operator = network.operator().await;
+    until(&operator, &format!("/api/chargers/{}?min_position={last}", registered.id), |_| true).await;
     program.stop();
 
     // As if a newer version had written it.
-    let log = Log::open(database.url()).await;
     let spoil = "UPDATE events SET event_version = event_version || '000' WHERE event_type = 'ChargePointRegistered' \
         RETURNING position, aggregate_id";
     let (position, stream): (i64, String) = sqlx::query_as(spoil).fetch_one(log.pool()).await.expect("there is one");
