@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Row;
 
 use crate::EventStore;
-use crate::ranges;
+use crate::{ranges, seal};
 use crate::store::WeakStore;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -29,6 +29,7 @@ async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
     ranges::make_ahead(&mut *database.pool.acquire().await?, store.options()).await?;
     let expire = || sqlx::query(include_str!("caretaker/expire.sql")).bind(EXPIRED_KEYS_MAX);
     while database.execute(expire()).await? == EXPIRED_KEYS_MAX as u64 {}
+    while seal::seal(store).await? == seal::BLOCKS_MAX {}
     let health = database.fetch_all(sqlx::query(include_str!("caretaker/health.sql"))).await?;
     if let Some(row) = health.first() {
         metrics::gauge!("coulomb_log_head_position").set(row.try_get::<i64, _>(0)? as f64);

@@ -19,6 +19,8 @@ use crate::partitions::PartitionSet;
 pub const READ_POSITIONS_MAX: i64 = 10_000;
 /// Events of a stream that one statement answers.
 const STREAM_PAGE: i64 = 1_000;
+/// Events that one statement looks up by their positions.
+const READ_AT_MAX: usize = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -68,6 +70,19 @@ impl EventStore {
             (!partitions.is_all()).then(|| partitions.iter().map(|p| i16::from(p.number())).collect::<Vec<_>>());
         let statement = sqlx::query(include_str!("read/range.sql")).bind(after.0).bind(upto.0).bind(chosen);
         self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+    }
+
+    /// The events at these positions, in their order; one that is not there is in nobody's answer.
+    pub async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, Error> {
+        let mut events = Vec::with_capacity(positions.len());
+        for some in positions.chunks(READ_AT_MAX) {
+            let some: Vec<i64> = some.iter().map(|position| position.0).collect();
+            let rows = self.database().fetch_all(sqlx::query(include_str!("read/at.sql")).bind(some)).await?;
+            for row in &rows {
+                events.push(recorded(row)?);
+            }
+        }
+        Ok(events)
     }
 
     /// The events of one stream from a sequence on, all of them.

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use read_models::Folds;
 use schema::view::FeedOptions;
 
 /// How the projections of one process work.
@@ -13,6 +14,8 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// Rows kept in memory by each worker, so that a batch need not read what it changes.
     pub rows_max: usize,
+    /// Those that builds are kept up to date with.
+    pub folds: Folds,
     /// How the rows of partitions that other processes own are followed.
     pub feed: FeedOptions,
 }
@@ -24,6 +27,7 @@ impl Default for Config {
             transaction_pooler: false,
             lease_ttl: Duration::from_secs(4),
             rows_max: 20_000,
+            folds: Folds::default(),
             feed: FeedOptions::default(),
         }
     }

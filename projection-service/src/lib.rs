@@ -6,8 +6,10 @@
 mod config;
 mod lag;
 mod metrics;
+pub mod parked;
 pub mod rebuild;
 mod service;
+pub mod verify;
 mod views;
 mod worker;
 

@@ -25,9 +25,9 @@ pub(crate) fn partitions(count: usize) {
     gauge!("coulomb_projection_partitions", "group" => GROUP).set(count as f64);
 }
 
-/// Whether the worker stands still, and why: `poison`, or anything else that will pass.
+/// Whether the worker stands still, and why: `unfit` for the builds there are, or anything else that will pass.
 pub(crate) fn stopped(why: Option<&'static str>) {
-    for reason in ["poison", "error"] {
+    for reason in ["unfit", "error"] {
         gauge!("coulomb_projection_stopped", "group" => GROUP, "reason" => reason)
             .set(f64::from(u8::from(why == Some(reason))));
     }

@@ -110,6 +110,11 @@ impl Folds {
         self.0.get(&(model, version))
     }
 
+    /// The versions that there are of a read model, ascending.
+    pub fn versions(&self, model: Model) -> Vec<u32> {
+        self.0.range((model, 0)..=(model, u32::MAX)).map(|((_, version), _)| *version).collect()
+    }
+
     /// What a build made now is made with.
     ///
     /// # Panics

@@ -1,9 +1,15 @@
 //! The worker: owns partitions under leases, folds what comes, commits, and begins anew after whatever goes wrong.
 
-mod batch;
+pub(crate) mod batch;
+pub(crate) mod builds;
 mod claim;
 mod cut;
-mod rows;
+mod digests;
+mod engine;
+pub(crate) mod parked;
+pub(crate) mod release;
+pub(crate) mod rows;
+pub(crate) mod tail;
 mod tenure;
 #[cfg(test)]
 mod tests;
@@ -15,6 +21,7 @@ use event_store::EventStore;
 use event_store::leases::{Share, ShareOptions, Shares};
 use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
+use schema::view::Model;
 use service_host::{Gate, Shutdown};
 use sqlx::postgres::PgPool;
 
@@ -26,10 +33,12 @@ use tenure::Tenure;
 
 /// The leases under which the live read models are advanced.
 const LEASES: &str = "projections";
+/// Events of one transaction.
+const BATCH_EVENTS_MAX: usize = 500;
 /// After an error that passes by itself.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// After an event that can't be folded.
-const RETRY_POISON_AFTER: Duration = Duration::from_secs(5);
+/// After what only another program, or an operator, can change.
+const RETRY_UNFIT_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a tenure ended.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +55,19 @@ pub(crate) enum Error {
     /// Between the claim and the first look at the log; the next claim takes it over.
     #[error("the log has begun generation {}", of_log.0)]
     NewGeneration { of_log: Generation },
-    /// Everything before it was committed. Nothing of these partitions goes on until it can be folded.
-    #[error("stopped before the event at {at}")]
-    Poison { at: Position, source: read_models::FoldError },
+    #[error(
+        "this program can't keep build {number} of {} up to date: it has no fold of version {version}, only of {carried:?}. \
+         Run a program that has it, or let another build serve (coulomb projections swap | rollback) and drop that one",
+        model.name()
+    )]
+    NoFold { model: Model, number: i32, version: i32, carried: Vec<u32> },
+    /// In somebody else's transaction, for whom all workers wait.
+    #[error("{positions} positions of the log are left to be folded: wait until the workers have come nearer")]
+    FarBehind { positions: i64 },
+    #[error("the log has no position {at} yet")]
+    NotThere { at: Position },
+    #[error("this program knows no read model {name}: run the one that made it, or a later one")]
+    UnknownModel { name: String },
 }
 
 pub(crate) struct Worker {
@@ -128,8 +147,13 @@ impl Worker {
                 tracing::info!("another worker has claimed some of the partitions");
                 return RETRY_AFTER;
             }
-            Error::Poison { .. } => ("poison", RETRY_POISON_AFTER),
-            Error::Write(_) | Error::Read(_) | Error::Follow(_) | Error::NewGeneration { .. } => ("error", RETRY_AFTER),
+            Error::NoFold { .. } | Error::UnknownModel { .. } => ("unfit", RETRY_UNFIT_AFTER),
+            Error::Write(_)
+            | Error::Read(_)
+            | Error::Follow(_)
+            | Error::NewGeneration { .. }
+            | Error::FarBehind { .. }
+            | Error::NotThere { .. } => ("error", RETRY_AFTER),
         };
         metrics::stopped(Some(what));
         let text = chain(error);

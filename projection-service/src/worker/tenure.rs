@@ -1,6 +1,5 @@
 //! A worker's hold on its partitions, from a claim until something goes wrong.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,31 +7,29 @@ use event_store::feed::{Feed, FeedBatch, From, Log};
 use event_store::leases::Share;
 use event_store::{EventStore, PartitionSet};
 use schema::log::{Generation, Position, RecordedEvent};
-use schema::view::{Boundaries, RowChange};
+use schema::view::Boundaries;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
-use super::Error;
-use super::batch::Plan;
-use super::claim::claim;
+use super::claim::{Claim, Claimed, claim};
 use super::cut::cut;
-use super::rows::{Rows, Slot};
-use super::write::{ToWrite, Write, write};
+use super::engine::{Engine, Part, parts};
+use super::rows::Rows;
+use super::write::{Step, Write, write};
+use super::{BATCH_EVENTS_MAX, Error};
 use crate::config::Config;
 use crate::metrics;
 use crate::views::{Published, Views};
 
-/// Events of one transaction.
-const BATCH_EVENTS_MAX: usize = 500;
-
 pub(super) struct Tenure<'w> {
     config: &'w Config,
+    store: &'w EventStore,
     pool: &'w PgPool,
     views: &'w Views,
     run: Uuid,
     generation: Generation,
     feed: Box<dyn Feed>,
-    rows: Rows,
+    engine: Engine,
     /// Those in force since the claim: whoever changes them ends the run.
     boundaries: Boundaries,
     /// Everything up to here is committed.
@@ -46,28 +43,38 @@ pub(super) struct Tenure<'w> {
 impl<'w> Tenure<'w> {
     pub async fn claim(
         config: &'w Config,
-        store: &EventStore,
+        store: &'w EventStore,
         pool: &'w PgPool,
         views: &'w Views,
         share: &Share,
     ) -> Result<Self, Error> {
-        let claim = claim(pool, config.transaction_pooler, share).await?;
+        let Claim { run, claimed } = claim(pool, config.transaction_pooler, &config.folds, share).await?;
+        let Claimed { generation, cursors, digests, builds, parked } = claimed;
         let boundaries = views.tables().boundaries().await?;
-        let partitions: PartitionSet = claim.cursors.iter().map(|(partition, _)| *partition).collect();
-        let positions = || claim.cursors.iter().map(|(_, position)| *position);
+        let partitions: PartitionSet = cursors.iter().map(|cursor| cursor.partition).collect();
+        let positions = || cursors.iter().map(|cursor| cursor.position);
         let at = positions().min().unwrap_or_default();
         let even_from = positions().max().unwrap_or_default();
-        tracing::debug!(run = %claim.run, partitions = partitions.len(), %at, "claimed partitions");
+        tracing::debug!(%run, partitions = partitions.len(), %at, "claimed partitions");
         views.set_whole(partitions.is_all());
         Ok(Self {
             config,
+            store,
             pool,
             views,
-            run: claim.run,
-            generation: claim.generation,
+            run,
+            generation,
             all: partitions.is_all(),
-            feed: store.follow(partitions, From::Cursors(claim.cursors)),
-            rows: Rows::new(views.tables().clone(), config.rows_max),
+            feed: store.follow(
+                partitions,
+                From::Cursors(cursors.iter().map(|cursor| (cursor.partition, cursor.position)).collect()),
+            ),
+            engine: Engine {
+                builds,
+                parked,
+                digests,
+                rows: Rows::new(views.tables().clone(), pool.clone(), config.rows_max),
+            },
             boundaries,
             at,
             even_from,
@@ -96,42 +103,32 @@ impl<'w> Tenure<'w> {
     }
 
     async fn apply(&mut self, events: &[Arc<RecordedEvent>], upto: Position) -> Result<(), Error> {
-        let began = Instant::now();
-        let plan = Plan::of(events);
-        let wanted = plan.wanted();
-        let read = self.rows.read(&wanted.iter().collect::<Vec<_>>()).await?;
-        let read: HashMap<Slot, Arc<RowChange>> =
-            read.into_iter().map(|row| ((row.row.model(), row.key.clone()), row)).collect();
-        let folded = plan.fold(|slot| {
-            let row = self.rows.get(slot).or_else(|| read.get(slot))?;
-            Some(RowChange::clone(row))
-        });
-        // Everything before a poisonous event is committed; the cursor stops in front of it.
-        let upto = folded.poison.as_ref().map_or(upto, |(at, _)| Position(at.0 - 1));
-        let rows = folded.rows.into_iter().map(ToWrite::new).collect::<Result<Vec<_>, _>>()?;
-        if upto > self.at {
-            let batch = Write {
-                run: self.run,
-                upto,
-                checkpoints: &folded.checkpoints,
-                rows: &rows,
-                notify: self.config.notify,
-            };
-            write(self.pool, self.config.transaction_pooler, &batch).await?;
-            metrics::batch(folded.events, rows.len(), began.elapsed());
-            self.committed(upto, rows);
+        for (part, upto) in parts(events, upto) {
+            self.commit(part, upto).await?;
         }
-        match folded.poison {
-            Some((at, source)) => Err(Error::Poison { at, source }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    fn committed(&mut self, upto: Position, rows: Vec<ToWrite>) {
-        let rows: Vec<Arc<RowChange>> = rows.into_iter().map(|row| row.change).collect();
-        rows.iter().for_each(|row| self.rows.keep(row));
+    async fn commit(&mut self, part: Part<'_>, upto: Position) -> Result<(), Error> {
+        if upto <= self.at {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let batch = match &part {
+            Part::Events(_) => self.engine.take(None, self.store, part, upto).await?,
+            Part::Operation(..) => {
+                let mut connection = self.pool.acquire().await.map_err(Error::Write)?;
+                self.engine.take(Some(&mut connection), self.store, part, upto).await?
+            }
+        };
+        let step = Step::Advance { run: self.run, notify: self.config.notify };
+        let to_write = Write { step, engine: &self.engine, batch: &batch };
+        write(self.pool, self.config.transaction_pooler, &to_write).await?;
+        metrics::batch(batch.folded.events, batch.rows.len(), began.elapsed());
+        let rows = self.engine.keep(batch);
         let after = std::mem::replace(&mut self.at, upto);
         let whole = self.all && after >= self.even_from;
         self.views.publish(Published { after, upto, generation: self.generation, rows, whole });
+        Ok(())
     }
 }

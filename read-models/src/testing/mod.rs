@@ -2,6 +2,7 @@
 //! same.
 
 mod network;
+mod parking;
 mod words;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use schema::log::{Generation, NewEvent, Position, RecordedEvent, StreamId};
 use schema::partition::partition;
 
 pub use network::Network;
+pub use parking::{FoldedLog, ParkedKey, fold_log};
 
 /// Events of one stream, of one append.
 #[derive(Debug, Clone)]
