@@ -9,6 +9,9 @@ use super::Accepted;
 use crate::work::{Work, decide};
 use crate::{Application, CommandContext, Error};
 
+/// How often a credential is proposed while others propose theirs for the same charger.
+const PROPOSALS_MAX: usize = 16;
+
 /// An operator makes a charger known.
 #[derive(Debug, Clone)]
 pub struct RegisterCharger {
@@ -25,17 +28,37 @@ pub async fn register_charger(
     request: RegisterCharger,
 ) -> Result<Accepted, Error> {
     context.only_operators()?;
-    if let Some(accepted) = app.answered_before(context).await? {
-        return Ok(accepted);
-    }
+    let before = app.answered_before(context).await?;
     let charge_point_id = app.chargers().find_or_make(context.caller.tenant_id, &request.identity).await?;
-    let is_new = app.store().load::<ChargePoint>(charge_point_id).await?.version == 0;
-    if let Some(credential) = request.credential.as_deref().filter(|_| is_new) {
-        // Before the event: from then on the charger may call.
-        app.chargers().set_credential(charge_point_id, credential).await?;
+    let credential = request.credential.clone();
+    let accepted = match before {
+        // Its answer was lost, and perhaps with the process that had to settle what it had registered.
+        Some(accepted) => accepted,
+        None => {
+            // Before the event: from then on the charger may call.
+            propose(app, charge_point_id, credential.as_deref()).await?;
+            let command_id = context.command_id();
+            app.command(context, command_id, Register { charge_point_id, request, command_id }).await?
+        }
+    };
+    app.chargers().settle_credential(charge_point_id, credential.as_deref()).await?;
+    Ok(accepted)
+}
+
+/// Writes the credential of a charger that nobody has registered yet.
+///
+/// Several may be at it. The log decides whose charger it becomes, and that one settles the credential, after its event. A
+/// proposal can't come after that: it is good for the version of the row that was read before the log was asked, and
+/// there is another version by then.
+async fn propose(app: &Application, id: ChargePointId, credential: Option<&str>) -> Result<(), Error> {
+    for _ in 0..PROPOSALS_MAX {
+        let version = app.chargers().version(id).await?;
+        let is_new = app.store().load::<ChargePoint>(id).await?.version == 0;
+        if !is_new || app.chargers().propose_credential(id, &version, credential).await? {
+            return Ok(());
+        }
     }
-    let command_id = context.command_id();
-    app.command(context, command_id, Register { charge_point_id, request, command_id }).await
+    Err(Error::Busy)
 }
 
 struct Register {

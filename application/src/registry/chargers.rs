@@ -10,6 +10,9 @@ pub struct ChargerEntry {
     pub credential: Option<String>,
 }
 
+/// A version of a row: the transaction that wrote it.
+pub(crate) struct RowVersion(String);
+
 /// The identities of charge points. A cheap handle.
 #[derive(Clone)]
 pub struct Chargers {
@@ -60,7 +63,33 @@ impl Chargers {
             .map(ChargePointId)
     }
 
-    pub(crate) async fn set_credential(&self, id: ChargePointId, credential: &str) -> Result<(), sqlx::Error> {
+    /// Which version of the charge point's row is the newest: another one after every write.
+    pub(crate) async fn version(&self, id: ChargePointId) -> Result<RowVersion, sqlx::Error> {
+        sqlx::query_scalar("SELECT xmin::text FROM charger_registry WHERE charge_point_id = $1")
+            .bind(id.0)
+            .fetch_one(&self.pool)
+            .await
+            .map(RowVersion)
+    }
+
+    /// Whether the credential was written: not so if the row has been since it had this version.
+    pub(crate) async fn propose_credential(
+        &self,
+        id: ChargePointId,
+        at: &RowVersion,
+        credential: Option<&str>,
+    ) -> Result<bool, sqlx::Error> {
+        let statement = "UPDATE charger_registry SET credential = $2 WHERE charge_point_id = $1 AND xmin::text = $3";
+        let written = sqlx::query(statement).bind(id.0).bind(credential).bind(&at.0).execute(&self.pool).await?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// The credential from now on, whatever was proposed. The row becomes another version even if it says the same.
+    pub(crate) async fn settle_credential(
+        &self,
+        id: ChargePointId,
+        credential: Option<&str>,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query("UPDATE charger_registry SET credential = $2 WHERE charge_point_id = $1")
             .bind(id.0)
             .bind(credential)

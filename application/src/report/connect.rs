@@ -19,7 +19,10 @@ pub async fn admit(
     let charge_point_id = app.chargers().find_or_make(tenant_id, identity).await?;
     let envelope = Envelope::new(tenant_id, Actor::system("ocpp-edge"));
     let work = Admit { charge_point_id, identity: identity.clone() };
-    app.work(&Arc::new(envelope), Arc::new(work)).await?;
+    if let (_, Some(_)) = app.work(&Arc::new(envelope), Arc::new(work)).await? {
+        // It needs none, even if an operator who was about to register it has proposed one.
+        app.chargers().settle_credential(charge_point_id, None).await?;
+    }
     Ok(charge_point_id)
 }
 

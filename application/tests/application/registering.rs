@@ -51,6 +51,60 @@ async fn a_refused_charger_leaves_no_password_behind_that_counts() {
     assert_eq!(entry.credential.as_deref(), Some("$argon2id$second"));
 }
 
+/// Whoever is told that the charger is registered has a password that counts; what the other sent does not.
+#[tokio::test]
+async fn of_two_registrations_at_one_moment_the_winners_password_stands() {
+    const ROUNDS: usize = 100;
+    let world = world().await;
+    let (app, other, operator) = (&world.app, process(&world.database, &world.master).await, operator());
+    let mut won = [0; 2];
+    for round in 0..ROUNDS {
+        let name = format!("RACE{round}");
+        // Now and then one of them wants none.
+        let credential = |whose: &str| (round % 5 != 0 || whose == "two").then(|| format!("$argon2id${whose}"));
+        let request = |whose: &str| RegisterCharger { credential: credential(whose), ..charger(&name) };
+        let (one, two) = tokio::join!(
+            register_charger(app, &operator, request("one")),
+            register_charger(&other, &operator, request("two"))
+        );
+        let (nth, winner) = match (&one, &two) {
+            (Ok(_), Err(_)) => (0, "one"),
+            (Err(_), Ok(_)) => (1, "two"),
+            both => panic!("{both:?}"),
+        };
+        won[nth] += 1;
+        let entry = app.chargers().find(TenantId::DEFAULT, &identity(&name)).await.unwrap().unwrap();
+        assert_eq!(entry.credential, credential(winner), "round {round}");
+    }
+    println!("of {ROUNDS} races {} were won by the first and {} by the second", won[0], won[1]);
+}
+
+/// A process that ends between the event and the credential leaves the rest to the repetition.
+#[tokio::test]
+async fn a_repeated_registration_settles_its_password() {
+    let world = world().await;
+    let context = keyed(&operator(), "a key", 1);
+    let request = RegisterCharger { credential: Some("$argon2id$winner".into()), ..charger("CP002") };
+    let first = register_charger(&world.app, &context, request.clone()).await.expect("registered");
+    let proposed = sqlx::query("UPDATE charger_registry SET credential = '$argon2id$loser' WHERE identity = 'CP002'");
+    proposed.execute(world.database.pool()).await.unwrap();
+    assert_eq!(register_charger(&world.app, &context, request).await.expect("replayed"), first);
+    let entry = world.app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap();
+    assert_eq!(entry.credential.as_deref(), Some("$argon2id$winner"));
+}
+
+/// A charger that nobody registered and that is let in needs no password: not one of a registration that was refused either.
+#[tokio::test]
+async fn an_admitted_charger_has_no_password() {
+    let world = world().await;
+    let credential = Some("$argon2id$refused".into());
+    let nowhere = RegisterCharger { site_id: Some(SiteId::generate()), credential, ..charger("CP002") };
+    assert_eq!(code(register_charger(&world.app, &operator(), nowhere).await), "invalid-request");
+    application::report::admit(&world.app, TenantId::DEFAULT, &identity("CP002")).await.expect("admitted");
+    let entry = world.app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap();
+    assert_eq!(entry.credential, None);
+}
+
 #[tokio::test]
 async fn plans_and_tokens_are_somebodys() {
     let world = world().await;
