@@ -49,9 +49,8 @@ pub(crate) fn settled(fold: &dyn ModelFold, mut change: RowChange) -> Result<Arc
     let json = change.row.to_json();
     if json.contains('\u{fffd}') {
         let model = change.row.model();
-        change.row = Row::from_json(model, &json).map_err(|source| {
-            Error::from(schema::view::Error::Corrupt { model, key: change.key.clone(), source })
-        })?;
+        change.row = Row::from_json(model, &json)
+            .map_err(|source| Error::from(schema::view::Error::Corrupt { model, key: change.key.clone(), source }))?;
     }
     Ok(Arc::new(change))
 }

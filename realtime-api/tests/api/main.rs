@@ -1,5 +1,6 @@
 //! The service over real sockets, on real tables, with a view feed driven by hand.
 
+mod as_of;
 mod authentication;
 mod commands;
 mod convergence;

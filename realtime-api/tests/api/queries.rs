@@ -206,6 +206,7 @@ async fn parameters_that_are_not_known_are_refused_everywhere() {
         let parameters = item["get"]["parameters"].as_array().expect("parameters");
         let named = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name);
         assert!(named("min_position").is_some_and(|found| found["description"].is_string()), "{path}");
+        assert!(named("as_of").is_some_and(|found| found["description"].is_string()), "{path}");
         if named("limit").is_some() {
             assert!(named("cursor").is_some_and(|found| found["description"].is_string()), "{path}");
         }

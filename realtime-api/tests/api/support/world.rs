@@ -52,14 +52,39 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
+        Self::begin(limits, START, &[]).await
+    }
+
+    /// A world whose views are at a position, with these rows in them.
+    pub async fn beginning_at(position: i64, rows: &[RowChange]) -> Self {
+        Self::begin(limits(), position, rows).await
+    }
+
+    async fn begin(limits: Limits, start: i64, rows: &[RowChange]) -> Self {
         let database = database(&schema::MIGRATOR).await;
+        for change in rows {
+            let name = change.row.model().name();
+            let text = format!(
+                "INSERT INTO views.{name} (key, partition, generation, position, removed, row) \
+                 VALUES ($1, $2, 1, $3, $4, $5::jsonb)"
+            );
+            sqlx::query(&text)
+                .bind(&change.key)
+                .bind(i16::from(change.partition.number()))
+                .bind(change.position.0)
+                .bind(change.removed)
+                .bind(change.row.to_json())
+                .execute(database.pool())
+                .await
+                .expect("written");
+        }
         let pool = database.pool().clone();
         let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.expect("a log");
         let application =
             Application::new(store, pool.clone(), MasterKey::new([7; 32]), application::Settings::default());
-        set_progress(&database, START).await;
+        set_progress(&database, start).await;
         let (feed, batches) = mpsc::channel(BATCHES_MAX);
-        feed.try_send(batch(START, vec![])).expect("empty");
+        feed.try_send(batch(start, vec![])).expect("empty");
         let host = Host::new();
         let shutdown = Shutdown::new();
         let config = Config {
@@ -158,6 +183,10 @@ impl World {
         let token = self.token(user, role).await;
         let caller = self.application.verifier().verify(&token, Utc::now()).await.expect("good");
         CommandContext { caller, idempotency: None, trace_id: None, now: Utc::now() }
+    }
+
+    pub fn pool(&self) -> &sqlx::PgPool {
+        self.database.pool()
     }
 
     pub fn address(&self) -> SocketAddr {
