@@ -1,5 +1,6 @@
 //! `coulomb projections`: read models looked at, built anew, compared, exchanged.
 
+mod as_of;
 mod compare;
 mod drop;
 mod list;
@@ -21,7 +22,8 @@ Examples:
   coulomb projections rebuild sessions     build it anew beside the one that serves, and compare the two
   coulomb projections swap sessions        let the new build serve
   coulomb projections rollback sessions    let the old one serve again
-  coulomb projections drop sessions        throw the one away that does not serve")]
+  coulomb projections drop sessions        throw the one away that does not serve
+  coulomb projections as-of sessions --at 2026-03-01T08:15:00Z")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +40,9 @@ enum Command {
     /// Compare the build that has joined with the live one, row by row
     Compare(compare::Args),
 
+    /// A read model as it was at a position of the log, or at a time
+    AsOf(as_of::Args),
+
     /// Drop the build that does not serve
     Drop(drop::Args),
 }
@@ -48,6 +53,7 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
         Command::List(args) => list::run(&database, args).await,
         Command::Rebuild(args) => rebuild::run(&database, args).await,
         Command::Compare(args) => compare::run(&database, args).await,
+        Command::AsOf(args) => as_of::run(&database, args).await,
         Command::Drop(args) => drop::run(&database, args).await,
     };
     // What the command says went wrong says more than that the database did not stop after it.
