@@ -14,15 +14,16 @@ pub(super) fn next_batch(
     backlog: &mut VecDeque<Pending>,
     under_way: &BTreeMap<u64, Touched>,
     options: &StoreOptions,
+    appends_max: usize,
 ) -> (Vec<Pending>, Touched) {
-    let mut batch = Vec::with_capacity(backlog.len().min(options.flush_appends_max));
+    let mut batch = Vec::with_capacity(backlog.len().min(appends_max));
     let (mut touched, mut awaited) = (Touched::default(), Touched::default());
-    let (mut events, mut bytes) = (0, 0);
+    let mut bytes = 0;
     let mut waiting = VecDeque::new();
     while let Some(pending) = backlog.pop_front() {
         let fits = batch.is_empty()
-            || (batch.len() < options.flush_appends_max
-                && events + pending.append.event_count() <= options.flush_events_max
+            || (batch.len() < appends_max
+                && touched.events + pending.append.event_count() <= options.flush_events_max
                 && bytes + pending.weight_bytes <= options.flush_bytes_max);
         if !fits {
             waiting.push_back(pending);
@@ -30,7 +31,6 @@ pub(super) fn next_batch(
         }
         if under_way.values().chain([&touched, &awaited]).all(|others| others.is_free_for(&pending)) {
             touched.take(&pending);
-            events += pending.append.event_count();
             bytes += pending.weight_bytes;
             batch.push(pending);
         } else {
@@ -46,12 +46,17 @@ pub(super) fn next_batch(
 /// What the appends of a flush write, guard and answer for.
 #[derive(Default)]
 pub(super) struct Touched {
+    events: usize,
     written: HashSet<StreamId>,
     guarded: HashSet<StreamId>,
     keys: HashSet<(String, String)>,
 }
 
 impl Touched {
+    pub fn events(&self) -> usize {
+        self.events
+    }
+
     fn is_free_for(&self, pending: &Pending) -> bool {
         let append = &pending.append;
         let of_writes = |stream| !self.written.contains(&stream) && !self.guarded.contains(&stream);
@@ -62,6 +67,7 @@ impl Touched {
 
     fn take(&mut self, pending: &Pending) {
         let append = &pending.append;
+        self.events += append.event_count();
         self.written.extend(append.writes.iter().map(|write| write.stream));
         self.guarded.extend(append.guards.iter().map(|guard| guard.stream));
         self.keys.extend(append.key.iter().map(|key| (key.scope.clone(), key.key.clone())));
