@@ -36,12 +36,14 @@ pub struct Shared {
     pub shutdown: Shutdown,
     /// No other process uses the database.
     pub alone: bool,
+    pub projection_workers: u16,
 }
 
 impl Shared {
     /// How rows that other processes write are followed.
     fn feed(&self) -> FeedOptions {
-        let listen = (!self.alone).then(|| self.pool.connect_options().as_ref().clone());
+        // Workers beside each other tell each other's readers through the database.
+        let listen = (!self.alone || self.projection_workers > 1).then(|| self.pool.connect_options().as_ref().clone());
         FeedOptions { listen, ..FeedOptions::default() }
     }
 }
@@ -65,7 +67,7 @@ impl Shared {
         application.vault().check_master_key().await.context(
             "COULOMB_MASTER_KEY (or master-key in the data directory): not the key that this database has been used with",
         )?;
-        Ok(Self { pool, store, application, host, shutdown, alone })
+        Ok(Self { pool, store, application, host, shutdown, alone, projection_workers: settings.projection_workers })
     }
 }
 
@@ -116,10 +118,11 @@ impl Role {
         views: &mut Option<Views>,
         supervisor: &mut Supervisor,
     ) -> anyhow::Result<Served> {
-        let Shared { pool, store, application, host, shutdown, alone } = shared.clone();
+        let Shared { pool, store, application, host, shutdown, alone, projection_workers } = shared.clone();
         match self {
             Self::ProjectionService => {
                 let config = projection_service::Config {
+                    workers: projection_workers.into(),
                     notify: !alone,
                     feed: shared.feed(),
                     ..projection_service::Config::default()

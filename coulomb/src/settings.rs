@@ -37,6 +37,11 @@ pub struct Settings {
         value_parser = clap::value_parser!(u32).range(1..=600))]
     pub call_timeout: u32,
 
+    /// Workers of this process that build the read models, each with partitions of its own
+    #[arg(long, env = "COULOMB_PROJECTION_WORKERS", default_value_t = 1, global = true, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub projection_workers: u16,
+
     /// Not supported yet: the log is read from Postgres
     #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
     pub kafka_brokers: Option<std::convert::Infallible>,

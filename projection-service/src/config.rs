@@ -6,6 +6,9 @@ use schema::view::FeedOptions;
 /// How the projections of one process work.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Workers of this process, each with partitions of its own: 1 to 64. With more than one, readers in the process learn of
+    /// rows from the tables, as those in other processes do.
+    pub workers: usize,
     /// Whether each commit notifies other processes (`coulomb_views`). In vain where there are none.
     pub notify: bool,
     /// Connections lead through a pooler in transaction mode: no statement outlives its transaction.
@@ -23,6 +26,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            workers: 1,
             notify: true,
             transaction_pooler: false,
             lease_ttl: Duration::from_secs(4),

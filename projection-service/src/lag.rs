@@ -1,16 +1,21 @@
-//! How far the read models are behind the log: asked for beside the work, so that it is true of a worker that stands still.
+//! What is asked for beside the work, so that it is true of a worker that stands still: how far the read models are behind the
+//! log, and what is parked.
 
 use std::time::Duration;
 
 use chrono::Utc;
 use event_store::{EventStore, PartitionSet};
+use service_host::Readiness;
+use sqlx::postgres::PgPool;
 
-use crate::metrics;
 use crate::views::Views;
+use crate::{metrics, parked};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Under this name `/ready` says that keys are parked.
+const DEGRADED: &str = "parked";
 
-pub(crate) async fn measure(store: EventStore, views: Views) {
+pub(crate) async fn measure(store: EventStore, pool: PgPool, views: Views, readiness: Readiness) {
     loop {
         tokio::time::sleep(EVERY).await;
         // What fails here fails where the work is done, and is told there.
@@ -25,5 +30,11 @@ pub(crate) async fn measure(store: EventStore, views: Views) {
             seconds = (Utc::now() - oldest.recorded_at).as_seconds_f64().max(0.0);
         }
         metrics::lag(positions, seconds);
+        if let Ok(counts) = parked::count(&pool).await {
+            counts.iter().for_each(metrics::parked);
+            let keys: i64 = counts.iter().map(|count| count.keys).sum();
+            let why = format!("{keys} keys of read models stand still: see `coulomb projections parked`");
+            readiness.degrade(DEGRADED, (keys > 0).then_some(why));
+        }
     }
 }

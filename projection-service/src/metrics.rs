@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
+use crate::parked::Count;
+
 const GROUP: &str = "live";
 
 /// How far the read models are behind the log, over all workers.
@@ -20,15 +22,23 @@ pub(crate) fn batch(events: usize, rows: usize, took: Duration) {
     histogram!("coulomb_projection_apply_seconds", "group" => GROUP).record(took.as_secs_f64());
 }
 
-/// How many partitions this worker has.
-pub(crate) fn partitions(count: usize) {
-    gauge!("coulomb_projection_partitions", "group" => GROUP).set(count as f64);
+/// How many partitions a worker of this process has.
+pub(crate) fn partitions(worker: usize, count: usize) {
+    gauge!("coulomb_projection_partitions", "group" => GROUP, "worker" => worker.to_string()).set(count as f64);
+}
+
+/// What stands still in a read model.
+pub(crate) fn parked(count: &Count) {
+    let Count { model, keys, events, oldest_s } = count;
+    gauge!("coulomb_projection_parked_keys", "model" => model.clone()).set(*keys as f64);
+    gauge!("coulomb_projection_parked_events", "model" => model.clone()).set(*events as f64);
+    gauge!("coulomb_projection_parked_oldest_seconds", "model" => model.clone()).set(*oldest_s);
 }
 
 /// Whether the worker stands still, and why: `unfit` for the builds there are, or anything else that will pass.
-pub(crate) fn stopped(why: Option<&'static str>) {
+pub(crate) fn stopped(worker: usize, why: Option<&'static str>) {
     for reason in ["unfit", "error"] {
-        gauge!("coulomb_projection_stopped", "group" => GROUP, "reason" => reason)
+        gauge!("coulomb_projection_stopped", "group" => GROUP, "worker" => worker.to_string(), "reason" => reason)
             .set(f64::from(u8::from(why == Some(reason))));
     }
 }

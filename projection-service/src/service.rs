@@ -2,6 +2,7 @@ use std::future::Future;
 
 use axum::Router;
 use event_store::EventStore;
+use schema::partition::PARTITION_COUNT;
 use service_host::{Host, Readiness, ServeLimits, Shutdown, serve};
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
@@ -27,9 +28,18 @@ pub fn start(
     readiness: &Readiness,
     shutdown: Shutdown,
 ) -> (Views, impl Future<Output = Result<(), Error>> + use<>) {
+    let workers = config.workers.clamp(1, usize::from(PARTITION_COUNT));
+    // Without a notice, readers in this process would wait for their next look at the tables.
+    let config = Config { notify: config.notify || workers > 1, ..config };
     let views = Views::new(&config, pool.clone());
-    let gate = readiness.gate("projections");
-    let worker = Worker::new(config, store.clone(), pool, views.clone(), gate);
+    let workers: Vec<Worker> = (1..=workers)
+        .map(|number| {
+            let name = if number == 1 { "projections".to_owned() } else { format!("projections-{number}") };
+            let gate = readiness.gate(name);
+            Worker::new(number, config.clone(), store.clone(), pool.clone(), views.clone(), gate)
+        })
+        .collect();
+    let readiness = readiness.clone();
     let watched = views.clone();
     let work = async move {
         let mut tasks = tokio::task::JoinSet::new();
@@ -44,11 +54,13 @@ pub fn start(
         let measuring = shutdown.clone();
         tasks.spawn(async move {
             tokio::select! {
-                () = lag::measure(store, watched) => {}
+                () = lag::measure(store, pool, watched, readiness) => {}
                 () = measuring.begun() => {}
             }
         });
-        tasks.spawn(worker.work(shutdown));
+        for worker in workers {
+            tasks.spawn(worker.work(shutdown.clone()));
+        }
         while let Some(ended) = tasks.join_next().await {
             ended?;
         }

@@ -21,6 +21,7 @@ type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<Mutex<BTreeMap<String, Check>>>,
+    degraded: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Readiness {
@@ -43,6 +44,20 @@ impl Readiness {
             std::future::ready(now)
         });
         gate
+    }
+
+    /// Says that a part works, but not all of it, and why; none: all of it does. The process stays ready.
+    pub fn degrade(&self, name: impl Into<String>, why: Option<String>) {
+        let mut degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => degraded.insert(name.into(), why),
+            None => degraded.remove(&name.into()),
+        };
+    }
+
+    /// What is degraded, by name.
+    pub fn degraded(&self) -> BTreeMap<String, String> {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks every check, one after another: what is not ready, by name. Empty means ready.

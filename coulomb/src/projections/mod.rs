@@ -5,7 +5,13 @@ mod compare;
 mod drop;
 mod list;
 pub mod model;
+mod operating;
+mod parked;
 mod rebuild;
+mod retry;
+mod show;
+mod skip;
+mod verify;
 
 use clap::Subcommand;
 
@@ -23,7 +29,9 @@ Examples:
   coulomb projections swap sessions        let the new build serve
   coulomb projections rollback sessions    let the old one serve again
   coulomb projections drop sessions        throw the one away that does not serve
-  coulomb projections as-of sessions --at 2026-03-01T08:15:00Z")]
+  coulomb projections as-of sessions --at 2026-03-01T08:15:00Z
+  coulomb projections parked               keys that stand still because of an event
+  coulomb projections verify               prove that the read models have consumed the whole log")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -45,6 +53,21 @@ enum Command {
 
     /// Drop the build that does not serve
     Drop(drop::Args),
+
+    /// Keys that stand still because of an event that could not be applied
+    Parked(parked::Args),
+
+    /// A parked key, and the events that wait with it
+    Show(show::Args),
+
+    /// Apply what waits of a parked key, or say what would happen
+    Retry(retry::Args),
+
+    /// Leave one event out of a read model
+    Skip(skip::Args),
+
+    /// Prove that the log is whole and the read models have consumed all of it, or say where not
+    Verify(verify::Args),
 }
 
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
@@ -55,6 +78,11 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(&database, args).await,
         Command::AsOf(args) => as_of::run(&database, args).await,
         Command::Drop(args) => drop::run(&database, args).await,
+        Command::Parked(args) => parked::run(&database, args).await,
+        Command::Show(args) => show::run(&database, args).await,
+        Command::Retry(args) => retry::run(&database, args).await,
+        Command::Skip(args) => skip::run(&database, args).await,
+        Command::Verify(args) => verify::run(&database, args).await,
     };
     // What the command says went wrong says more than that the database did not stop after it.
     let closed = database.close().await;

@@ -71,6 +71,8 @@ pub(crate) enum Error {
 }
 
 pub(crate) struct Worker {
+    /// Of the process, from 1.
+    number: usize,
     config: Config,
     store: EventStore,
     pool: PgPool,
@@ -79,8 +81,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub fn new(config: Config, store: EventStore, pool: PgPool, views: Views, gate: Gate) -> Self {
-        Self { config, store, pool, views, gate }
+    pub fn new(number: usize, config: Config, store: EventStore, pool: PgPool, views: Views, gate: Gate) -> Self {
+        Self { number, config, store, pool, views, gate }
     }
 
     /// Works until shutdown, then gives its partitions back.
@@ -112,7 +114,7 @@ impl Worker {
 
     /// Folds the partitions of a share until something goes wrong.
     async fn hold(&self, share: &Share, told: &mut Option<String>) -> Error {
-        metrics::partitions(share.len());
+        metrics::partitions(self.number, share.len());
         if share.is_empty() {
             self.gate.not_ready("waiting for a share of the partitions");
             return std::future::pending().await;
@@ -132,7 +134,7 @@ impl Worker {
                         tracing::info!("the projections go on");
                     }
                     self.gate.ready();
-                    metrics::stopped(None);
+                    metrics::stopped(self.number, None);
                 }
                 Err(error) => return error,
             }
@@ -155,7 +157,7 @@ impl Worker {
             | Error::FarBehind { .. }
             | Error::NotThere { .. } => ("error", RETRY_AFTER),
         };
-        metrics::stopped(Some(what));
+        metrics::stopped(self.number, Some(what));
         let text = chain(error);
         self.gate.not_ready(error.to_string());
         if told.as_ref() != Some(&text) {

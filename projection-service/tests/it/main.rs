@@ -2,7 +2,10 @@
 
 mod admin;
 mod feeds;
+mod folds;
 mod kills;
 mod poison;
+mod proof;
+mod property;
 mod queries;
 mod support;

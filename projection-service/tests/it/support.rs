@@ -7,7 +7,7 @@ use embedded_postgres::testing::{TestDatabase, database};
 use event_store::{Append, EventStore, Expected, PartitionSet, StoreOptions, Write};
 use projection_service::{Config, Views};
 use read_models::testing::{Network, Written};
-use read_models::{Rows, fold_all};
+use read_models::{Folds, Rows, fold_all};
 use schema::log::{Position, RecordedEvent};
 use schema::view::{FeedOptions, Model, Query, ViewStore};
 use service_host::{Readiness, Shutdown};
@@ -28,10 +28,10 @@ pub fn store_options() -> StoreOptions {
     StoreOptions { poll_every: POLL_EVERY, ..StoreOptions::default() }
 }
 
-fn config(connect: &PgConnectOptions, transaction_pooler: bool) -> Config {
+fn config(connect: &PgConnectOptions) -> Config {
     let feed = FeedOptions { listen: Some(connect.clone()), poll_every: POLL_EVERY };
     // Few rows in memory, so that some are read and some are not.
-    Config { lease_ttl: LEASE_TTL, rows_max: 40, feed, transaction_pooler, ..Config::default() }
+    Config { lease_ttl: LEASE_TTL, rows_max: 40, feed, ..Config::default() }
 }
 
 /// Appends what a network does.
@@ -70,16 +70,25 @@ impl Process {
 
     /// `transaction_pooler`: it takes the way that suits a pooler, though there is none.
     pub fn start_with(url: &str, name: &str, transaction_pooler: bool) -> Self {
+        Self::start_as(url, name, |config| Config { transaction_pooler, ..config })
+    }
+
+    /// Of a program that has these folds.
+    pub fn start_with_folds(url: &str, name: &str, transaction_pooler: bool, folds: Folds) -> Self {
+        Self::start_as(url, name, |config| Config { transaction_pooler, folds, ..config })
+    }
+
+    pub fn start_as(url: &str, name: &str, change: impl FnOnce(Config) -> Config) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let connect: PgConnectOptions = url.parse::<PgConnectOptions>().unwrap().application_name(name);
         let readiness = Readiness::default();
         let (ready, store_of) = (readiness.clone(), connect.clone());
+        let config = change(config(&connect));
         let views = std::thread::scope(|scope| {
             let start = || {
                 runtime.block_on(async {
                     let pool = PgPoolOptions::new().max_connections(5).connect_with(store_of).await.unwrap();
                     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-                    let config = config(&connect, transaction_pooler);
                     let (views, work) = projection_service::start(config, store, pool, &ready, Shutdown::new());
                     tokio::spawn(work);
                     views
@@ -88,6 +97,15 @@ impl Process {
             scope.spawn(start).join().unwrap()
         });
         Self { name: name.to_owned(), views, readiness, runtime: Some(runtime) }
+    }
+
+    /// The process does nothing for so long, as if it were stopped; then it wakes where it was.
+    pub fn freeze(&self, frozen: Duration) {
+        // It has one thread.
+        let sleep = async move { std::thread::sleep(frozen) };
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(sleep);
+        }
     }
 
     /// Cuts every connection of the process.
@@ -131,6 +149,14 @@ pub async fn log(store: &EventStore) -> Vec<Arc<RecordedEvent>> {
         }
         from = stretch.upto;
     }
+}
+
+/// Events that change no row, of many keys, written in one statement: so many that blocks of positions are full. Answers
+/// the head.
+pub async fn fill(pool: &PgPool, events: i64) -> Position {
+    let payload = include_str!("../../../schema/golden/ChargePoint/DataTransferred.v1.json");
+    let head = sqlx::query_scalar(include_str!("fill.sql")).bind(events).bind(payload).fetch_one(pool).await.unwrap();
+    Position(head)
 }
 
 /// Every row of every table.

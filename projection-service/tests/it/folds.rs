@@ -1,0 +1,56 @@
+//! Folds of programs that differ.
+
+use domain::envelope::Retention;
+use read_models::{ChargePoints, Fact, FoldError, Folds, ReadModel, Sessions};
+use schema::view::{ChargePointRow, Model, SessionRow};
+
+/// Two read models whose folds refuse some events, always the same ones.
+pub fn refusing() -> Folds {
+    Folds::of_today().with::<RefusingSessions>().with::<RefusingChargePoints>()
+}
+
+pub fn refuses(fact: &Fact<'_>) -> bool {
+    fact.recorded.event_id.as_bytes()[15].is_multiple_of(61)
+}
+
+fn refusal(fact: &Fact<'_>, model: Model) -> FoldError {
+    FoldError::NoRow { position: fact.recorded.position, model, key: "refused".to_owned() }
+}
+
+struct RefusingSessions;
+
+impl ReadModel for RefusingSessions {
+    const MODEL: Model = Model::Sessions;
+    const VERSION: u32 = Sessions::VERSION;
+    const RETENTION: &'static [Retention] = Sessions::RETENTION;
+    type Row = SessionRow;
+
+    fn key(fact: &Fact<'_>) -> Option<String> {
+        Sessions::key(fact)
+    }
+
+    fn apply(row: Option<SessionRow>, fact: &Fact<'_>) -> Result<SessionRow, FoldError> {
+        if refuses(fact) { Err(refusal(fact, Self::MODEL)) } else { Sessions::apply(row, fact) }
+    }
+
+    fn complete(row: &mut SessionRow) {
+        Sessions::complete(row);
+    }
+}
+
+struct RefusingChargePoints;
+
+impl ReadModel for RefusingChargePoints {
+    const MODEL: Model = Model::ChargePoints;
+    const VERSION: u32 = ChargePoints::VERSION;
+    const RETENTION: &'static [Retention] = ChargePoints::RETENTION;
+    type Row = ChargePointRow;
+
+    fn key(fact: &Fact<'_>) -> Option<String> {
+        ChargePoints::key(fact)
+    }
+
+    fn apply(row: Option<ChargePointRow>, fact: &Fact<'_>) -> Result<ChargePointRow, FoldError> {
+        if refuses(fact) { Err(refusal(fact, Self::MODEL)) } else { ChargePoints::apply(row, fact) }
+    }
+}
