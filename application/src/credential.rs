@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use argon2::Argon2;
-use argon2::password_hash::{self, PasswordHash, PasswordVerifier};
+use argon2::password_hash;
+
+use crate::argon;
 
 /// The hexadecimal digits of an `AuthorizationKey` of 20 bytes (1.6 security whitepaper).
 const KEY_HEX_DIGITS: usize = 40;
@@ -35,13 +36,7 @@ impl CanonicalPassword {
     /// # Errors
     /// The credential is no PHC string of argon2.
     pub fn matches(&self, credential: &str) -> Result<bool, BrokenCredential> {
-        let expected = PasswordHash::new(credential).map_err(BrokenCredential)?;
-        // The parameters are the credential's own.
-        match Argon2::default().verify_password(&self.0, &expected) {
-            Ok(()) => Ok(true),
-            Err(password_hash::Error::Password) => Ok(false),
-            Err(error) => Err(BrokenCredential(error)),
-        }
+        argon::matches(credential, &self.0).map_err(BrokenCredential)
     }
 }
 
@@ -61,8 +56,7 @@ fn decode_key(password: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use argon2::password_hash::{PasswordHasher, SaltString};
-    use argon2::{Algorithm, Params, Version};
+    use argon2::Params;
 
     use super::*;
 
@@ -79,9 +73,7 @@ mod tests {
 
     #[test]
     fn only_what_was_hashed_matches() {
-        let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
-        let salt = SaltString::from_b64("c2FsdHNhbHRzYWx0").unwrap();
-        let credential = cheap.hash_password(b"correct horse", &salt).unwrap().to_string();
+        let credential = argon::hash(&Params::new(8, 1, 1, None).unwrap(), b"correct horse").unwrap();
         assert!(CanonicalPassword::of(b"correct horse").matches(&credential).unwrap());
         assert!(!CanonicalPassword::of(b"battery staple").matches(&credential).unwrap());
         assert!(CanonicalPassword::of(b"correct horse").matches("not a hash").is_err());

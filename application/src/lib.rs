@@ -2,6 +2,7 @@
 //!
 //! Each authorises, loads, decides and appends; only then is anyone answered. No HTTP, no sockets.
 
+pub mod argon;
 pub mod auth;
 pub mod authorize;
 pub mod command;

@@ -35,7 +35,7 @@ pub struct Passwords {
     key: [u8; 32],
     /// The keyed hash of the password by that of its credential, so that a changed credential is another.
     verified: Cache<Digest, Digest>,
-    /// Bounds memory (each takes what the credential's parameters say) and cores.
+    /// Bounds the threads that hash, or wait for memory to hash in.
     running: Arc<Semaphore>,
     places: Semaphore,
 }

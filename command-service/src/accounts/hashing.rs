@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use application::argon;
 use application::credential::CanonicalPassword;
-use argon2::password_hash::rand_core::OsRng;
-use argon2::password_hash::{self, PasswordHash, SaltString};
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{Params, password_hash};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +28,7 @@ impl Default for HashCost {
 /// How many hashes are computed at a time, and how many wait for their turn. What comes then is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashQueue {
-    /// Bounds memory: each takes [`HashCost::memory_kib`].
+    /// Threads that hash, or wait for one of the memories to hash in, which chargers that connect use too.
     pub parallel_max: usize,
     /// Bounds the wait: a second, by the default cost on two cores.
     pub waiting_max: usize,
@@ -63,7 +62,7 @@ impl Error {
 /// Hashes and verifies passwords. A cheap handle.
 #[derive(Clone)]
 pub struct PasswordHasher {
-    argon2: Argon2<'static>,
+    params: Params,
     /// Verified in place of an account that isn't there, so that nobody learns from the time an answer takes.
     nobody: Arc<str>,
     running: Arc<Semaphore>,
@@ -74,10 +73,8 @@ impl PasswordHasher {
     /// # Errors
     /// [`Error::Cost`].
     pub fn new(cost: HashCost, queue: HashQueue) -> Result<Self, Error> {
-        let params = Params::new(cost.memory_kib, cost.passes, 1, None)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         Ok(Self {
-            argon2,
+            params: Params::new(cost.memory_kib, cost.passes, 1, None)?,
             nobody: hash_of_nobody(cost).into(),
             running: Arc::new(Semaphore::new(queue.parallel_max)),
             places: Arc::new(Semaphore::new(queue.parallel_max + queue.waiting_max)),
@@ -86,27 +83,20 @@ impl PasswordHasher {
 
     /// The hash with its salt and parameters, as a PHC string.
     pub async fn hash(&self, password: Password) -> Result<String, Error> {
-        let argon2 = self.argon2.clone();
-        self.compute(move || hash(&argon2, password.as_bytes())).await
+        let params = self.params.clone();
+        self.compute(move || Ok(argon::hash(&params, password.as_bytes())?)).await
     }
 
     /// The same of a charger's password, in the one form in which it will be compared.
     pub async fn hash_for_charger(&self, password: CanonicalPassword) -> Result<String, Error> {
-        let argon2 = self.argon2.clone();
-        self.compute(move || hash(&argon2, password.as_bytes())).await
+        let params = self.params.clone();
+        self.compute(move || Ok(argon::hash(&params, password.as_bytes())?)).await
     }
 
     /// Whether the password is the one that was hashed; without a hash it never is, after the same time.
     pub async fn verify(&self, password: Password, hash: Option<&str>) -> Result<bool, Error> {
         let expected = hash.unwrap_or(&self.nobody).to_owned();
-        let argon2 = self.argon2.clone();
-        let matches = self
-            .compute(move || match argon2.verify_password(password.as_bytes(), &PasswordHash::new(&expected)?) {
-                Ok(()) => Ok(true),
-                Err(password_hash::Error::Password) => Ok(false),
-                Err(error) => Err(error.into()),
-            })
-            .await?;
+        let matches = self.compute(move || Ok(argon::matches(&expected, password.as_bytes())?)).await?;
         Ok(matches && hash.is_some())
     }
 
@@ -133,11 +123,6 @@ impl PasswordHasher {
         })
         .await?
     }
-}
-
-fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, Error> {
-    let salt = SaltString::generate(&mut OsRng);
-    Ok(argon2.hash_password(password, &salt)?.to_string())
 }
 
 /// Counts one that waits for its turn, however the wait ends.
@@ -168,6 +153,8 @@ fn hash_of_nobody(cost: HashCost) -> String {
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::PasswordHash;
+
     use super::*;
 
     const CHEAP: HashCost = HashCost { memory_kib: 8, passes: 1 };
