@@ -17,6 +17,37 @@ fn refusal(fact: &Fact<'_>, model: Model) -> FoldError {
     FoldError::NoRow { position: fact.recorded.position, model, key: "refused".to_owned() }
 }
 
+/// The same, with a second version of one of them, which refuses others.
+pub fn two_versions() -> Folds {
+    refusing().with::<OtherSessions>()
+}
+
+struct OtherSessions;
+
+impl ReadModel for OtherSessions {
+    const MODEL: Model = Model::Sessions;
+    const VERSION: u32 = 2;
+    const RETENTION: &'static [Retention] = Sessions::RETENTION;
+    type Row = SessionRow;
+
+    fn key(fact: &Fact<'_>) -> Option<String> {
+        Sessions::key(fact)
+    }
+
+    fn apply(row: Option<SessionRow>, fact: &Fact<'_>) -> Result<SessionRow, FoldError> {
+        if fact.recorded.event_id.as_bytes()[14].is_multiple_of(83) {
+            return Err(refusal(fact, Self::MODEL));
+        }
+        // It tells the time otherwise.
+        let row = Sessions::apply(row, fact)?;
+        Ok(SessionRow { recorded_at: fact.recorded.recorded_at, ..row })
+    }
+
+    fn complete(row: &mut SessionRow) {
+        Sessions::complete(row);
+    }
+}
+
 struct RefusingSessions;
 
 impl ReadModel for RefusingSessions {

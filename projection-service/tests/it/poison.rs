@@ -8,7 +8,7 @@ use projection_service::parked::{self, Operator, ParkedKey};
 use read_models::testing::{FoldedLog, Network, fold_log};
 use read_models::{Fact, Folds, fold_all};
 use schema::log::Position;
-use schema::view::{Model, ViewStore};
+use schema::view::{Model, Row, ViewStore};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
@@ -19,11 +19,33 @@ fn operator() -> Operator {
     Operator { name: "test".to_owned(), reason: Some("it was mended".to_owned()) }
 }
 
-/// What is parked is what a single-threaded fold parks, and so are the rows.
+/// What is parked is what a single-threaded fold parks, and so are the rows: of the builds that serve.
 pub async fn assert_as_folded(pool: &PgPool, store: &EventStore, folded: &FoldedLog, seed: u64) {
+    assert_parked(pool, store, folded, true, seed).await;
+    assert_same(&tables(&ViewStore::new(pool.clone(), false)).await, &folded.rows, seed);
+}
+
+/// The same of the build of the sessions that has joined.
+pub async fn assert_shadow_as_folded(pool: &PgPool, store: &EventStore, mut folded: FoldedLog, seed: u64) {
+    folded.parked.retain(|(model, _), _| *model == Model::Sessions);
+    folded.rows.retain(|(model, _), _| *model == Model::Sessions);
+    assert_parked(pool, store, &folded, false, seed).await;
+    let rows: Vec<(String, i64, String)> = sqlx::query_as("SELECT key, position, row::text FROM shadow.sessions")
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    let found: BTreeMap<String, (i64, String)> = rows
+        .into_iter()
+        .map(|(key, position, row)| (key, (position, Row::from_json(Model::Sessions, &row).unwrap().to_json())))
+        .collect();
+    let expected = folded.rows.iter().map(|((_, key), row)| (key.clone(), (row.position.0, row.row.to_json())));
+    assert_eq!(found, expected.collect(), "seed {seed}");
+}
+
+async fn assert_parked(pool: &PgPool, store: &EventStore, folded: &FoldedLog, live: bool, seed: u64) {
     let keys = parked::list(pool, None, None, 1_000_000).await.unwrap();
     let found: BTreeMap<(Model, Uuid), &ParkedKey> =
-        keys.iter().map(|key| ((key.model, key.partition_key), key)).collect();
+        keys.iter().filter(|key| key.live == live).map(|key| ((key.model, key.partition_key), key)).collect();
     let slots: Vec<_> = folded.parked.keys().collect();
     assert_eq!(found.keys().collect::<Vec<_>>(), slots, "seed {seed}");
     for (slot, expected) in &folded.parked {
@@ -32,7 +54,6 @@ pub async fn assert_as_folded(pool: &PgPool, store: &EventStore, folded: &Folded
         let waiting: Vec<Position> = waiting.iter().map(|event| event.position).collect();
         assert_eq!(waiting, expected.waiting, "seed {seed}: {slot:?}");
     }
-    assert_same(&tables(&ViewStore::new(pool.clone(), false)).await, &folded.rows, seed);
 }
 
 async fn set_version(pool: &PgPool, position: Position, version: &str) {

@@ -16,8 +16,8 @@ use schema::log::Position;
 use schema::view::ViewStore;
 use sqlx::postgres::PgPool;
 
-use crate::folds::refusing;
-use crate::poison::assert_as_folded;
+use crate::folds::{refusing, two_versions};
+use crate::poison::{assert_as_folded, assert_shadow_as_folded};
 use crate::support::{Process, append, contained, empty, log, store_options};
 
 const SEEDS: u64 = 3;
@@ -80,6 +80,13 @@ async fn survive(seed: u64) {
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let views = ViewStore::new(pool.clone(), false);
     let (mut rng, mut network) = (StdRng::seed_from_u64(seed), Network::new(seed));
+    // A second build of the sessions, by another fold, has joined before anything happened.
+    let shadow = rng.random_bool(0.7);
+    if shadow {
+        let joined = "UPDATE views.builds SET state = 'joined' WHERE state = 'building'";
+        sqlx::query("SELECT views.begin_build('sessions', 2)").execute(pool).await.unwrap();
+        sqlx::query(joined).execute(pool).await.unwrap();
+    }
     let mut processes: Vec<Process> = vec![];
     for round in 0..ROUNDS {
         if processes.is_empty() || processes.len() < PROCESSES_MAX && rng.random_bool(0.6) {
@@ -87,7 +94,7 @@ async fn survive(seed: u64) {
             processes.push(Process::start_as(database.url(), &format!("process-{round}"), |config| Config {
                 workers,
                 transaction_pooler,
-                folds: refusing(),
+                folds: two_versions(),
                 ..config
             }));
         }
@@ -108,13 +115,16 @@ async fn survive(seed: u64) {
             _ => {}
         }
     }
-    processes.push(Process::start_as(database.url(), "the last", |config| Config { folds: refusing(), ..config }));
+    processes.push(Process::start_as(database.url(), "the last", |config| Config { folds: two_versions(), ..config }));
     let (head, _) = store.head().await.unwrap();
     contained(&views, head).await;
     let folded = fold_log(&refusing(), &log(&store).await);
     println!("seed {seed}: {} events, {} rows, {} keys parked", head.0, folded.rows.len(), folded.parked.len());
     assert!(!folded.rows.is_empty());
     assert_as_folded(pool, &store, &folded, seed).await;
+    if shadow {
+        assert_shadow_as_folded(pool, &store, fold_log(&two_versions(), &log(&store).await), seed).await;
+    }
     let report = verify(pool, None, |_| ()).await.unwrap();
     assert!(report.is_sound() && report.position == head, "seed {seed}: {report:?}");
 }
