@@ -37,6 +37,7 @@ pub struct Shared {
     /// No other process uses the database.
     pub alone: bool,
     pub projection_workers: u16,
+    pub snapshot_every: i64,
 }
 
 impl Shared {
@@ -67,7 +68,16 @@ impl Shared {
         application.vault().check_master_key().await.context(
             "COULOMB_MASTER_KEY (or master-key in the data directory): not the key that this database has been used with",
         )?;
-        Ok(Self { pool, store, application, host, shutdown, alone, projection_workers: settings.projection_workers })
+        Ok(Self {
+            pool,
+            store,
+            application,
+            host,
+            shutdown,
+            alone,
+            projection_workers: settings.projection_workers,
+            snapshot_every: settings.snapshot_every,
+        })
     }
 }
 
@@ -118,11 +128,13 @@ impl Role {
         views: &mut Option<Views>,
         supervisor: &mut Supervisor,
     ) -> anyhow::Result<Served> {
-        let Shared { pool, store, application, host, shutdown, alone, projection_workers } = shared.clone();
+        let Shared { pool, store, application, host, shutdown, alone, projection_workers, snapshot_every } =
+            shared.clone();
         match self {
             Self::ProjectionService => {
                 let config = projection_service::Config {
                     workers: projection_workers.into(),
+                    snapshot_every: Some(snapshot_every),
                     notify: !alone,
                     feed: shared.feed(),
                     ..projection_service::Config::default()

@@ -42,6 +42,12 @@ pub struct Settings {
         value_parser = clap::value_parser!(u16).range(1..=64))]
     pub projection_workers: u16,
 
+    /// Keep what rows of the read models were every so many positions of the log, so that looking back folds no more than
+    /// that. It holds for the database: the process that starts last decides
+    #[arg(long, env = "COULOMB_SNAPSHOT_EVERY", default_value_t = 100_000, global = true, value_name = "POSITIONS",
+        value_parser = clap::value_parser!(i64).range(1_000..=1_000_000))]
+    pub snapshot_every: i64,
+
     /// Not supported yet: the log is read from Postgres
     #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
     pub kafka_brokers: Option<std::convert::Infallible>,

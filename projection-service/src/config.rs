@@ -17,6 +17,9 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// Rows kept in memory by each worker, so that a batch need not read what it changes.
     pub rows_max: usize,
+    /// Rows are kept as they were every so many positions, for looking back. None: as the database has it. It holds for all
+    /// processes: that which starts last decides.
+    pub snapshot_every: Option<i64>,
     /// Those that builds are kept up to date with.
     pub folds: Folds,
     /// How the rows of partitions that other processes own are followed.
@@ -31,6 +34,7 @@ impl Default for Config {
             transaction_pooler: false,
             lease_ttl: Duration::from_secs(4),
             rows_max: 20_000,
+            snapshot_every: None,
             folds: Folds::default(),
             feed: FeedOptions::default(),
         }

@@ -4,6 +4,7 @@
 //! for readers in the same process. [`rebuild`] makes read models anew.
 
 mod config;
+mod keeping;
 mod lag;
 mod metrics;
 pub mod parked;

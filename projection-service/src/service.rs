@@ -8,6 +8,7 @@ use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use crate::keeping::keep_every;
 use crate::lag;
 use crate::views::Views;
 use crate::worker::Worker;
@@ -31,6 +32,7 @@ pub fn start(
     let workers = config.workers.clamp(1, usize::from(PARTITION_COUNT));
     // Without a notice, readers in this process would wait for their next look at the tables.
     let config = Config { notify: config.notify || workers > 1, ..config };
+    let snapshot_every = config.snapshot_every;
     let views = Views::new(&config, pool.clone());
     let workers: Vec<Worker> = (1..=workers)
         .map(|number| {
@@ -42,6 +44,12 @@ pub fn start(
     let readiness = readiness.clone();
     let watched = views.clone();
     let work = async move {
+        if let Some(positions) = snapshot_every {
+            tokio::select! {
+                () = keep_every(&pool, positions) => {}
+                () = shutdown.begun() => return Ok(()),
+            }
+        }
         let mut tasks = tokio::task::JoinSet::new();
         let following = shutdown.clone();
         let followed = watched.clone();
