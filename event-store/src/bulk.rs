@@ -10,8 +10,7 @@ use futures_util::{Stream, TryStreamExt};
 use schema::log::{Generation, Position, RawEvent, RecordedEvent, StreamId};
 use schema::metadata;
 use schema::partition::Partition;
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::read::Error;
@@ -51,8 +50,9 @@ pub struct BulkRow {
 }
 
 /// The rows in (`after`, `upto`], in the order of their positions. One short transaction: whoever wants more calls again.
+/// A connection whose rows were not read to the end is of no further use, so it should be nobody else's.
 pub async fn read<'c>(
-    connection: &'c mut PoolConnection<Postgres>,
+    connection: &'c mut PgConnection,
     after: Position,
     upto: Position,
     selection: &Selection,

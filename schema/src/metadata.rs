@@ -1,10 +1,12 @@
 //! An event's envelope as cqrs-es keeps it: a flat map of strings.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::envelope::{Actor, ActorKind, Envelope, ReportTimes, TimeSource};
 use domain::id::TenantId;
+use serde::Deserialize;
 use uuid::Uuid;
 
 #[derive(Debug, thiserror::Error)]
@@ -40,37 +42,76 @@ pub fn to_json(envelope: &Envelope) -> String {
     serde_json::to_string(&map).expect("a map of strings")
 }
 
+/// What [`to_json`] writes, read without a copy of what is only parsed.
+#[derive(Deserialize)]
+struct Stored<'a> {
+    #[serde(borrow)]
+    tenant_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    actor_kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    actor_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    causation_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    correlation_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    trace_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    received_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    device_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    occurred_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    occurred_source: Option<Text<'a>>,
+}
+
+/// Borrowed where nothing in it is escaped. A type of its own, since serde borrows no `Cow` within an `Option`.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    fn owned(text: Option<Self>) -> Option<String> {
+        text.map(|Text(text)| text.into_owned())
+    }
+
+    fn uuid(name: &'static str, text: Option<Self>) -> Result<Option<Uuid>, Error> {
+        text.map(|Text(text)| Uuid::parse_str(&text)).transpose().map_err(|_| Error::Missing(name))
+    }
+
+    fn time(name: &'static str, text: Option<Self>) -> Result<Option<DateTime<Utc>>, Error> {
+        text.map(|Text(text)| text.parse()).transpose().map_err(|_| Error::Missing(name))
+    }
+}
+
 /// From what [`to_json`] wrote. Names that are not known are passed over.
 pub fn from_json(text: &str) -> Result<Envelope, Error> {
-    let mut map: BTreeMap<String, String> = serde_json::from_str(text).map_err(Error::Malformed)?;
-    let mut take = |name: &'static str| map.remove(name);
-    let uuid = |name, value: Option<String>| match value {
-        Some(text) => Uuid::parse_str(&text).map(Some).map_err(|_| Error::Missing(name)),
-        None => Ok(None),
-    };
-    let time = |name, value: Option<String>| match value {
-        Some(text) => text.parse::<DateTime<Utc>>().map(Some).map_err(|_| Error::Missing(name)),
-        None => Ok(None),
-    };
-    let tenant = uuid("tenant_id", take("tenant_id"))?.ok_or(Error::Missing("tenant_id"))?;
-    let kind = take("actor_kind").and_then(|word| ActorKind::parse(&word)).ok_or(Error::Missing("actor_kind"))?;
-    let id = take("actor_id").ok_or(Error::Missing("actor_id"))?;
-    let times = match time("received_at", take("received_at"))? {
+    let stored: Stored<'_> = serde_json::from_str(text).map_err(Error::Malformed)?;
+    let tenant = Text::uuid("tenant_id", stored.tenant_id)?.ok_or(Error::Missing("tenant_id"))?;
+    let kind = stored.actor_kind.and_then(|Text(word)| ActorKind::parse(&word)).ok_or(Error::Missing("actor_kind"))?;
+    let id = Text::owned(stored.actor_id).ok_or(Error::Missing("actor_id"))?;
+    let times = match Text::time("received_at", stored.received_at)? {
         Some(received_at) => Some(ReportTimes {
             received_at,
-            device_at: take("device_at"),
-            occurred_at: time("occurred_at", take("occurred_at"))?,
-            source: take("occurred_source").and_then(|word| TimeSource::parse(&word)).unwrap_or(TimeSource::Unknown),
+            device_at: Text::owned(stored.device_at),
+            occurred_at: Text::time("occurred_at", stored.occurred_at)?,
+            source: stored
+                .occurred_source
+                .and_then(|Text(word)| TimeSource::parse(&word))
+                .unwrap_or(TimeSource::Unknown),
         }),
         None => None,
     };
     Ok(Envelope {
         tenant_id: TenantId(tenant),
         actor: Actor { kind, id },
-        reason: take("reason"),
-        causation_id: uuid("causation_id", take("causation_id"))?,
-        correlation_id: uuid("correlation_id", take("correlation_id"))?,
-        trace_id: take("trace_id"),
+        reason: Text::owned(stored.reason),
+        causation_id: Text::uuid("causation_id", stored.causation_id)?,
+        correlation_id: Text::uuid("correlation_id", stored.correlation_id)?,
+        trace_id: Text::owned(stored.trace_id),
         times,
     })
 }
@@ -97,5 +138,16 @@ mod tests {
             }),
         };
         assert_eq!(from_json(&to_json(&envelope)).expect("readable"), envelope);
+        let escaped = Envelope { reason: Some("\"so\" \n it ended".into()), times: None, ..envelope };
+        assert_eq!(from_json(&to_json(&escaped)).expect("readable"), escaped);
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over_and_what_is_needed_is_missed() {
+        let text = |rest: &str| format!(r#"{{"tenant_id":"{}",{rest}}}"#, TenantId::DEFAULT);
+        let read = from_json(&text(r#""actor_kind":"system","actor_id":"it","later":"x""#)).expect("readable");
+        assert_eq!(read.actor, Actor::system("it"));
+        assert!(matches!(from_json(&text(r#""actor_kind":"system""#)), Err(Error::Missing("actor_id"))));
+        assert!(matches!(from_json(&text(r#""actor_kind":1"#)), Err(Error::Malformed(_))));
     }
 }

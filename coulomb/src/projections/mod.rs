@@ -9,8 +9,10 @@ mod operating;
 mod parked;
 mod rebuild;
 mod retry;
+mod rollback;
 mod show;
 mod skip;
+mod swap;
 mod verify;
 
 use clap::Subcommand;
@@ -48,6 +50,12 @@ enum Command {
     /// Compare the build that has joined with the live one, row by row
     Compare(compare::Args),
 
+    /// Let the build serve that has joined
+    Swap(swap::Args),
+
+    /// Let the build serve again that served before
+    Rollback(rollback::Args),
+
     /// A read model as it was at a position of the log, or at a time
     AsOf(as_of::Args),
 
@@ -76,6 +84,8 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
         Command::List(args) => list::run(&database, args).await,
         Command::Rebuild(args) => rebuild::run(&database, args).await,
         Command::Compare(args) => compare::run(&database, args).await,
+        Command::Swap(args) => swap::run(&database, args).await,
+        Command::Rollback(args) => rollback::run(&database, args).await,
         Command::AsOf(args) => as_of::run(&database, args).await,
         Command::Drop(args) => drop::run(&database, args).await,
         Command::Parked(args) => parked::run(&database, args).await,

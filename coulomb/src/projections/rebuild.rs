@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use projection_service::rebuild::{Progress, Rebuilder, Stage};
+use projection_service::rebuild::{Limits, Progress, Rebuilder, Stage};
 use serde_json::json;
 
 use super::compare;
@@ -40,7 +40,7 @@ pub struct Args {
 pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
     let mut rebuilder = database.rebuilder().await?;
     if let Some(tasks) = args.tasks {
-        rebuilder = rebuilder.with_tasks(tasks.into());
+        rebuilder = rebuilder.with_limits(Limits { tasks: tasks.into(), ..Limits::default() });
     }
     build(&rebuilder, &args).await
 }

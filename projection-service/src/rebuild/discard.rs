@@ -12,7 +12,7 @@ impl Rebuilder {
     /// # Errors
     /// When there is none, or somebody is at work on it.
     pub async fn discard(&self, model: Model) -> Result<Build, Error> {
-        let guard = Guard::take(&self.pool, model).await?;
+        let guard = Guard::take(self, model).await?;
         let dropped = self.discard_alone(model).await;
         guard.release().await;
         dropped

@@ -1,4 +1,3 @@
-use schema::log::Position;
 use schema::view::Model;
 
 /// What kept a build from being made, compared or exchanged. The live read model is as before, and what was built so far
@@ -48,11 +47,6 @@ pub enum Error {
     #[error("this program has no fold of version {version} for {}, of which build {number} is made", model.name())]
     NoFold { model: Model, number: i32, version: i32 },
     #[error(
-        "the event at {position} can't be applied to {}: {why}. Everything before it is kept; `drop` throws the build away",
-        model.name()
-    )]
-    Poison { model: Model, position: Position, why: String },
-    #[error(
         "build {number} of {} is ahead of the log, which has lost its end since: `drop` it and build it anew",
         model.name()
     )]
@@ -66,6 +60,9 @@ pub enum Error {
         model.name()
     )]
     Readers { model: Model, seconds: u64 },
+    /// Nobody sees this one: the making is begun again from the last checkpoint.
+    #[error("an event could not be applied")]
+    StartOver,
     /// Another attempt may not meet it.
     #[error("{0}: try again. Nothing was changed")]
     Passing(&'static str),
@@ -93,4 +90,13 @@ impl From<sqlx::Error> for Error {
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<crate::worker::Error> for Error {
+    fn from(error: crate::worker::Error) -> Self {
+        match error {
+            crate::worker::Error::FarBehind { .. } => Self::Passing("too much has happened meanwhile"),
+            error => Self::Tail(Box::new(error)),
+        }
+    }
 }

@@ -71,7 +71,7 @@ impl Rebuilder {
     }
 
     async fn exchange(&self, model: Model, way: Way, with_parked: bool) -> Result<Exchanged, Error> {
-        let guard = Guard::take(&self.pool, model).await?;
+        let guard = Guard::take(self, model).await?;
         let mut attempt = 1;
         let exchanged = loop {
             match self.attempt(model, way, with_parked).await {
@@ -87,11 +87,8 @@ impl Rebuilder {
     }
 
     async fn attempt(&self, model: Model, way: Way, with_parked: bool) -> Result<Exchanged, Error> {
-        let mut connection = self.pool.acquire().await?;
-        let ended = self.attempt_on(&mut connection, model, way, with_parked).await;
-        // What it has in its session must not be found there by the next.
-        connection.close_on_drop();
-        ended
+        let mut connection = self.connect().await?;
+        self.attempt_on(&mut connection, model, way, with_parked).await
     }
 
     async fn attempt_on(

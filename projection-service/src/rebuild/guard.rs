@@ -1,19 +1,18 @@
 //! One at a time works on the builds of a read model.
 
 use schema::view::Model;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 
-use super::Error;
+use super::{Error, Rebuilder};
 
 /// Held on a connection of its own, so that the server gives it up with the process, however that ends.
 #[derive(Debug)]
 pub(super) struct Guard(PgConnection);
 
 impl Guard {
-    pub async fn take(pool: &PgPool, model: Model) -> Result<Self, Error> {
-        let options: PgConnectOptions = pool.connect_options().as_ref().clone();
-        let mut connection = options.application_name("coulomb rebuild").connect().await?;
+    pub async fn take(rebuilder: &Rebuilder, model: Model) -> Result<Self, Error> {
+        let mut connection = rebuilder.connect().await?;
         let statement = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('coulomb builds'), hashtext($1))");
         let taken: bool = statement.bind(model.name()).fetch_one(&mut connection).await?;
         if taken { Ok(Self(connection)) } else { Err(Error::Busy(model)) }

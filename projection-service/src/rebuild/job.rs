@@ -1,5 +1,6 @@
 //! Making a build: begun or taken up again, loaded, indexed, joined.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use read_models::ModelFold;
@@ -7,7 +8,7 @@ use schema::log::Position;
 use schema::partition::Partition;
 use schema::view::Model;
 use sqlx::Row;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::builds::{self, BuildState};
@@ -48,7 +49,7 @@ impl Rebuilder {
     /// # Errors
     /// Whatever goes wrong: what was built up to the last checkpoint is kept, and another call goes on from there.
     pub async fn build(&self, model: Model, progress: &Progress) -> Result<Built, Error> {
-        let guard = Guard::take(&self.pool, model).await?;
+        let guard = Guard::take(self, model).await?;
         let built = self.build_alone(model, progress).await;
         guard.release().await;
         built
@@ -146,5 +147,13 @@ impl Job {
             Some((partition, Position(position)))
         });
         Ok(known.collect())
+    }
+
+    /// The keys that stand still in it.
+    pub async fn parked(&self, executor: impl PgExecutor<'_>) -> Result<HashSet<Uuid>, Error> {
+        let statement = "SELECT partition_key FROM views.parked_keys WHERE build_id = $1";
+        let keys: Vec<Uuid> =
+            sqlx::query_scalar(statement).bind(self.build_id).persistent(false).fetch_all(executor).await?;
+        Ok(keys.into_iter().collect())
     }
 }

@@ -22,8 +22,8 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
     let at = job.positions(&rebuilder.pool).await?;
     let from = at.iter().map(|(_, position)| *position).min().unwrap_or_default();
     // Before the lock, so that nobody waits for a connection under it.
-    let reader = rebuilder.pool.acquire().await?;
-    let mut connection = rebuilder.pool.acquire().await?;
+    let reader = rebuilder.connect().await?;
+    let mut connection = rebuilder.connect().await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT views.end_runs()").persistent(false).execute(&mut *transaction).await?;
     own(&mut transaction, job).await?;
@@ -34,15 +34,17 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
         return Ok(None);
     }
     progress.aim(upto);
-    let mut part = Part::new(job.fold.clone(), Table::building(job.model), at);
-    let mut source = Source::new(reader, job.model, from, upto);
+    let parked = job.parked(&mut *transaction).await?;
+    let mut part =
+        Part::new(job.fold.clone(), Table::of(job.model), rebuilder.limits.rows, at).with_parked(parked, true);
+    let mut source = Source::new(reader, job.model, JOIN_POSITIONS_MAX, from, upto);
     while let Some((_, shares)) = source.next(1).await? {
         for mut rows in shares {
             rows.retain(|row| live.iter().any(|(of, upto)| *of == row.partition && row.position <= *upto));
             progress.took(part.take(&mut transaction, &rows).await?);
         }
     }
-    progress.wrote(part.write(&mut transaction).await?);
+    progress.wrote(part.write(&mut transaction, job.build_id).await?);
     sqlx::query(include_str!("joined.sql")).bind(job.build_id).persistent(false).execute(&mut *transaction).await?;
     sqlx::query("DELETE FROM views.build_progress WHERE build_id = $1")
         .bind(job.build_id)

@@ -3,7 +3,7 @@ SELECT b.build_id, b.model, b.number, b.fold_version, b.state, b.created_at, b.l
        CASE b.state WHEN 'building' THEN coalesce(p.position, 0) ELSE r.position END AS position,
        h.position AS head,
        pg_total_relation_size(format('%I.%I', b.table_schema, b.model)::regclass) AS bytes,
-       0::bigint AS parked
+       (SELECT count(*) FROM views.parked_keys k WHERE k.build_id = b.build_id) AS parked
 FROM views.builds b
 CROSS JOIN views.reached() r
 CROSS JOIN log_head h

@@ -4,7 +4,7 @@ use event_store::bulk::BulkRow;
 use schema::log::Position;
 use schema::partition::Partition;
 use sqlx::Connection;
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::PgConnection;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -14,12 +14,10 @@ use super::part::Part;
 use super::progress::Progress;
 use super::source::Source;
 use super::table::Table;
-use super::{Error, Rebuilder};
+use super::{Error, Limits, Rebuilder};
 
 /// Ranges that wait for a task.
 const WAITING_MAX: usize = 2;
-/// Positions after which a task commits, however little there is to write: so much is done again after a kill.
-const CHECKPOINT_POSITIONS: i64 = 500_000;
 
 /// A range of the log, for one task.
 struct Share {
@@ -29,24 +27,40 @@ struct Share {
 
 /// Folds everything up to a position that the build does not have yet.
 pub(super) async fn load(rebuilder: &Rebuilder, job: &Job, upto: Position, progress: &Progress) -> Result<(), Error> {
+    match load_with(rebuilder, job, upto, progress, false).await {
+        // From the last checkpoint on. That something can't be applied is rare.
+        Err(Error::StartOver) => load_with(rebuilder, job, upto, progress, true).await,
+        ended => ended,
+    }
+}
+
+async fn load_with(
+    rebuilder: &Rebuilder,
+    job: &Job,
+    upto: Position,
+    progress: &Progress,
+    careful: bool,
+) -> Result<(), Error> {
     let positions = job.positions(&rebuilder.pool).await?;
     let Some(at) = positions.iter().map(|(_, position)| *position).min().filter(|at| *at < upto) else {
         return Ok(());
     };
     progress.aim(upto);
-    let tasks = rebuilder.tasks;
+    let parked = job.parked(&rebuilder.pool).await?;
+    let Limits { tasks, range_positions, rows, checkpoint_positions } = rebuilder.limits;
     let mut running = JoinSet::new();
     let mut senders = vec![];
     for number in 0..tasks {
         let own = |partition: &Partition| usize::from(partition.number()) % tasks == number;
         let at = positions.iter().copied().filter(|(partition, _)| own(partition));
-        let part = Part::new(job.fold.clone(), Table::building(job.model), at);
+        let part = Part::new(job.fold.clone(), Table::of(job.model), rows, at).with_parked(parked.clone(), careful);
         let (sender, shares) = mpsc::channel(WAITING_MAX);
         senders.push(sender);
-        let task = Task { pool: rebuilder.pool.clone(), job: job.clone(), progress: progress.clone(), part };
+        let (connection, job, progress) = (rebuilder.connect().await?, job.clone(), progress.clone());
+        let task = Task { connection, job, progress, part, checkpoint_positions };
         running.spawn(task.run(shares));
     }
-    let source = Source::new(rebuilder.pool.acquire().await?, job.model, at, upto);
+    let source = Source::new(rebuilder.connect().await?, job.model, range_positions, at, upto);
     let read = hand_out(source, &senders, progress).await;
     drop(senders);
     // What went wrong in a task is why nothing more could be handed to it.
@@ -71,38 +85,38 @@ async fn hand_out(mut source: Source, tasks: &[mpsc::Sender<Share>], progress: &
 }
 
 struct Task {
-    pool: PgPool,
+    connection: PgConnection,
     job: Job,
     progress: Progress,
     part: Part,
+    checkpoint_positions: i64,
 }
 
 impl Task {
     async fn run(mut self, mut shares: mpsc::Receiver<Share>) -> Result<(), Error> {
-        let mut connection = self.pool.acquire().await?;
         let mut committed = self.part.at().map(|(_, at)| at).max().unwrap_or_default();
         let mut at = committed;
         while let Some(Share { upto, rows }) = shares.recv().await {
-            let events = self.part.take(&mut connection, &rows).await?;
+            let events = self.part.take(&mut self.connection, &rows).await?;
             self.part.advance(upto);
             self.progress.took(events);
             at = upto;
-            if self.part.is_full() || at.0 - committed.0 >= CHECKPOINT_POSITIONS {
-                self.checkpoint(&mut connection).await?;
+            if self.part.is_full() || at.0 - committed.0 >= self.checkpoint_positions {
+                self.checkpoint().await?;
                 committed = at;
             }
         }
         if at > committed {
-            self.checkpoint(&mut connection).await?;
+            self.checkpoint().await?;
         }
         Ok(())
     }
 
     /// Rows and where the partitions are, in one transaction.
-    async fn checkpoint(&mut self, connection: &mut PgConnection) -> Result<(), Error> {
-        let mut transaction = connection.begin().await?;
+    async fn checkpoint(&mut self) -> Result<(), Error> {
+        let mut transaction = self.connection.begin().await?;
         own(&mut transaction, &self.job).await?;
-        let rows = self.part.write(&mut transaction).await?;
+        let rows = self.part.write(&mut transaction, self.job.build_id).await?;
         let (partitions, positions): (Vec<i16>, Vec<i64>) =
             self.part.at().map(|(partition, at)| (i16::from(partition.number()), at.0)).unzip();
         let statement = sqlx::query(include_str!("checkpoint.sql")).bind(self.job.build_id).bind(partitions);

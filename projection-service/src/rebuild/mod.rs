@@ -8,6 +8,7 @@ mod builds;
 mod compare;
 mod discard;
 mod error;
+mod exchange;
 mod guard;
 mod job;
 mod join;
@@ -15,15 +16,17 @@ mod load;
 mod part;
 mod progress;
 mod source;
-pub(crate) mod table;
+mod table;
 
 use event_store::EventStore;
 use read_models::Folds;
-use sqlx::postgres::PgPool;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 
 pub use builds::{Build, BuildState, list};
 pub use compare::{Compared, Difference};
 pub use error::Error;
+pub use exchange::Exchanged;
 pub use job::Built;
 pub use progress::{Progress, Stage};
 
@@ -35,20 +38,44 @@ pub struct Rebuilder {
     store: EventStore,
     pool: PgPool,
     folds: Folds,
-    tasks: usize,
+    limits: Limits,
+}
+
+/// What a rebuild may have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Tasks that fold, each some of the partitions.
+    pub tasks: usize,
+    /// Positions of the log that one transaction reads.
+    pub range_positions: i64,
+    /// Rows of a task that wait to be written; and those that it keeps after that, for the events that come.
+    pub rows: usize,
+    /// Positions after which a task commits, however little there is to write: so much is done again after a kill.
+    pub checkpoint_positions: i64,
+}
+
+impl Default for Limits {
+    /// With as many tasks as there are processors.
+    fn default() -> Self {
+        let tasks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { tasks, range_positions: 8_192, rows: 8_000, checkpoint_positions: 500_000 }
+    }
 }
 
 impl Rebuilder {
-    /// With as many tasks as there are processors.
     pub fn new(store: EventStore, pool: PgPool, folds: Folds) -> Self {
-        let tasks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { store, pool, folds, tasks }
+        Self { store, pool, folds, limits: Limits::default() }
     }
 
-    /// Folds partitions in this many tasks; at least one.
     #[must_use]
-    pub fn with_tasks(mut self, tasks: usize) -> Self {
-        self.tasks = tasks.max(1);
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Limits { tasks: limits.tasks.max(1), ..limits };
         self
+    }
+
+    /// A connection of its own: what is left in its session, or on its way, when something goes wrong is nobody else's.
+    async fn connect(&self) -> Result<PgConnection, Error> {
+        let options: PgConnectOptions = self.pool.connect_options().as_ref().clone();
+        Ok(options.application_name("coulomb rebuild").disable_statement_logging().connect().await?)
     }
 }

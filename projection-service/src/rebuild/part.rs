@@ -1,24 +1,21 @@
 //! Some partitions of a build: their events folded in memory, their rows written now and then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use event_store::bulk::BulkRow;
-use read_models::{Fact, ModelFold, Touch};
+use read_models::{Fact, FoldError, ModelFold, Touch, may_touch};
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::{PARTITION_COUNT, Partition};
 use schema::view::Row;
 use sqlx::postgres::PgConnection;
+use uuid::Uuid;
 
 use super::error::{Error, chain};
 use super::table::{Table, ToWrite};
 
-/// Rows that may wait to be written.
-const DIRTY_MAX: usize = 8_000;
-/// Rows that are kept after they were written, for the events that come.
-const KEPT_MAX: usize = 8_000;
-
 /// A row as the events so far leave it.
+#[derive(Clone)]
 struct Kept {
     partition: Partition,
     generation: Generation,
@@ -36,25 +33,71 @@ pub(super) struct Part {
     table: Table,
     kept: HashMap<String, Kept>,
     dirty: usize,
+    /// Rows that may wait to be written, and those that are kept after that.
+    rows_max: usize,
     /// Up to where each partition is folded; none: it is not one of these.
     at: [Option<Position>; PARTITION_COUNT as usize],
     checkpoints: u64,
+    parking: Parking,
+    /// Rows are copied before each event, in case that it can't be applied.
+    careful: bool,
+    /// One was needed that had not been copied.
+    lost: bool,
 }
 
-/// An event that changes a row.
+/// Keys that stand still, because of an event that the fold can't apply: it and all that come after it wait.
+#[derive(Default)]
+struct Parking {
+    keys: HashSet<Uuid>,
+    /// Not written yet.
+    new: Vec<NewlyParked>,
+    held: Vec<(Uuid, Position)>,
+}
+
+struct NewlyParked {
+    key: Uuid,
+    partition: Partition,
+    position: Position,
+    event_type: String,
+    error: String,
+}
+
+/// An event that changes a row, or waits.
 struct Step {
     event: RecordedEvent,
-    touch: Touch,
+    touch: Result<Touch, FoldError>,
 }
 
 impl Part {
-    pub fn new(fold: Arc<dyn ModelFold>, table: Table, at: impl IntoIterator<Item = (Partition, Position)>) -> Self {
-        let mut part =
-            Self { fold, table, kept: HashMap::new(), dirty: 0, at: [None; PARTITION_COUNT as usize], checkpoints: 0 };
+    pub fn new(
+        fold: Arc<dyn ModelFold>,
+        table: Table,
+        rows_max: usize,
+        at: impl IntoIterator<Item = (Partition, Position)>,
+    ) -> Self {
+        let mut part = Self {
+            fold,
+            table,
+            kept: HashMap::new(),
+            dirty: 0,
+            rows_max,
+            at: [None; PARTITION_COUNT as usize],
+            checkpoints: 0,
+            parking: Parking::default(),
+            careful: false,
+            lost: false,
+        };
         for (partition, position) in at {
             part.at[usize::from(partition.number())] = Some(position);
         }
         part
+    }
+
+    /// With the keys that are parked already. `careful`: it never has to start over, and takes longer.
+    pub fn with_parked(mut self, keys: HashSet<Uuid>, careful: bool) -> Self {
+        self.parking.keys = keys;
+        self.careful = careful;
+        self
     }
 
     /// Where its partitions are.
@@ -64,6 +107,9 @@ impl Part {
 
     /// Folds rows of the log that follow on those before; what was folded already is passed over. The connection is for the
     /// rows that are not in memory. Answers how many events changed a row.
+    ///
+    /// # Errors
+    /// [`Error::StartOver`] where an event could not be applied, and nobody had been careful. The part is of no use then.
     pub async fn take(&mut self, connection: &mut PgConnection, rows: &[BulkRow]) -> Result<usize, Error> {
         let mut steps = Vec::with_capacity(rows.len());
         for row in rows {
@@ -73,15 +119,24 @@ impl Part {
             }
             *at = Some(row.position);
             let Some(event) = row.recorded()? else { continue };
-            let fact = Fact::of(&event).map_err(|source| self.poison(row.position, source))?;
-            if let Some(touch) = self.fold.touch(&fact) {
+            let touch = match Fact::of(&event) {
+                Ok(fact) => self.fold.touch(&fact).map(Ok),
+                // What can't be understood and could be about it is waited for; anything else is no concern of it.
+                Err(error) => {
+                    may_touch(self.fold.model(), event.stream.aggregate, &event.event_type).then_some(Err(error))
+                }
+            };
+            if let Some(touch) = touch {
                 steps.push(Step { event, touch });
             }
         }
         self.read_missing(connection, &steps).await?;
         let count = steps.len();
         for step in steps {
-            self.apply(step)?;
+            self.apply(step);
+        }
+        if self.lost {
+            return Err(Error::StartOver);
         }
         Ok(count)
     }
@@ -94,12 +149,12 @@ impl Part {
     }
 
     pub fn is_full(&self) -> bool {
-        self.dirty >= DIRTY_MAX
+        self.dirty + self.parking.held.len() >= self.rows_max
     }
 
     async fn read_missing(&mut self, connection: &mut PgConnection, steps: &[Step]) -> Result<(), Error> {
         let mut known: HashMap<&str, bool> = HashMap::new();
-        for Step { touch, .. } in steps {
+        for touch in steps.iter().filter_map(|step| step.touch.as_ref().ok()) {
             if !self.kept.contains_key(&touch.key) {
                 known.entry(&touch.key).or_insert(!touch.begins);
             }
@@ -123,13 +178,42 @@ impl Part {
         Ok(())
     }
 
-    fn apply(&mut self, Step { event, touch }: Step) -> Result<(), Error> {
-        // Taken out, so that the fold can own it: what fails here ends the build's making anyway.
+    fn apply(&mut self, Step { event, touch }: Step) {
+        let key = event.partition_key;
+        if self.parking.keys.contains(&key) {
+            self.parking.held.push((key, event.position));
+            return;
+        }
+        if let Err(error) = touch.and_then(|touch| self.fold_one(&event, touch)) {
+            self.parking.keys.insert(key);
+            self.parking.held.push((key, event.position));
+            self.parking.new.push(NewlyParked {
+                key,
+                partition: event.partition,
+                position: event.position,
+                event_type: event.event_type,
+                error: chain(&error),
+            });
+        }
+    }
+
+    fn fold_one(&mut self, event: &RecordedEvent, touch: Touch) -> Result<(), FoldError> {
+        let fact = Fact::of(event)?;
+        // Taken out, so that the fold can own it.
         let before = self.kept.remove(&touch.key);
         let (stored, was_dirty) = before.as_ref().map_or((false, false), |kept| (kept.stored, kept.dirty));
-        let fact = Fact::of(&event).map_err(|source| self.poison(event.position, source))?;
-        let row = self.fold.apply(&touch, before.map(|kept| kept.row), &fact);
-        let row = row.map_err(|source| self.poison(event.position, source))?;
+        let spare = if self.careful { before.clone() } else { None };
+        let row = match self.fold.apply(&touch, before.map(|kept| kept.row), &fact) {
+            Ok(row) => row,
+            Err(error) => {
+                match spare {
+                    Some(kept) => drop(self.kept.insert(touch.key, kept)),
+                    // The table does not have it as it was.
+                    None => self.lost |= was_dirty,
+                }
+                return Err(error);
+            }
+        };
         self.dirty += usize::from(!was_dirty);
         let kept = Kept {
             partition: event.partition,
@@ -144,12 +228,9 @@ impl Part {
         Ok(())
     }
 
-    fn poison(&self, position: Position, source: read_models::FoldError) -> Error {
-        Error::Poison { model: self.fold.model(), position, why: chain(&source) }
-    }
-
     /// Writes what has changed. The caller commits it together with where the partitions are, or gives the whole part up.
-    pub async fn write(&mut self, connection: &mut PgConnection) -> Result<usize, Error> {
+    pub async fn write(&mut self, connection: &mut PgConnection, build_id: i64) -> Result<usize, Error> {
+        self.parking.write(connection, build_id).await?;
         let (mut new, mut known) = (vec![], vec![]);
         for (key, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.dirty) {
             self.fold.complete(&mut kept.row);
@@ -160,7 +241,7 @@ impl Part {
                 position: kept.position,
                 json: kept.row.to_json(),
             };
-            if kept.stored || !self.table.is_ours() { known.push(row) } else { new.push(row) }
+            if kept.stored { known.push(row) } else { new.push(row) }
         }
         // As the table will be searched: neighbours in its index one after the other.
         new.sort_unstable_by(|one, other| one.key.cmp(other.key));
@@ -169,16 +250,44 @@ impl Part {
         self.table.update(connection, &known).await?;
         self.checkpoints += 1;
         self.dirty = 0;
-        let (checkpoints, crowded) = (self.checkpoints, self.kept.len() > KEPT_MAX);
+        let (checkpoints, crowded) = (self.checkpoints, self.kept.len() > self.rows_max);
         self.kept.retain(|_, kept| {
             kept.dirty = false;
             kept.stored = true;
             // Meter values are written once; of the others, what was not wanted of late goes first.
             !crowded || kept.wanted + 1 >= checkpoints
         });
-        if self.kept.len() > KEPT_MAX {
+        if self.kept.len() > self.rows_max {
             self.kept.clear();
         }
         Ok(written)
+    }
+}
+
+impl Parking {
+    async fn write(&mut self, connection: &mut PgConnection, build_id: i64) -> Result<(), sqlx::Error> {
+        let (new, held) = (std::mem::take(&mut self.new), std::mem::take(&mut self.held));
+        if !new.is_empty() {
+            sqlx::query("SELECT views.park($1, $2, $3, $4, $5, $6)")
+                .bind(vec![build_id; new.len()])
+                .bind(new.iter().map(|parked| parked.key).collect::<Vec<_>>())
+                .bind(new.iter().map(|parked| i16::from(parked.partition.number())).collect::<Vec<_>>())
+                .bind(new.iter().map(|parked| parked.position.0).collect::<Vec<_>>())
+                .bind(new.iter().map(|parked| parked.event_type.as_str()).collect::<Vec<_>>())
+                .bind(new.iter().map(|parked| parked.error.as_str()).collect::<Vec<_>>())
+                .persistent(false)
+                .execute(&mut *connection)
+                .await?;
+        }
+        if !held.is_empty() {
+            sqlx::query("SELECT views.hold($1, $2, $3)")
+                .bind(vec![build_id; held.len()])
+                .bind(held.iter().map(|(key, _)| *key).collect::<Vec<_>>())
+                .bind(held.iter().map(|(_, position)| position.0).collect::<Vec<_>>())
+                .persistent(false)
+                .execute(connection)
+                .await?;
+        }
+        Ok(())
     }
 }

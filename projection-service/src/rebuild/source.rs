@@ -6,24 +6,21 @@ use futures_util::TryStreamExt;
 use read_models::{aggregates, passed_over};
 use schema::log::Position;
 use schema::view::Model;
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
-
-/// Positions of one transaction.
-const RANGE_POSITIONS: i64 = 8_192;
+use sqlx::postgres::PgConnection;
 
 pub(super) struct Source {
-    connection: PoolConnection<Postgres>,
+    connection: PgConnection,
     selection: Selection,
+    range_positions: i64,
     at: Position,
     upto: Position,
 }
 
 impl Source {
     /// What the model needs, in (`at`, `upto`].
-    pub fn new(connection: PoolConnection<Postgres>, model: Model, at: Position, upto: Position) -> Self {
+    pub fn new(connection: PgConnection, model: Model, range_positions: i64, at: Position, upto: Position) -> Self {
         let selection = Selection::of(aggregates(model), passed_over(model));
-        Self { connection, selection, at, upto }
+        Self { connection, selection, range_positions, at, upto }
     }
 
     /// The next range: up to where, and its rows for each of the tasks. None: it is at its end.
@@ -31,7 +28,7 @@ impl Source {
         if self.at >= self.upto {
             return Ok(None);
         }
-        let upto = Position(self.upto.0.min(self.at.0 + RANGE_POSITIONS));
+        let upto = Position(self.upto.0.min(self.at.0 + self.range_positions));
         let mut shares = vec![vec![]; tasks];
         let rows = bulk::read(&mut self.connection, self.at, upto, &self.selection).await?;
         let mut rows = std::pin::pin!(rows);

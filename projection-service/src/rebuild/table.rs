@@ -1,4 +1,4 @@
-//! The table of a build: rows read by key, new ones copied in, known ones overwritten.
+//! The table of a build that is being made: rows read by key, new ones copied in, known ones overwritten.
 
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
@@ -8,7 +8,6 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::Error;
 
-const SHADOW: &str = "shadow";
 /// Bytes sent at a time.
 const COPY_BYTES: usize = 256 * 1024;
 /// What begins a binary COPY: signature, flags, length of an extension that there is not.
@@ -17,13 +16,11 @@ const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const JSONB: u8 = 1;
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Table {
-    schema: &'static str,
+pub(super) struct Table {
     model: Model,
-    alone: bool,
 }
 
-pub(crate) struct ToWrite<'a> {
+pub(super) struct ToWrite<'a> {
     pub key: &'a str,
     pub partition: Partition,
     pub generation: Generation,
@@ -32,23 +29,12 @@ pub(crate) struct ToWrite<'a> {
 }
 
 impl Table {
-    /// Of a build that is being made.
-    pub const fn building(model: Model) -> Self {
-        Self { schema: SHADOW, model, alone: true }
-    }
-
-    /// Of one that the workers write too: the live one, or one that has joined.
-    pub const fn shared(model: Model, live: bool) -> Self {
-        Self { schema: if live { "views" } else { SHADOW }, model, alone: false }
-    }
-
-    /// Nobody else writes it, so that what was not found in it is not there.
-    pub fn is_ours(self) -> bool {
-        self.alone
+    pub const fn of(model: Model) -> Self {
+        Self { model }
     }
 
     fn name(self) -> String {
-        format!("{}.{}", self.schema, self.model.name())
+        format!("shadow.{}", self.model.name())
     }
 
     /// The rows of some keys, but for removed ones.
@@ -106,7 +92,7 @@ impl Table {
         if rows.is_empty() {
             return Ok(());
         }
-        let text = format!("SELECT {}.write_{}($1, $2, $3, $4, $5, $6)", self.schema, self.model.name());
+        let text = format!("SELECT shadow.write_{}($1, $2, $3, $4, $5, $6)", self.model.name());
         sqlx::query(&text)
             .bind(rows.iter().map(|row| row.key).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| i16::from(row.partition.number())).collect::<Vec<_>>())

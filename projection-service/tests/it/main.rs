@@ -8,4 +8,5 @@ mod poison;
 mod proof;
 mod property;
 mod queries;
+mod rebuild;
 mod support;

@@ -12,6 +12,7 @@ mod late_start;
 mod long_stop;
 mod personal_data;
 mod quirks;
+mod rebuild;
 mod refresh;
 mod retries;
 mod roles;
