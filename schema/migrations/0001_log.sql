@@ -76,8 +76,7 @@ END $$;
 
 SELECT log_make_ranges(10000000, 2);
 
--- The version of each stream, and bounds of the positions between which its events lie: set before the positions are taken,
--- they may be wider than the events, never narrower. Only `version`, `last_position` and `fence`
+-- The version of each stream, and between which positions its events lie. Only `version`, `last_position` and `fence`
 -- change and none of them is indexed, so that an update with room on its page touches no index.
 CREATE TABLE streams (
     id             uuid   NOT NULL,

@@ -10,17 +10,13 @@
 -- Rows are made by counting and subscripting: in plpgsql that costs a tenth of `unnest`, which puts each cell of each column
 -- through a tuple store.
 --
--- The order of locks: stream rows by id and type, which is how the caller sorts the writes and how the streams' index does
--- (a plan may go by either); then the head row. Of the statements that lock streams the first one of a call locks all that
--- it writes. Keys are inserted under the head row alone. Whoever holds the head row waits for nobody, hence no deadlock.
---
--- Without exclusive, none is expected to lose: streams are checked by their update before the head row is taken, keys by
--- their uniqueness and guards by a look under it. Should one lose after all, serialization_failure is raised and the caller
--- comes back, exclusively: then every append is decided under the head row. So the usual flush pays for no decision, and
--- only its events' rows are made while others wait.
+-- exclusive: the head row is locked first and every append is decided under it. Otherwise none is expected to lose: the
+-- head row is taken when it is needed, and under it streams are checked by their update, keys by their uniqueness, guards
+-- by a look. Should one lose after all, serialization_failure is raised and the caller comes back, exclusively. So the
+-- usual flush pays for no decision, and others prepare theirs meanwhile. No row is locked before the head row, hence no
+-- deadlock.
 CREATE FUNCTION log_append(
     exclusive boolean,
-    near      bigint,       -- where the caller last saw the head; null: it hasn't
     notify    text,         -- who tells the others of it; null: they aren't told
     a_count   int[],        -- how many events it has
     w_append  int[],
@@ -28,6 +24,7 @@ CREATE FUNCTION log_append(
     w_id      uuid[],
     w_expect  bigint[],     -- the version it must find; 0: a new stream; -1: whatever
     w_fence   bigint[],     -- the fence it sets, above the present one; 0: leaves it
+    w_first   int[],        -- its first event, from 1
     w_count   int[],
     g_append  int[],
     g_type    text[],
@@ -51,7 +48,6 @@ CREATE FUNCTION log_append(
     e_keep    smallint[],
     e_payload json[],
     e_meta    json[],
-    e_hash    uuid[],       -- of the payload
     OUT base             bigint,        -- the head before this batch
     OUT generation       bigint,
     OUT recorded_at      timestamptz,
@@ -78,8 +74,6 @@ DECLARE
     guards        constant int := cardinality(g_append);
     keys          constant int := cardinality(k_append);
     now_          constant timestamptz := clock_timestamp();
-    -- How far the head may move between being seen and being taken, so that `last_position` is a bound.
-    reach         constant bigint := 1000000;
     -- For each append, how many events of refused ones stand before its own; null: none anywhere.
     skip          int[];
     lost          int[];
@@ -87,16 +81,9 @@ DECLARE
     found_version bigint[] := w_expect;
     taken         int := cardinality(e_write);
     matched       int;
+    step          int;
 BEGIN
-    IF exclusive OR near IS NULL THEN
-        SELECT position INTO near FROM log_head;
-    END IF;
-
-    -- A stream that isn't there yet is locked by a row at version 0.
     IF exclusive THEN
-        INSERT INTO streams AS s (type, id, version, first_position, last_position, fence)
-        SELECT w_type[i], w_id[i], 0, near + 1, near, 0 FROM generate_series(1, writes) AS i
-        ON CONFLICT (id, type) DO UPDATE SET version = s.version;
         PERFORM FROM log_head FOR UPDATE;
     END IF;
 
@@ -140,58 +127,43 @@ BEGIN
         taken := taken - skip[cardinality(skip)];
     END IF;
 
-    IF writes > 0 THEN
-        IF exclusive OR 0 <> ALL (found_version) THEN
-            UPDATE streams s
-            SET version = s.version + w_count[i], fence = greatest(s.fence, w_fence[i]),
-                last_position = greatest(s.last_position, near + reach)
-            FROM generate_series(1, writes) AS i
-            WHERE s.id = w_id[i] AND s.type = w_type[i] AND s.version = found_version[i]
-                  AND (w_fence[i] = 0 OR w_fence[i] > s.fence)
-                  AND (refused IS NULL OR w_append[i] <> ALL (refused));
-        ELSE
-            -- With new streams among them: all in one statement, so that the order of locks holds. What a stream that is
-            -- there must be at stands, negative, in the place of its first position, which is not written.
-            INSERT INTO streams AS s (type, id, version, first_position, last_position, fence)
-            SELECT w_type[i], w_id[i], found_version[i] + w_count[i],
-                   CASE WHEN found_version[i] > 0 THEN -found_version[i] ELSE near + 1 END, near + reach, w_fence[i]
-            FROM generate_series(1, writes) AS i
-            WHERE (refused IS NULL OR w_append[i] <> ALL (refused))
-                  AND (found_version[i] = 0
-                       OR EXISTS (SELECT FROM streams o WHERE o.id = w_id[i] AND o.type = w_type[i]))
-            ON CONFLICT (id, type) DO UPDATE
-            SET version = excluded.version, fence = greatest(s.fence, excluded.fence),
-                last_position = greatest(s.last_position, excluded.last_position)
-            WHERE s.version = greatest(-excluded.first_position, 0) AND (excluded.fence = 0 OR excluded.fence > s.fence);
-        END IF;
-        GET DIAGNOSTICS matched = ROW_COUNT;
-        IF matched <> writes AND (refused IS NULL
-            OR matched <> (SELECT count(*) FROM generate_series(1, writes) AS i WHERE w_append[i] <> ALL (refused)))
-        THEN
-            RAISE serialization_failure USING MESSAGE = 'a stream is not as expected';
-        END IF;
-        IF exclusive AND refused IS NOT NULL THEN
-            DELETE FROM streams s USING generate_series(1, writes) AS i
-            WHERE s.id = w_id[i] AND s.type = w_type[i] AND s.version = 0 AND s.fence = 0
-                  AND w_append[i] = ANY (refused);
-        END IF;
-    END IF;
-
     UPDATE log_head h
     SET position = h.position + taken, recorded_at = greatest(h.recorded_at, clock_timestamp())
     RETURNING h.position - taken, h.generation, h.recorded_at INTO base, generation, recorded_at;
-    IF base < near OR base + taken > near + reach THEN
-        RAISE serialization_failure USING MESSAGE = 'the head is not near where it was seen';
-    END IF;
 
     IF taken > 0 THEN
         INSERT INTO events (position, sequence, generation, recorded_at, event_id, partition_key, retention, partition,
-                            aggregate_type, aggregate_id, event_type, event_version, payload, metadata, payload_hash)
+                            aggregate_type, aggregate_id, event_type, event_version, payload, metadata)
         SELECT base + i - coalesce(skip[w_append[e_write[i]]], 0), found_version[e_write[i]] + e_nth[i],
                log_append.generation, log_append.recorded_at, e_id[i], e_pkey[i], e_keep[i], e_part[i],
-               w_type[e_write[i]], w_id[e_write[i]]::text, e_type[i], e_version[i], e_payload[i], e_meta[i], e_hash[i]
+               w_type[e_write[i]], w_id[e_write[i]]::text, e_type[i], e_version[i], e_payload[i], e_meta[i]
         FROM generate_series(1, cardinality(e_write)) AS i
         WHERE refused IS NULL OR w_append[e_write[i]] <> ALL (refused);
+    END IF;
+
+    IF writes > 0 THEN
+        UPDATE streams s
+        SET version = s.version + w_count[i], fence = greatest(s.fence, w_fence[i]),
+            last_position = greatest(s.last_position, base + w_first[i] + w_count[i] - 1 - coalesce(skip[w_append[i]], 0))
+        FROM generate_series(1, writes) AS i
+        WHERE s.id = w_id[i] AND s.type = w_type[i] AND s.version = found_version[i]
+              AND (w_fence[i] = 0 OR w_fence[i] > s.fence)
+              AND (refused IS NULL OR w_append[i] <> ALL (refused));
+        GET DIAGNOSTICS matched = ROW_COUNT;
+
+        IF matched < writes THEN
+            INSERT INTO streams (type, id, version, first_position, last_position, fence)
+            SELECT w_type[i], w_id[i], w_count[i], base + w_first[i] - coalesce(skip[w_append[i]], 0),
+                   base + w_first[i] + w_count[i] - 1 - coalesce(skip[w_append[i]], 0), w_fence[i]
+            FROM generate_series(1, writes) AS i
+            WHERE found_version[i] = 0 AND (refused IS NULL OR w_append[i] <> ALL (refused))
+            ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS step = ROW_COUNT;
+            IF matched + step <> (SELECT count(*) FROM generate_series(1, writes) AS i
+                                  WHERE refused IS NULL OR w_append[i] <> ALL (refused)) THEN
+                RAISE serialization_failure USING MESSAGE = 'a stream is not as expected';
+            END IF;
+        END IF;
     END IF;
 
     IF guards > 0 AND NOT exclusive AND EXISTS (
