@@ -9,7 +9,11 @@ use crate::settings::Settings;
 /// The command `coulomb migrate`.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let database = Database::open(settings).await?;
-    let migrated = apply(database.pool()).await;
+    let migrated = async {
+        migrations(database.pool()).await?;
+        anyhow::Ok(schema::analytics::make(database.pool()).await?)
+    };
+    let migrated = migrated.await;
     database.close().await?;
     migrated?;
     say!("The database is at version {}.", newest());
@@ -18,6 +22,15 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// Applies what is missing; several processes at once take turns.
 pub async fn apply(pool: &PgPool) -> anyhow::Result<()> {
+    migrations(pool).await?;
+    // Views for analysts must not keep chargers waiting: what was made before goes on being there.
+    if let Err(error) = schema::analytics::make(pool).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the views for analysts are not those of this program");
+    }
+    Ok(())
+}
+
+async fn migrations(pool: &PgPool) -> anyhow::Result<()> {
     schema::MIGRATOR.run(pool).await.context("the migrations of the database")
 }
 

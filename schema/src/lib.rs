@@ -1,5 +1,6 @@
 //! Every contract between processes: migrations, the event catalogue, the records of the log, rows, the wire.
 
+pub mod analytics;
 pub mod api;
 pub mod catalogue;
 pub mod digest;

@@ -126,7 +126,10 @@ impl PythonCharger {
 }
 
 /// Python with the packages of tests/python/requirements.txt.
-fn interpreter() -> &'static Path {
+///
+/// # Panics
+/// When they can't be installed.
+pub fn interpreter() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| match std::env::var_os("COULOMB_TEST_PYTHON") {
         Some(given) => given.into(),

@@ -2,11 +2,13 @@
 //!
 //! Most tests share one running program (`tests::shared`), each with chargers and drivers of its own.
 
+mod analytics;
 mod appenders;
 mod clash;
 mod demo;
 mod flows;
 mod independent;
+mod history;
 mod kill;
 mod late_start;
 mod long_stop;
