@@ -104,6 +104,16 @@ impl EventStore {
         self.database().fetch_all(statement).await?.iter().map(recorded).collect()
     }
 
+    /// At which of some positions a key of a read model was released, or an event of it skipped.
+    pub async fn releases(&self, positions: &[Position]) -> Result<Vec<Position>, Error> {
+        if positions.is_empty() {
+            return Ok(vec![]);
+        }
+        let positions: Vec<i64> = positions.iter().map(|position| position.0).collect();
+        let rows = self.database().fetch_all(sqlx::query(include_str!("past/releases.sql")).bind(positions)).await?;
+        Ok(rows.iter().map(|row| row.try_get(0).map(Position)).collect::<Result<_, _>>()?)
+    }
+
     /// The events of some types of an aggregate in (`after`, `upto`]. For rare ones.
     pub async fn read_typed(
         &self,

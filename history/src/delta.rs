@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use quick_cache::Weighter;
-use read_models::{ModelFold, aggregates, passed_over, retention};
+use read_models::{Fact, ModelFold, aggregates, passed_over, retention};
 use schema::log::{Position, RecordedEvent, StreamId};
 use schema::view::{Model, RowChange};
+use uuid::Uuid;
 
 use crate::past::DeltaKey;
 use crate::row::ROWS_READ;
-use crate::step::{Stepped, step, touch};
+use crate::step::touch;
 use crate::{Error, Moment, Past};
 
 /// Positions that one statement looks over, and how many statements are ahead of the fold.
@@ -91,14 +92,30 @@ impl Past {
         });
         let mut reads = stream::iter(reads).buffered(READS_AHEAD);
         let fold = self.fold_of(model).await?;
-        let mut fold = Fold { model, fold: fold.as_ref(), base, rows: HashMap::new(), parked: HashSet::new() };
+        let stood_still = self.views().parked_keys(model).await?.into_iter().collect();
+        let mut fold = Fold {
+            model,
+            fold: fold.as_ref(),
+            base,
+            rows: HashMap::new(),
+            parked: HashSet::new(),
+            stood_still,
+            alone: HashSet::new(),
+        };
         while let Some(read) = reads.next().await {
             // It is neither aborted nor does it panic.
             let Ok(events) = read else { return Err(Error::Busy { retry_after: std::time::Duration::from_secs(1) }) };
             self.advance(&mut fold, &events?, at).await?;
         }
-        let rows = fold.rows.into_iter().filter_map(|(key, row)| Some((key, Arc::new(row?))));
-        Ok(Delta { rows: rows.collect() })
+        let Fold { rows, alone, .. } = fold;
+        let mut rows: HashMap<_, _> = rows.into_iter().filter_map(|(key, row)| Some((key, Arc::new(row?)))).collect();
+        for key in alone {
+            match self.one(model, &key, at).await? {
+                Some(row) => rows.insert(key, row),
+                None => rows.remove(&key),
+            };
+        }
+        Ok(Delta { rows })
     }
 
     async fn advance(&self, fold: &mut Fold<'_>, events: &[RecordedEvent], at: &Moment) -> Result<(), Error> {
@@ -111,7 +128,13 @@ impl Past {
             }
         }
         for keys in wanted.chunks(ROWS_READ) {
-            for version in self.views().versions(fold.model, keys, fold.base).await? {
+            let versions = self.views().versions(fold.model, keys, fold.base).await?;
+            let overwritten: Vec<_> = versions.iter().filter_map(|version| version.until).collect();
+            let released = self.store().releases(&overwritten).await?;
+            for version in versions {
+                if version.until.is_some_and(|until| released.contains(&until)) {
+                    fold.alone.insert(version.row.key.clone());
+                }
                 fold.rows.insert(version.row.key.clone(), Some(Arc::unwrap_or_clone(version.row)));
             }
         }
@@ -119,20 +142,29 @@ impl Past {
             if fold.parked.contains(&event.stream) {
                 continue;
             }
-            let key = touch.as_ref().map(|touch| touch.key.clone());
-            let row = key.as_ref().and_then(|key| fold.rows.remove(key)).flatten();
-            let row = match step(fold.fold, touch, row, event) {
-                Stepped::Changed(row) => Some(row),
-                Stepped::Same(row) => row,
-                Stepped::Parked(row) => {
-                    if !self.skipped(fold.model, event.partition_key, event.position, at.position).await? {
-                        fold.parked.insert(event.stream);
-                    }
-                    row
+            let Ok(fact) = Fact::of(event) else {
+                if !self.skipped(fold.model, event.partition_key, event.position, at.position).await? {
+                    fold.parked.insert(event.stream);
                 }
+                continue;
             };
-            if let Some(key) = key {
-                fold.rows.insert(key, row);
+            let Some(touch) = touch else { continue };
+            if fold.alone.contains(&touch.key) {
+                continue;
+            }
+            if fold.stood_still.contains(&event.partition_key) {
+                fold.alone.insert(touch.key);
+                continue;
+            }
+            let row = fold.rows.remove(&touch.key).flatten().filter(|row| !row.removed).map(|row| row.row);
+            match fold.fold.apply(&touch, row, &fact) {
+                Ok(row) => {
+                    fold.rows.insert(touch.key.clone(), Some(read_models::change(touch.key, event, row)));
+                }
+                // The row is gone now. It is rare enough to be folded again.
+                Err(_) => {
+                    fold.alone.insert(touch.key);
+                }
             }
         }
         Ok(())
@@ -147,4 +179,9 @@ struct Fold<'f> {
     rows: HashMap<String, Option<RowChange>>,
     /// Streams that stand still.
     parked: HashSet<StreamId>,
+    /// Partition keys that are parked by now. What the boundary has of their rows may lack events from before it.
+    stood_still: HashSet<Uuid>,
+    /// Rows of such keys, of those that were released since, and those to which an event can't be applied: each is folded by
+    /// itself.
+    alone: HashSet<String>,
 }

@@ -69,6 +69,13 @@ impl Past {
         Ok(rows)
     }
 
+    /// One row, by itself.
+    pub(crate) async fn one(&self, model: Model, key: &str, at: &Moment) -> Result<Option<Arc<RowChange>>, Error> {
+        let reached = self.views().reached().await?;
+        let kept = self.views().versions(model, &[key], at.position).await?.pop();
+        Ok(self.complete(model, key, kept, reached, at).await?.filter(|row| !row.removed))
+    }
+
     /// The row with all that happened to it after what is kept of it.
     async fn complete(
         &self,

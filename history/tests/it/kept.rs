@@ -6,7 +6,7 @@ use read_models::testing::Network;
 use schema::log::Position;
 use schema::view::{Model, Query};
 
-use crate::support::World;
+use crate::support::{World, assert_same, expected, of};
 
 #[tokio::test]
 async fn a_time_is_the_last_position_that_was_recorded_by_then() {
@@ -88,12 +88,48 @@ async fn before_anything_was_kept_the_log_is_folded() {
     insert.execute(world.database.pool()).await.unwrap();
     let log = world.log().await;
     let at = world.at(head.0 / 2).await;
-    let rows = crate::support::expected(&log, at.position);
+    let rows = expected(&log, at.position);
     for model in Model::ALL {
-        crate::support::assert_same(
-            &world.pages(Query::of(model), &at).await,
-            &crate::support::of(&rows, model),
-            model.name(),
-        );
+        assert_same(&world.pages(Query::of(model), &at).await, &of(&rows, model), model.name());
+    }
+}
+
+/// Of keys that stand still, lists say the same as what is folded row by row.
+#[tokio::test]
+async fn lists_and_rows_agree_on_what_was_parked() {
+    let world = World::new(40).await;
+    let mut network = Network::new(6);
+    let _process = world.start("worker");
+    let middle = world.grow(&mut network, 120).await;
+    world.contained(middle).await;
+    // Some events that nobody understands.
+    sqlx::query(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF NEW.event_type = 'ChargingStateChanged' AND NEW.position % 2 = 0 THEN NEW.event_version := '77'; END IF; \
+         RETURN NEW; END $$",
+    )
+    .execute(world.database.pool())
+    .await
+    .unwrap();
+    sqlx::query("CREATE TRIGGER spoil BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION spoil()")
+        .execute(world.database.pool())
+        .await
+        .unwrap();
+    let end = world.grow(&mut network, 400).await;
+    world.contained(end).await;
+    let parked: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM views.parked_keys").fetch_one(world.database.pool()).await.unwrap();
+    assert!(parked > 0, "nothing stands still");
+    for position in [middle.0 + 60, middle.0 / 40 * 40 + 120, end.0 - 90, end.0 - 41, end.0] {
+        let at = world.at(position).await;
+        for model in [Model::Sessions, Model::ChargePoints] {
+            let listed = world.pages(Query::of(model), &at).await;
+            assert!(!listed.is_empty());
+            for listed in &listed {
+                let alone = world.past.get(model, &listed.key, &at).await.unwrap();
+                let alone: Vec<_> = alone.iter().map(|row| row.as_ref().clone()).collect();
+                assert_same(&alone, &[listed], &format!("{} at {position}", model.name()));
+            }
+        }
     }
 }

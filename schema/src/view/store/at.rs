@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::id::TenantId;
 use sqlx::Row as _;
+use uuid::Uuid;
 
 use super::list::{List, bind, check, page};
 use super::{Error, Page, ViewStore, change};
@@ -59,6 +60,12 @@ impl ViewStore {
         let statement = sqlx::query("SELECT fold_version FROM views.builds WHERE model = $1 AND state = 'live'");
         let rows = self.fetch_all(statement.bind(model.name())).await?;
         Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?)
+    }
+
+    /// The partition keys that stand still in the build that serves.
+    pub async fn parked_keys(&self, model: Model) -> Result<Vec<Uuid>, Error> {
+        let rows = self.fetch_all(sqlx::query(include_str!("parked_keys.sql")).bind(model.name())).await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
     /// The charge points of a tenant that call themselves so, or did at a boundary.

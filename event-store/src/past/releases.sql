@@ -1,0 +1,2 @@
+SELECT position FROM events
+WHERE position = ANY ($1) AND event_type IN ('ParkedKeyReleased', 'ParkedEventSkipped')
