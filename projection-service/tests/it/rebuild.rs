@@ -2,6 +2,7 @@
 
 mod exchanging;
 mod making;
+mod troubles;
 
 use event_store::EventStore;
 use projection_service::rebuild::{Limits, Progress, Rebuilder};
@@ -60,4 +61,26 @@ fn both_folds() -> Folds {
 
 fn is_left_out(key: &str) -> bool {
     key.starts_with(['a', 'b', 'c'])
+}
+
+/// Sites by a fold that can't apply some of their changes.
+struct NarrowSites;
+
+impl ReadModel for NarrowSites {
+    const MODEL: Model = Model::Sites;
+    const VERSION: u32 = Sites::VERSION + 1;
+    const RETENTION: &'static [domain::envelope::Retention] = Sites::RETENTION;
+    type Row = SiteRow;
+
+    fn key(fact: &Fact<'_>) -> Option<String> {
+        Sites::key(fact)
+    }
+
+    fn apply(row: Option<SiteRow>, fact: &Fact<'_>) -> Result<SiteRow, FoldError> {
+        if fact.recorded.sequence == 2 && fact.recorded.stream.id.as_u128() % 2 == 0 {
+            let key = fact.recorded.stream.id.to_string();
+            return Err(FoldError::NoRow { position: fact.recorded.position, model: Model::Sites, key });
+        }
+        Sites::apply(row, fact)
+    }
 }
