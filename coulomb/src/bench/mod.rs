@@ -1,6 +1,7 @@
 //! `coulomb bench`: measurements, each beside its baseline in the same run, since machines differ and are noisy.
 
 mod append;
+mod as_of;
 mod client;
 mod e2e;
 mod line;
@@ -41,6 +42,8 @@ enum Bench {
     },
     /// Read models built anew from a log of many events, beside an ordered read-back of it
     Rebuild(rebuild::Args),
+    /// Looking back in a database as it is: rows and lists as of random positions
+    AsOf(as_of::Args),
     /// Messages of chargers through the edge's sockets into the log, beside a bare echo server
     Ocpp(ocpp::Args),
     /// From a charger's frame to a phone's frame, through the whole platform in one process
@@ -63,6 +66,7 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
             server.stop().await?;
             ran
         }
+        Bench::AsOf(args) => as_of::run(settings, args, &mut print).await,
         Bench::Ocpp(args) => ocpp::run(settings, args, &mut print).await,
         Bench::E2e(args) => e2e::run(settings, args, &mut print).await,
     }
