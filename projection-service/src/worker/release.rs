@@ -15,7 +15,7 @@ use super::rows::Rows;
 
 /// Parked events that one release folds: all of them are in memory, and in one transaction. The rest stays parked, and can
 /// be released next.
-pub(crate) const RELEASED_EVENTS_MAX: i64 = 10_000;
+pub(crate) const RELEASED_EVENTS_MAX: i64 = if cfg!(test) { 10 } else { 10_000 };
 
 /// What became of a key that one build had parked.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use embedded_postgres::testing::database;
 use event_store::feed::Error::OtherGeneration;
 use event_store::leases::Share;
-use event_store::{Append, EventStore, Expected, StoreOptions, Write};
+use event_store::{Append, EventStore, Expected, PartitionSet, StoreOptions, Write};
+use read_models::fold_all;
 use read_models::testing::Network;
 use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
@@ -15,9 +16,11 @@ use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::release::RELEASED_EVENTS_MAX;
 use super::tenure::Tenure;
 use super::{Error, LEASES};
 use crate::config::Config;
+use crate::parked::{self, Operator};
 use crate::views::Views;
 
 const ALL: i16 = PARTITION_COUNT as i16;
@@ -206,4 +209,56 @@ async fn rows_that_are_ahead_of_the_log_are_not_built_upon() {
         panic!("it was claimed");
     };
     assert!(error.to_string().contains("ahead of the log"), "{error}");
+}
+
+/// More waits than one release applies: it is applied in as many as it takes, in order.
+#[tokio::test]
+async fn a_key_with_much_that_waits_is_released_step_by_step() {
+    let database = database(&schema::MIGRATOR).await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
+    let config = Config::default();
+    let views = Views::new(&config, pool.clone());
+    let mut network = Network::new(17);
+    let mut position = grow(&store, &mut network, 200).await;
+    let busiest = "SELECT partition_key FROM events WHERE aggregate_type = 'ChargePoint' \
+                   GROUP BY partition_key ORDER BY count(*) DESC LIMIT 1";
+    let key: Uuid = sqlx::query_scalar(busiest).fetch_one(pool).await.unwrap();
+    let first = "SELECT min(position) FROM events WHERE partition_key = $1 AND aggregate_type = 'ChargePoint'";
+    let first: i64 = sqlx::query_scalar(first).bind(key).fetch_one(pool).await.unwrap();
+    let set = async |version: &str| {
+        let statement = sqlx::query("UPDATE events SET event_version = $1 WHERE position = $2");
+        statement.bind(version).bind(first).execute(pool).await.unwrap();
+    };
+    set("77").await;
+    // Read from the database, not from what this process has appended.
+    let reader = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
+    let share = take(&reader, ALL, Uuid::now_v7(), Duration::from_secs(60)).await;
+    let mut tenure = Tenure::claim(&config, &reader, pool, &views, &share).await.unwrap();
+    while tenure.at() < position {
+        tenure.next().await.unwrap();
+    }
+    set("1").await;
+    let waiting = async || {
+        let parked = parked::list(pool, Some(Model::ChargePoints), Some(key), 1).await.unwrap();
+        parked.first().map_or(0, |parked| parked.waiting)
+    };
+    let before = waiting().await;
+    assert!(before > 2 * RELEASED_EVENTS_MAX, "{before} events wait");
+    let operator = Operator { name: "test".to_owned(), reason: None };
+    let mut left = before;
+    while left > 0 {
+        position = parked::release(pool, &store, &operator, Model::ChargePoints, key).await.unwrap();
+        while tenure.at() < position {
+            tenure.next().await.unwrap();
+        }
+        let now = waiting().await;
+        assert_eq!(now, (left - RELEASED_EVENTS_MAX).max(0));
+        left = now;
+    }
+    let log = reader.read(Position::START, 10_000, PartitionSet::ALL).await.unwrap();
+    let expected = fold_all(&log.events).unwrap();
+    let row = &views.tables().get(Model::ChargePoints, &key.to_string()).await.unwrap().rows.unwrap();
+    assert_eq!(row.row.to_json(), expected[&(Model::ChargePoints, key.to_string())].row.to_json());
+    assert_eq!(row.position, position);
 }
