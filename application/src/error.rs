@@ -19,6 +19,9 @@ pub enum Error {
     /// The same thing was being changed from so many sides that no decision stood.
     #[error("Too many changes at once. Try again.")]
     Busy,
+    /// What is to be decided is read from the read models, and they are behind the log.
+    #[error("The read models are behind the log. Try again.")]
+    Behind,
     #[error("The service can't reach its database. Try again.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is recorded can't be read by this version, or not under this key: to try again is of no use until somebody has

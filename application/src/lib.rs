@@ -8,6 +8,7 @@ pub mod authorize;
 pub mod command;
 mod context;
 pub mod credential;
+pub mod erasure;
 mod error;
 pub mod problem;
 pub mod registry;
@@ -20,6 +21,7 @@ mod work;
 use std::sync::Arc;
 
 use event_store::EventStore;
+use schema::view::ViewStore;
 use sqlx::PgPool;
 
 pub use context::{CommandContext, Idempotency};
@@ -43,6 +45,8 @@ struct Inner {
     tokens: Tokens,
     transactions: Transactions,
     settings: Settings,
+    erasures: erasure::Erasures,
+    views: ViewStore,
 }
 
 impl Application {
@@ -55,7 +59,9 @@ impl Application {
             verifier: Verifier::new(pool.clone()),
             chargers: Chargers::new(pool.clone()),
             tokens: Tokens::new(pool.clone(), vault.clone()),
-            transactions: Transactions::new(pool),
+            transactions: Transactions::new(pool.clone()),
+            erasures: erasure::Erasures::new(pool.clone()),
+            views: ViewStore::new(pool, false),
             vault,
             settings,
         }))

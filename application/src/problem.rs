@@ -45,6 +45,7 @@ impl From<&Refusal> for Problem {
             Refusal::ChargerOffline => (409, "Charger offline"),
             Refusal::ConnectorOccupied => (409, "Connector occupied"),
             Refusal::ConnectorFaulted => (409, "Connector out of order"),
+            Refusal::SessionOpen => (409, "Session open"),
             Refusal::SessionOver => (409, "Session over"),
             Refusal::Invalid { .. } => (422, "Invalid request"),
             Refusal::AlreadyExists(_) => (409, "Already exists"),
@@ -65,7 +66,7 @@ impl From<&Error> for Problem {
             Error::IdempotencyConflict => {
                 Self::new(409, "idempotency-conflict", "Idempotency key reused", error.to_string())
             }
-            Error::Fenced | Error::Busy | Error::Unavailable(_) => Self::unavailable(error.to_string()),
+            Error::Fenced | Error::Busy | Error::Behind | Error::Unavailable(_) => Self::unavailable(error.to_string()),
             Error::Unreadable(_) => Self::new(500, "internal", "Internal error", error.to_string()),
         }
     }

@@ -74,6 +74,9 @@ Example:
     /// Look at the history: follow it, one thing's part of it, write it out for analysts
     Events(crate::events::Args),
 
+    /// Put other keys in the place of those that are
+    Keys(crate::keys::Args),
+
     /// Follow a topic live, over the WebSocket that phones use
     Watch(crate::watch::Args),
 

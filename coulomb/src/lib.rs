@@ -16,6 +16,7 @@ mod database;
 mod demo;
 mod demo_file;
 mod events;
+mod keys;
 mod listen;
 mod master_key;
 mod migrate;
@@ -55,8 +56,14 @@ impl std::error::Error for Exit {}
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { settings, log, command } = cli;
     // The screen of these is for people: what goes well is not logged there.
-    let on_screen =
-        matches!(command, cli::Command::Demo(_) | cli::Command::Watch(_) | cli::Command::Projections(_) | cli::Command::Events(_));
+    let on_screen = matches!(
+        command,
+        cli::Command::Demo(_)
+            | cli::Command::Watch(_)
+            | cli::Command::Projections(_)
+            | cli::Command::Events(_)
+            | cli::Command::Keys(_)
+    );
     logging::init(log.log_format, if on_screen { LOG_FILTER_ON_SCREEN } else { LOG_FILTER })?;
     for unknown in service_host::config::unknown_variables::<Cli>("COULOMB_") {
         tracing::warn!("{unknown}");
@@ -73,6 +80,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         cli::Command::Migrate => migrate::run(&settings).await,
         cli::Command::Projections(args) => projections::run(&settings, args).await,
         cli::Command::Events(args) => events::run(&settings, args).await,
+        cli::Command::Keys(args) => keys::run(&settings, args).await,
         cli::Command::Watch(args) => watch::run(&settings, args).await,
         cli::Command::Bench(args) => bench::run(&settings, args).await,
     }

@@ -7,10 +7,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng;
+
+use crate::settings::Settings;
 
 /// 32 bytes that are never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,18 +41,33 @@ impl MasterKey {
         }
     }
 
-    /// Written whole beside the place and linked into it: a half-written key would lock everybody's data away.
     fn create(path: &Path) -> anyhow::Result<Self> {
         let key = Self::generate();
+        key.replace(path)?;
+        Ok(key)
+    }
+
+    /// Written whole beside the place and moved into it: a half-written key would lock everybody's data away.
+    pub fn replace(&self, path: &Path) -> anyhow::Result<()> {
         let unfinished = path.with_extension("unfinished");
         let write = || -> std::io::Result<()> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-            writeln!(file, "{}", key.to_base64())?;
+            writeln!(file, "{}", self.to_base64())?;
             file.sync_all()?;
             std::fs::rename(&unfinished, path)
         };
-        write().with_context(|| format!("can't write {}", path.display()))?;
-        Ok(key)
+        write().with_context(|| format!("can't write {}", path.display()))
+    }
+}
+
+/// Of a command that works on a database: the key that is given, or that of the data directory. None is made.
+pub fn of_command(settings: &Settings) -> anyhow::Result<MasterKey> {
+    let file = settings.data_dir.join("master-key");
+    match (&settings.master_key, &settings.database_url) {
+        (Some(key), _) => Ok(key.clone()),
+        (None, None) if file.exists() => MasterKey::load_or_create(&file),
+        (None, None) => bail!("{} is not there: give COULOMB_MASTER_KEY", file.display()),
+        (None, Some(_)) => bail!("COULOMB_MASTER_KEY is needed with DATABASE_URL to open personal data"),
     }
 }
 

@@ -68,6 +68,14 @@ impl Shared {
         application.vault().check_master_key().await.context(
             "COULOMB_MASTER_KEY (or master-key in the data directory): not the key that this database has been used with",
         )?;
+        let followed = application.clone();
+        let ending = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = followed.follow_erasures() => {}
+                () = ending.begun() => {}
+            }
+        });
         Ok(Self {
             pool,
             store,

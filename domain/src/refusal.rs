@@ -23,6 +23,8 @@ pub enum Refusal {
     ConnectorOccupied,
     #[error("The connector is out of order.")]
     ConnectorFaulted,
+    #[error("A session is open. End it first, and try again once it is over.")]
+    SessionOpen,
     #[error("The session is over.")]
     SessionOver,
     /// A value that can't be: the field, as clients name it, and why.
@@ -51,6 +53,7 @@ impl Refusal {
             Self::ChargerOffline => "charger-offline",
             Self::ConnectorOccupied => "connector-occupied",
             Self::ConnectorFaulted => "connector-faulted",
+            Self::SessionOpen => "session-open",
             Self::SessionOver => "session-over",
             Self::Invalid { .. } => "invalid-request",
             Self::AlreadyExists(_) => "already-exists",

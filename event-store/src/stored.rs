@@ -93,6 +93,12 @@ impl EventStore {
         rows.iter().map(aggregate).collect()
     }
 
+    /// The streams of disclosures, the oldest first: there are few, and they have an index of their own (migration 0510).
+    pub async fn disclosures(&self) -> Result<Vec<Uuid>, Error> {
+        let rows = self.database().fetch_all(sqlx::query(include_str!("stored/disclosures.sql"))).await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    }
+
     /// The events of one stream after a sequence, at most [`LOOK_EVENTS_MAX`].
     pub async fn look_at_stream(
         &self,

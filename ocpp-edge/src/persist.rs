@@ -42,7 +42,7 @@ where
                 return Ok(value);
             }
             Err(Error::Fenced) => return Err(Failure::Fenced),
-            Err(error @ (Error::Unavailable(_) | Error::Busy)) => {
+            Err(error @ (Error::Unavailable(_) | Error::Busy | Error::Behind)) => {
                 metrics::counter!("coulomb_ocpp_edge_append_retries_total").increment(1);
                 if started.elapsed() + pause >= retry_for {
                     return Err(Failure::Unavailable(error));

@@ -134,6 +134,7 @@ impl Done {
             Event::Driver(event) => match event {
                 DriverEvent::DriverRegistered { .. } => "register_driver",
                 DriverEvent::PlanActivated { .. } => "activate_plan",
+                DriverEvent::DriverErased { .. } => "erase_driver",
                 // Of a change of plans, the activation is the command.
                 DriverEvent::PlanEnded { .. } => return None,
             },

@@ -21,7 +21,8 @@ impl ReadModel for Drivers {
             Event::Driver(event) => match event {
                 DriverEvent::DriverRegistered { .. }
                 | DriverEvent::PlanActivated { .. }
-                | DriverEvent::PlanEnded { .. } => Some(fact.stream_key()),
+                | DriverEvent::PlanEnded { .. }
+                | DriverEvent::DriverErased { .. } => Some(fact.stream_key()),
             },
             Event::Site(_)
             | Event::ChargePoint(_)

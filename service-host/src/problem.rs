@@ -29,6 +29,7 @@ pub enum Code {
     ChargerOffline,
     ConnectorOccupied,
     ConnectorFaulted,
+    SessionOpen,
     SessionOver,
     AlreadyExists,
     EmailTaken,
@@ -52,7 +53,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for documents that list them.
-    pub const ALL: [Code; 26] = [
+    pub const ALL: [Code; 27] = [
         Code::NoActivePlan,
         Code::Forbidden,
         Code::ChargerUnknown,
@@ -63,6 +64,7 @@ impl Code {
         Code::ChargerOffline,
         Code::ConnectorOccupied,
         Code::ConnectorFaulted,
+        Code::SessionOpen,
         Code::SessionOver,
         Code::AlreadyExists,
         Code::EmailTaken,
@@ -107,6 +109,7 @@ impl Code {
             Code::ChargerOffline => ("charger-offline", StatusCode::CONFLICT, "The charger is offline"),
             Code::ConnectorOccupied => ("connector-occupied", StatusCode::CONFLICT, "The connector is occupied"),
             Code::ConnectorFaulted => ("connector-faulted", StatusCode::CONFLICT, "The connector is faulted"),
+            Code::SessionOpen => ("session-open", StatusCode::CONFLICT, "A session is open"),
             Code::SessionOver => ("session-over", StatusCode::CONFLICT, "The session is over"),
             Code::AlreadyExists => ("already-exists", StatusCode::CONFLICT, "It exists already"),
             Code::EmailTaken => ("email-taken", StatusCode::CONFLICT, "The e-mail address is taken"),

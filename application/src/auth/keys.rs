@@ -3,7 +3,7 @@ use sqlx::PgPool;
 
 /// A signing key as it is stored: its private part sealed by the master key.
 #[derive(Debug, sqlx::FromRow)]
-pub(super) struct StoredKey {
+pub(crate) struct StoredKey {
     pub kid: String,
     pub public_key: Vec<u8>,
     pub sealed_private: Vec<u8>,

@@ -10,6 +10,7 @@ use domain::id::{DriverId, TenantId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub(crate) use signer::make_signing_key;
 pub use signer::{AccessToken, Error as SigningError, Signer};
 pub use verifier::{Unauthenticated, Verifier};
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::id::TenantId;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use super::keys::{self, StoredKey};
 use super::{ACCESS_TOKEN_LIFE_S, Claims, ISSUER, KEY_LIFE_S, Role};
-use crate::vault::{self, MasterKey};
+use crate::vault::{self, KEY_AGE_MAX, MasterKey};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,6 +43,7 @@ struct Current {
     kid: String,
     key: EncodingKey,
     created_at: DateTime<Utc>,
+    read_at: Instant,
 }
 
 impl Signer {
@@ -74,34 +76,42 @@ impl Signer {
         let oldest = now - TimeDelta::seconds(KEY_LIFE_S);
         // Held across the query on purpose: of many callers at a rotation, one asks and the others wait for its answer.
         let mut current = self.current.lock().await;
-        if let Some(current) = current.as_ref().filter(|current| current.created_at > oldest) {
+        if let Some(current) =
+            current.as_ref().filter(|current| current.created_at > oldest && current.read_at.elapsed() < KEY_AGE_MAX)
+        {
             return Ok(current.clone());
         }
         let stored = match keys::since(&self.pool, oldest).await?.into_iter().next() {
             Some(stored) => stored,
-            None => self.make(now).await?,
+            None => make_signing_key(&self.pool, &self.master, now).await?,
         };
         let private = self.master.open(&stored.kid, &stored.sealed_private)?;
         let fresh = Arc::new(Current {
             kid: stored.kid,
             key: EncodingKey::from_ed_der(&private),
             created_at: stored.created_at,
+            read_at: Instant::now(),
         });
         *current = Some(fresh.clone());
         Ok(fresh)
     }
+}
 
-    async fn make(&self, now: DateTime<Utc>) -> Result<StoredKey, Error> {
-        let key = SigningKey::from_bytes(&rand::random());
-        let private = key.to_pkcs8_der().expect("an Ed25519 key has a PKCS #8 form");
-        let kid = Uuid::now_v7().simple().to_string();
-        let stored = StoredKey {
-            sealed_private: self.master.seal(&kid, private.as_bytes()),
-            public_key: key.verifying_key().to_bytes().to_vec(),
-            kid,
-            created_at: now,
-        };
-        keys::insert(&self.pool, &stored).await?;
-        Ok(stored)
-    }
+/// A new signing key. Processes sign with it within a minute; tokens that older keys have signed stay good until they expire.
+pub(crate) async fn make_signing_key(
+    pool: &PgPool,
+    master: &MasterKey,
+    now: DateTime<Utc>,
+) -> Result<StoredKey, Error> {
+    let key = SigningKey::from_bytes(&rand::random());
+    let private = key.to_pkcs8_der().expect("an Ed25519 key has a PKCS #8 form");
+    let kid = Uuid::now_v7().simple().to_string();
+    let stored = StoredKey {
+        sealed_private: master.seal(&kid, private.as_bytes()),
+        public_key: key.verifying_key().to_bytes().to_vec(),
+        kid,
+        created_at: now,
+    };
+    keys::insert(pool, &stored).await?;
+    Ok(stored)
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use domain::id::TenantId;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::keys;
 use super::{ACCESS_TOKEN_LIFE_S, Caller, Claims, ISSUER, KEY_LIFE_S};
@@ -37,11 +38,13 @@ struct Inner {
     pool: PgPool,
     keys: RwLock<HashMap<String, Arc<DecodingKey>>>,
     last_refresh: Mutex<Option<Instant>>,
+    /// Who was erased while an access token of theirs may still be good.
+    erased: RwLock<HashSet<Uuid>>,
 }
 
 impl Verifier {
     pub fn new(pool: PgPool) -> Self {
-        let inner = Inner { pool, keys: RwLock::default(), last_refresh: Mutex::default() };
+        let inner = Inner { pool, keys: RwLock::default(), last_refresh: Mutex::default(), erased: RwLock::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -66,7 +69,19 @@ impl Verifier {
         if expires_at <= now {
             return Err(Unauthenticated::Expired);
         }
+        if self.inner.erased.read().expect("no thread panics while it holds this").contains(&claims.sub) {
+            return Err(Unauthenticated::Invalid);
+        }
         Ok(Caller { tenant_id: TenantId(claims.tenant), user_id: claims.sub, role: claims.role, expires_at })
+    }
+
+    /// The access tokens of these users are not taken any more; those of all others are.
+    pub(crate) fn refuse(&self, erased: HashSet<Uuid>) {
+        *self.inner.erased.write().expect("no thread panics while it holds this") = erased;
+    }
+
+    pub(crate) fn refuse_also(&self, user_id: Uuid) {
+        self.inner.erased.write().expect("no thread panics while it holds this").insert(user_id);
     }
 
     fn known(&self, kid: &str) -> Option<Arc<DecodingKey>> {

@@ -66,9 +66,11 @@ impl Work for Register {
     type Output = Accepted;
 
     async fn run(&self, session: &mut Session) -> Result<Accepted, Error> {
-        if session.load::<Driver>(self.driver_id).await?.driver_id.is_none() {
+        if !session.load::<Driver>(self.driver_id).await?.is_known() {
             return Err(Refusal::DriverUnknown.into());
         }
+        // Whoever is erased at this moment gets no token any more.
+        session.guard_unchanged::<Driver>(self.driver_id).await?;
         let command = TokenCommand::Register(self.details.clone());
         decide::<Token>(session, self.token_id, self.token_id, command).await?;
         Ok(Accepted { token_id: Some(self.token_id), driver_id: Some(self.driver_id), ..Accepted::of(self.command_id) })

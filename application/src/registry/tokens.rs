@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::vault::Vault;
 
-/// Values whose token is remembered. They never change, so nothing has to be forgotten.
+/// Values whose token is remembered. They change only when a person is erased.
 const TOKENS_CACHED_MAX: usize = 50_000;
 const PURPOSE: &str = "token";
 
@@ -21,6 +21,11 @@ pub struct Tokens {
 impl Tokens {
     pub(crate) fn new(pool: PgPool, vault: Vault) -> Self {
         Self { pool, vault, known: Arc::new(Cache::new(TOKENS_CACHED_MAX)) }
+    }
+
+    /// Drops what is remembered: the tokens of somebody who was erased are nobody's any more.
+    pub fn forget(&self) {
+        self.known.clear();
     }
 
     /// The stream of this value, made if there is none: also for what nobody registered.

@@ -1,4 +1,4 @@
-INSERT INTO vault_keys (key_id, subject, wrapped)
-VALUES ($1, $2, $3)
-ON CONFLICT (subject) DO NOTHING
+INSERT INTO vault_keys (key_id, subject, wrapped, destroy_after)
+VALUES ($1, $2, $3, now() + make_interval(days => $4))
+ON CONFLICT (subject) WHERE retired_at IS NULL DO NOTHING
 RETURNING key_id

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use chacha20poly1305::Key;
 use hmac::{Hmac, Mac};
@@ -7,22 +8,33 @@ use sha2::Sha256;
 /// The key that wraps all keys. Kept outside the database: `COULOMB_MASTER_KEY`, or a file of mode 600.
 #[derive(Clone)]
 pub struct MasterKey {
-    root: [u8; 32],
+    pub(super) root: [u8; 32],
     wrapping: Key,
+    /// What hashes are derived from, where that is not this key: see [`MasterKey::set_index_root`].
+    index_root: Arc<OnceLock<[u8; 32]>>,
 }
 
 impl MasterKey {
     pub fn new(root: [u8; 32]) -> Self {
-        Self { wrapping: Key::from(keyed_hash(&root, "wrap", b"")), root }
+        Self { wrapping: Key::from(keyed_hash(&root, "wrap", b"")), root, index_root: Arc::default() }
     }
 
     pub(super) fn wrapping_key(&self) -> &Key {
         &self.wrapping
     }
 
-    /// HMAC-SHA-256 under a key derived for the purpose.
+    /// Hashes are derived from another key than this one: the first master key that the database had.
+    pub(super) fn set_index_root(&self, root: [u8; 32]) {
+        let _ = self.index_root.set(root);
+    }
+
+    pub(super) fn index_root(&self) -> &[u8; 32] {
+        self.index_root.get().unwrap_or(&self.root)
+    }
+
+    /// HMAC-SHA-256 under a key derived for the purpose. It stays the same when the master key is changed.
     pub fn hash(&self, purpose: &str, value: &[u8]) -> [u8; 32] {
-        keyed_hash(&self.root, purpose, value)
+        keyed_hash(self.index_root(), purpose, value)
     }
 
     /// Seals what belongs to the platform itself and to no person, bound to a name.

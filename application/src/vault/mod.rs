@@ -3,10 +3,13 @@
 //! Read models, topics, archives and exports hold the sealed value; it is opened where an answer is written. Destroying
 //! the key erases the person everywhere.
 
+mod event;
 mod master_key;
+pub mod rotation;
 mod subject;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,6 +25,12 @@ pub use subject::Subject;
 
 /// Keys kept unwrapped in memory.
 const KEYS_CACHED_MAX: usize = 50_000;
+/// How long one is used before it is looked up again: for so long a destroyed key may outlive its row in a process that was
+/// not told, and for so long values are sealed under a person's last key but one.
+pub const KEY_AGE_MAX: Duration = Duration::from_secs(60);
+/// The names under which the check and the key of hashes are sealed.
+const CHECK: &str = "master key check";
+const INDEX_KEY: &str = "index key";
 const NONCE_BYTES: usize = 24;
 
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +51,8 @@ pub struct Vault {
 struct Inner {
     pool: PgPool,
     master: MasterKey,
-    ids: Cache<Subject, Uuid>,
-    keys: Cache<Uuid, Key>,
+    ids: Cache<Subject, (Uuid, Instant)>,
+    keys: Cache<Uuid, (Key, Instant)>,
 }
 
 impl Vault {
@@ -57,16 +66,21 @@ impl Vault {
     /// # Errors
     /// [`Error::WrongKey`] if it is another one.
     pub async fn check_master_key(&self) -> Result<(), Error> {
-        const NAME: &str = "master key check";
         let mut transaction = self.inner.pool.begin().await?;
         sqlx::query("INSERT INTO master_key_check (sealed) VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(self.inner.master.seal(NAME, NAME.as_bytes()))
+            .bind(self.inner.master.seal(CHECK, CHECK.as_bytes()))
             .execute(&mut *transaction)
             .await?;
-        let sealed: Vec<u8> =
-            sqlx::query_scalar("SELECT sealed FROM master_key_check").fetch_one(&mut *transaction).await?;
+        let (sealed, index_key): (Vec<u8>, Option<Vec<u8>>) =
+            sqlx::query_as("SELECT sealed, index_key FROM master_key_check").fetch_one(&mut *transaction).await?;
         transaction.commit().await?;
-        self.inner.master.open(NAME, &sealed).map(|_| ())
+        let master = &self.inner.master;
+        master.open(CHECK, &sealed)?;
+        if let Some(index_key) = index_key {
+            let root = master.open(INDEX_KEY, &index_key)?;
+            master.set_index_root(root.try_into().map_err(|_| Error::WrongKey)?);
+        }
+        Ok(())
     }
 
     pub fn master(&self) -> &MasterKey {
@@ -95,9 +109,16 @@ impl Vault {
         self.inner.master.hash(purpose, value.as_bytes())
     }
 
+    /// Drops every key in memory. They are looked up again, but for those that were destroyed.
+    pub fn forget(&self) {
+        self.inner.ids.clear();
+        self.inner.keys.clear();
+    }
+
     async fn key_of(&self, subject: Subject) -> Result<(Uuid, Key), Error> {
-        if let Some(key_id) = self.inner.ids.get(&subject)
-            && let Some(key) = self.inner.keys.get(&key_id)
+        if let Some((key_id, since)) = self.inner.ids.get(&subject)
+            && since.elapsed() < KEY_AGE_MAX
+            && let Some(key) = self.cached(key_id)
         {
             return Ok((key_id, key));
         }
@@ -107,36 +128,45 @@ impl Vault {
             .bind(key_id)
             .bind(subject.to_string())
             .bind(wrapped)
+            .bind(subject.kept_days())
             .fetch_optional(&self.inner.pool)
             .await?;
         let key_id = match made {
             Some(key_id) => key_id,
             None => {
-                sqlx::query_scalar("SELECT key_id FROM vault_keys WHERE subject = $1")
+                sqlx::query_scalar("SELECT key_id FROM vault_keys WHERE subject = $1 AND retired_at IS NULL")
                     .bind(subject.to_string())
                     .fetch_one(&self.inner.pool)
                     .await?
             }
         };
         let key = self.key(key_id).await?.ok_or(Error::WrongKey)?;
-        self.inner.ids.insert(subject, key_id);
+        self.inner.ids.insert(subject, (key_id, Instant::now()));
         Ok((key_id, key))
     }
 
+    fn cached(&self, key_id: Uuid) -> Option<Key> {
+        let (key, since) = self.inner.keys.get(&key_id)?;
+        (since.elapsed() < KEY_AGE_MAX).then_some(key)
+    }
+
     async fn key(&self, key_id: Uuid) -> Result<Option<Key>, Error> {
-        if let Some(key) = self.inner.keys.get(&key_id) {
+        if let Some(key) = self.cached(key_id) {
             return Ok(Some(key));
         }
+        // Its age counts from before it is looked up.
+        let since = Instant::now();
         let wrapped: Option<Vec<u8>> = sqlx::query_scalar("SELECT wrapped FROM vault_keys WHERE key_id = $1")
             .bind(key_id)
             .fetch_optional(&self.inner.pool)
             .await?;
         let Some(wrapped) = wrapped else {
+            self.inner.keys.remove(&key_id);
             return Ok(None);
         };
         let key = decrypt(self.inner.master.wrapping_key(), key_id.as_bytes(), &wrapped)?;
         let key = *Key::from_slice(key.get(..32).ok_or(Error::WrongKey)?);
-        self.inner.keys.insert(key_id, key);
+        self.inner.keys.insert(key_id, (key, since));
         Ok(Some(key))
     }
 }

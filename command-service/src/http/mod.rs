@@ -20,8 +20,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, post};
 use schema::api::command::{
-    ActivatePlan, BlockToken, CommandBody, PublishPlan, PublishTariff, RegisterCharger, RegisterSite, RegisterToken,
-    RemoteStart, RemoteStop, StartCharging, StationCommand, StopCharging,
+    ActivatePlan, BlockToken, CommandBody, EraseDriver, EraseMe, PublishPlan, PublishTariff, RegisterCharger,
+    RegisterSite, RegisterToken, RemoteStart, RemoteStop, StartCharging, StationCommand, StopCharging,
 };
 
 pub use openapi::openapi;
@@ -39,6 +39,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/auth/logout", counted("logout", auth::logout))
         .route("/api/sessions/start", command::<StartCharging, _, _>(sessions::start_charging))
         .route("/api/sessions/stop", command::<StopCharging, _, _>(sessions::stop_charging))
+        .route("/api/me/erase", command::<EraseMe, _, _>(drivers::erase_me))
         // Operators.
         .route("/api/chargers", command::<RegisterCharger, _, _>(chargers::register_charger))
         .route("/api/chargers/{charger_id}/commands", command::<StationCommand, _, _>(chargers::send_station_command))
@@ -49,6 +50,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/plans", command::<PublishPlan, _, _>(tariffs::publish_plan))
         .route("/api/drivers/{driver_id}/plan", command::<ActivatePlan, _, _>(drivers::activate_plan))
         .route("/api/drivers/{driver_id}/tokens", command::<RegisterToken, _, _>(drivers::register_token))
+        .route("/api/drivers/{driver_id}/erase", command::<EraseDriver, _, _>(drivers::erase_driver))
         .route("/api/tokens/{token_id}/block", command::<BlockToken, _, _>(tokens::block_token))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)

@@ -32,6 +32,8 @@ use super::{auth, chargers, charging, drivers, sessions, sites, tariffs, tokens}
         tariffs::publish_plan,
         drivers::activate_plan,
         drivers::register_token,
+        drivers::erase_driver,
+        drivers::erase_me,
         tokens::block_token,
     ),
     components(schemas(Accepted, Problem)),
@@ -96,7 +98,7 @@ impl IntoResponses for Refusals {
             ("404", "charger-unknown, session-unknown, driver-unknown, token-unknown"),
             (
                 "409",
-                "charger-offline, connector-occupied, connector-faulted, session-over, already-exists, \
+                "charger-offline, connector-occupied, connector-faulted, session-open, session-over, already-exists, \
                  idempotency-conflict",
             ),
             ("413", "too-large"),
@@ -138,11 +140,14 @@ mod tests {
         for reference in references {
             assert!(json.pointer(&format!("/{reference}")).is_some(), "{reference} is missing");
         }
-        assert_eq!(json["paths"].as_object().unwrap().len(), 16);
+        assert_eq!(json["paths"].as_object().unwrap().len(), 18);
         for (path, item) in json["paths"].as_object().unwrap() {
             let post = &item["post"];
             assert!(post["summary"].is_string(), "{path} says nothing");
-            assert!(post["requestBody"].is_object() || path.ends_with("/block"), "{path} has no body");
+            assert!(
+                post["requestBody"].is_object() || path.ends_with("/block") || path.ends_with("/erase"),
+                "{path} has no body"
+            );
         }
     }
 }

@@ -127,6 +127,7 @@ mod tests {
             Refusal::ChargerOffline,
             Refusal::ConnectorOccupied,
             Refusal::ConnectorFaulted,
+            Refusal::SessionOpen,
             Refusal::SessionOver,
             Refusal::invalid("field", "is wrong"),
             Refusal::AlreadyExists("It exists."),

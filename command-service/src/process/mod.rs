@@ -10,6 +10,7 @@ mod charging;
 mod edges;
 mod manager;
 mod options;
+mod privacy;
 mod runner;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub async fn run(application: Application, pool: PgPool, options: Options, readi
     let charging = Charging::new(application.clone(), &options);
     let gate = readiness.gate("process manager: charging");
     let charging = Runner::new(charging, application.store().clone(), pool.clone(), options.clone(), gate);
+    let privacy = privacy::run(application.clone(), pool.clone(), shutdown.clone());
     let edges = EdgeWatch::new(application, pool, options, readiness.gate("process manager: edges"));
-    tokio::join!(charging.run(shutdown.clone()), edges.run(shutdown));
+    tokio::join!(charging.run(shutdown.clone()), edges.run(shutdown), privacy);
 }

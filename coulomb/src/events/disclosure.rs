@@ -6,10 +6,10 @@ use anyhow::{Context, bail};
 use application::vault::{MasterKey, Vault};
 use domain::disclosure::{Disclosed, Disclosure, DisclosureCommand};
 use domain::envelope::{Actor, Envelope};
-use domain::id::{Sealed, TenantId};
+use domain::id::TenantId;
 use event_store::EventStore;
 use futures_util::FutureExt;
-use schema::columns::{ColumnType, EventTable};
+use schema::columns::EventTable;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -64,7 +64,8 @@ impl DisclosureArgs {
         let Some((account, tenant)) = operator else {
             bail!("--actor {actor} is no operator of this platform: only operators may see personal data");
         };
-        let vault = Vault::new(database.pool().clone(), master_key(settings)?);
+        let vault =
+            Vault::new(database.pool().clone(), MasterKey::new(*crate::master_key::of_command(settings)?.bytes()));
         vault.check_master_key().await.context(
             "the master key is another one than that of this database (COULOMB_MASTER_KEY, or master-key in --data-dir)",
         )?;
@@ -98,34 +99,10 @@ async fn record(store: &EventStore, envelope: Envelope, disclosed: Disclosed) ->
     decided.map(|_| ()).map_err(anyhow::Error::from)
 }
 
-/// The key that is given, or that of the data directory. None is made.
-fn master_key(settings: &Settings) -> anyhow::Result<MasterKey> {
-    let file = settings.data_dir.join("master-key");
-    let key = match (&settings.master_key, &settings.database_url) {
-        (Some(key), _) => key.clone(),
-        (None, None) if file.exists() => crate::master_key::MasterKey::load_or_create(&file)?,
-        (None, None) => bail!("{} is not there: give COULOMB_MASTER_KEY", file.display()),
-        (None, Some(_)) => bail!("COULOMB_MASTER_KEY is needed with DATABASE_URL to open personal data"),
-    };
-    Ok(MasterKey::new(*key.bytes()))
-}
-
 impl Opener {
     /// Puts clear values in the place of sealed ones; null in that of what was erased.
     pub async fn open(&self, table: &EventTable, members: &mut Value) -> anyhow::Result<()> {
-        for column in table.columns.iter().filter(|column| column.column_type == ColumnType::Sealed) {
-            let place = column.path.iter().try_fold(&mut *members, |value, name| value.get_mut(name));
-            if let Some(place) = place
-                && let Some(sealed) = place.as_str()
-            {
-                let clear = self
-                    .vault
-                    .open(&Sealed(sealed.to_owned()))
-                    .await
-                    .with_context(|| format!("{} of {} can't be opened", column.name, table.event_type))?;
-                *place = clear.map_or(Value::Null, Value::String);
-            }
-        }
-        Ok(())
+        let opened = self.vault.open_members(table, members).await;
+        opened.with_context(|| format!("a value of {} can't be opened", table.event_type))
     }
 }

@@ -63,10 +63,11 @@ fn how_a_token_stands() {
 
 #[test]
 fn drivers() {
-    use DriverEvent::{DriverRegistered, PlanActivated, PlanEnded};
+    use DriverEvent::{DriverErased, DriverRegistered, PlanActivated, PlanEnded};
     let driver_id: DriverId = id(7);
     let registered = || vec![DriverRegistered { driver_id }];
     let active = || [registered(), vec![PlanActivated { plan_id: id(1) }]].concat();
+    let erased = || [registered(), vec![DriverErased { driver_id }]].concat();
     let activate = |plan| DriverCommand::ActivatePlan { plan_id: id(plan) };
     let unknown = Refusal::DriverUnknown;
     #[rustfmt::skip]
@@ -79,6 +80,12 @@ fn drivers() {
         ("the plan ended", active(), DriverCommand::EndPlan, Ok(vec![PlanEnded { plan_id: id(1) }])),
         ("no plan to end", registered(), DriverCommand::EndPlan, Ok(vec![])),
         ("a plan for nobody", vec![], activate(1), Err(unknown.clone())),
+        ("erased", registered(), DriverCommand::Erase, Ok(vec![DriverErased { driver_id }])),
+        ("erased, and the plan ends", active(), DriverCommand::Erase, Ok(vec![PlanEnded { plan_id: id(1) }, DriverErased { driver_id }])),
+        ("erased twice", erased(), DriverCommand::Erase, Ok(vec![])),
+        ("nobody is back from that", erased(), DriverCommand::Register { driver_id }, Err(unknown.clone())),
+        ("a plan for an erased driver", erased(), activate(1), Err(unknown.clone())),
+        ("nobody erased", vec![], DriverCommand::Erase, Err(unknown.clone())),
         ("nobody's plan ended", vec![], DriverCommand::EndPlan, Err(unknown)),
     ];
     check::<Driver>(table);

@@ -3,6 +3,7 @@
 mod answer;
 mod chargers;
 mod commands;
+mod export;
 mod me;
 mod meter_values;
 pub mod openapi;
@@ -24,6 +25,7 @@ use crate::state::Api;
 pub fn router() -> Router<Api> {
     Router::new()
         .route("/api/me", get(me::me))
+        .route("/api/me/export", get(export::export_me))
         .route("/api/chargers", get(chargers::chargers))
         .route("/api/chargers/{charger_id}", get(chargers::charger))
         .route("/api/chargers/{charger_id}/status", get(chargers::charger_status))
@@ -37,5 +39,6 @@ pub fn router() -> Router<Api> {
         .route("/api/sites", get(sites::sites))
         .route("/api/tariffs", get(tariffs::tariffs))
         .route("/api/drivers", get(people::drivers))
+        .route("/api/drivers/{driver_id}/export", get(export::export_driver))
         .route("/api/tokens", get(people::tokens))
 }

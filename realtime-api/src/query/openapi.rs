@@ -8,7 +8,7 @@ use schema::api::socket;
 use utoipa::openapi::{OpenApi, RefOr, Response};
 use utoipa::{IntoResponses, OpenApi as _};
 
-use super::{chargers, commands, me, meter_values, people, sessions, sites, tariffs};
+use super::{chargers, commands, export, me, meter_values, people, sessions, sites, tariffs};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -28,6 +28,8 @@ use super::{chargers, commands, me, meter_values, people, sessions, sites, tarif
         sites::sites,
         tariffs::tariffs,
         people::drivers,
+        export::export_driver,
+        export::export_me,
         people::tokens,
         crate::socket::open,
     ),

@@ -1,10 +1,13 @@
 //! Who calls: from the token, their account (which is not history) and their driver's row.
 
 use application::auth::Caller;
+use chrono::{DateTime, Utc};
+use schema::api::person::{ExportedAccount, ExportedDevice};
 use schema::api::query;
 use schema::log::Position;
 use schema::view::DriverRow;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::At;
 use crate::directory::Places;
@@ -20,6 +23,24 @@ pub struct AccountRow {
 pub async fn account(pool: &PgPool, caller: &Caller) -> Result<AccountRow, sqlx::Error> {
     let row = sqlx::query_as("SELECT email, name, phone FROM accounts WHERE user_id = $1");
     Ok(row.bind(caller.user_id).fetch_optional(pool).await?.unwrap_or_default())
+}
+
+/// The account of a driver as it is, for its owner; none when they were erased.
+pub async fn exported_account(pool: &PgPool, user_id: Uuid) -> Result<Option<ExportedAccount>, sqlx::Error> {
+    type Row = (String, String, Option<String>, DateTime<Utc>);
+    let row: Option<Row> = sqlx::query_as("SELECT email, name, phone, created_at FROM accounts WHERE user_id = $1")
+        .bind(user_id)
+        .fetch_optional(pool)
+        .await?;
+    let Some((email, name, phone, created_at)) = row else { return Ok(None) };
+    let devices: Vec<(Option<String>, DateTime<Utc>)> =
+        sqlx::query_as("SELECT device_id, rotated_at FROM refresh_families WHERE user_id = $1 ORDER BY rotated_at")
+            .bind(user_id)
+            .fetch_all(pool)
+            .await?;
+    let device = |(device_id, seen): (_, DateTime<Utc>)| ExportedDevice { device_id, last_seen_at: seen.into() };
+    let devices = devices.into_iter().map(device).collect();
+    Ok(Some(ExportedAccount { email, name, phone, created_at: created_at.into(), devices }))
 }
 
 pub fn compose(caller: &Caller, account: AccountRow, driver: Option<At<'_, DriverRow>>, places: &Places) -> query::Me {

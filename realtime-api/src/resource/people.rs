@@ -12,6 +12,7 @@ pub fn driver(row: At<'_, DriverRow>) -> query::Driver {
     query::Driver {
         driver_id: row.row.driver_id.to_string(),
         plan_id: row.row.driver.plan_id.map(|id| id.to_string()),
+        erased: row.row.driver.erased,
         registered_at: row.row.registered_at.into(),
         position: row.position.0,
     }

@@ -58,6 +58,8 @@ bodies! {
     ActivatePlan: "activate_plan", only operators: true;
     RegisterToken: "register_token", only operators: true;
     BlockToken: "block_token", only operators: true;
+    EraseDriver: "erase_driver", only operators: true;
+    EraseMe: "erase_me", only operators: false;
     RemoteStart: "remote_start", only operators: true;
     RemoteStop: "remote_stop", only operators: true;
     StationCommand: "station_command", only operators: true;
@@ -224,6 +226,16 @@ pub struct RegisterToken {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlockToken {}
+
+/// `POST /api/drivers/{id}/erase` has no members.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseDriver {}
+
+/// `POST /api/me/erase` has no members.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseMe {}
 
 /// `POST /api/charging/remote_start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

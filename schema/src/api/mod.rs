@@ -3,6 +3,7 @@
 pub mod account;
 pub mod command;
 pub mod document;
+pub mod person;
 pub mod query;
 pub mod socket;
 pub mod target;

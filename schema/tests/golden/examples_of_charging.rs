@@ -173,6 +173,7 @@ pub fn people_and_places() -> Vec<Event> {
         Event::Driver(DriverEvent::DriverRegistered { driver_id: id(3) }),
         Event::Driver(DriverEvent::PlanActivated { plan_id: id(4) }),
         Event::Driver(DriverEvent::PlanEnded { plan_id: id(4) }),
+        Event::Driver(DriverEvent::DriverErased { driver_id: id(3) }),
         Event::Plan(PlanEvent::PlanPublished { version: 1, details }),
         Event::Tariff(TariffEvent::TariffPublished { version: 3, name: "Standard".into(), tariff: tariff() }),
     ]

@@ -50,7 +50,7 @@ async fn perform<M: Manager>(manager: &M, issue: &Issue<M::Task>) -> Outcome {
         };
         match manager.perform(task, &cause).await {
             Ok(outcome) => return outcome,
-            Err(error @ (Error::Busy | Error::Unavailable(_))) => {
+            Err(error @ (Error::Busy | Error::Behind | Error::Unavailable(_))) => {
                 metrics::counter!("coulomb_process_retries_total", "manager" => M::NAME).increment(1);
                 let why = chain(&error);
                 tracing::warn!(manager = M::NAME, ?task, %position, error = why, "a task is tried again");

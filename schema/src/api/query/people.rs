@@ -8,6 +8,8 @@ use super::value::Timestamp;
 pub struct Driver {
     pub driver_id: String,
     pub plan_id: Option<String>,
+    /// The person is gone; what was charged stays under this id, which stands for nobody.
+    pub erased: bool,
     pub registered_at: Timestamp,
     pub position: i64,
 }
