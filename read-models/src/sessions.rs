@@ -1,4 +1,3 @@
-use cqrs_es::Aggregate;
 use domain::Event;
 use domain::envelope::Retention;
 use domain::id::SessionId;
@@ -59,7 +58,7 @@ impl ReadModel for Sessions {
             },
             (None, _) => return Err(fact.no_row(Self::MODEL)),
         };
-        row.session.apply(event.clone());
+        row.session.observe(event);
         Ok(row)
     }
 

@@ -6,7 +6,7 @@ use crate::aggregate::event_names;
 use crate::charge_point::{Authorization, Limits};
 use crate::envelope::Retention;
 use crate::id::{ChargePointId, CommandId, ConnectorId, DriverId, EvseId, SessionId, TokenId, TransactionId};
-use crate::meter::MeterReading;
+use crate::meter::{MeterReading, SampledValue};
 use crate::published_tariff::Pricing;
 use crate::tariff::PricedSession;
 use crate::word::{ChargingState, Flag, StopReason, TriggerReason};
@@ -67,11 +67,27 @@ pub struct TransactionStarted {
 
 /// A reading, and the moment that was decided for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "FlatReading")]
 pub struct RecordedReading {
     /// Null where no clock could be trusted.
     pub occurred_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     pub reading: MeterReading,
+}
+
+/// As it is stored. Of all events most are readings, and `flatten` would read each of them twice.
+#[derive(Deserialize)]
+struct FlatReading {
+    occurred_at: Option<DateTime<Utc>>,
+    timestamp: String,
+    device_at: Option<DateTime<Utc>>,
+    sampled: Vec<SampledValue>,
+}
+
+impl From<FlatReading> for RecordedReading {
+    fn from(FlatReading { occurred_at, timestamp, device_at, sampled }: FlatReading) -> Self {
+        Self { occurred_at, reading: MeterReading { timestamp, device_at, sampled } }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -135,6 +135,14 @@ impl ChargingSession {
             && !self.flags.contains(&Flag::REOPENED)
     }
 
+    /// As [`apply`](cqrs_es::Aggregate::apply), for who keeps the event: most are readings, which need not be copied.
+    pub fn observe(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::MeterValuesRecorded(readings) => self.recorded(readings),
+            other => self.apply_event(other.clone()),
+        }
+    }
+
     pub(super) fn apply_event(&mut self, event: SessionEvent) {
         use SessionEvent as Event;
         match event {

@@ -58,7 +58,7 @@ impl Default for Limits {
     /// With as many tasks as there are processors.
     fn default() -> Self {
         let tasks = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { tasks, range_positions: 8_192, rows: 8_000, checkpoint_positions: 500_000 }
+        Self { tasks, range_positions: 16_384, rows: 4_000, checkpoint_positions: 500_000 }
     }
 }
 
