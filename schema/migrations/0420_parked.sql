@@ -98,6 +98,10 @@ WHERE f.partition = p.partition;
 
 ALTER TABLE views.progress ALTER COLUMN digest_block SET NOT NULL, ALTER COLUMN digest_events SET NOT NULL;
 
+-- The same of a build that is being made on its own.
+ALTER TABLE views.build_progress
+    ADD COLUMN digest_block bigint NOT NULL DEFAULT 0, ADD COLUMN digest_events int NOT NULL DEFAULT 0;
+
 -- As in migration 0200, and with the digests.
 DROP FUNCTION views.claim(uuid, smallint[]);
 CREATE FUNCTION views.claim(new_run uuid, taken smallint[])

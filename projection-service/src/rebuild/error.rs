@@ -47,6 +47,12 @@ pub enum Error {
     #[error("this program has no fold of version {version} for {}, of which build {number} is made", model.name())]
     NoFold { model: Model, number: i32, version: i32 },
     #[error(
+        "build {number} of {} has consumed other events of partition {partition} than the live one: `verify` says what is wrong; \
+         then `drop` it and build it anew. Nothing was changed",
+        model.name()
+    )]
+    OtherEvents { model: Model, number: i32, partition: i16 },
+    #[error(
         "build {number} of {} is ahead of the log, which has lost its end since: `drop` it and build it anew",
         model.name()
     )]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use read_models::ModelFold;
+use schema::digest::BlockDigest;
 use schema::log::Position;
 use schema::partition::Partition;
 use schema::view::Model;
@@ -17,6 +18,7 @@ use super::join::{self, JOIN_POSITIONS_MAX};
 use super::load::load;
 use super::progress::{Progress, Stage};
 use super::{Error, Rebuilder};
+use crate::worker::digests::{Digests, Running};
 
 /// A build that has been made, and has joined.
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +149,22 @@ impl Job {
             Some((partition, Position(position)))
         });
         Ok(known.collect())
+    }
+
+    /// What it has consumed up to there.
+    pub async fn digests(&self, pool: &PgPool) -> Result<Digests, Error> {
+        let statement = sqlx::query(include_str!("digests.sql")).bind(self.build_id).persistent(false);
+        let mut digests = Digests::default();
+        for row in statement.fetch_all(pool).await? {
+            let (number, position): (i16, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let Some(partition) = u8::try_from(number).ok().and_then(Partition::new) else { continue };
+            let stored = match position {
+                0 => Running::Known(BlockDigest::of(0)),
+                _ => Running::stored(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?),
+            };
+            digests.insert(partition, Position(position), stored);
+        }
+        Ok(digests)
     }
 
     /// The keys that stand still in it.

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::source::Source;
 use super::table::Table;
 use super::{Error, Rebuilder};
+use crate::worker::digests::{self, Digests, Running};
 
 /// Positions that may be left to be folded while the workers wait.
 pub(super) const JOIN_POSITIONS_MAX: i64 = 5_000;
@@ -35,8 +36,10 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
     }
     progress.aim(upto);
     let parked = job.parked(&mut *transaction).await?;
-    let mut part =
-        Part::new(job.fold.clone(), Table::of(job.model), rebuilder.limits.rows, at).with_parked(parked, true);
+    let digests = job.digests(&rebuilder.pool).await?;
+    let mut part = Part::new(job.fold.clone(), Table::of(job.model), rebuilder.limits.rows, at)
+        .with_parked(parked, true)
+        .with_digests(digests);
     let mut source = Source::new(reader, job.model, JOIN_POSITIONS_MAX, from, upto);
     while let Some((_, shares)) = source.next(1).await? {
         for mut rows in shares {
@@ -44,6 +47,8 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
             progress.took(part.take(&mut transaction, &rows).await?);
         }
     }
+    compare_digests(&mut transaction, job, &mut part).await?;
+    digests::consume(&mut transaction, job.build_id, &part.ended()).await?;
     progress.wrote(part.write(&mut transaction, job.build_id).await?);
     sqlx::query(include_str!("joined.sql")).bind(job.build_id).persistent(false).execute(&mut *transaction).await?;
     sqlx::query("DELETE FROM views.build_progress WHERE build_id = $1")
@@ -53,6 +58,25 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
         .await?;
     transaction.commit().await?;
     Ok(Some(live.iter().map(|(_, position)| *position).min().unwrap_or_default()))
+}
+
+/// What the build has consumed of the blocks under way is what the live ones have: from here on they consume together.
+async fn compare_digests(connection: &mut PgConnection, job: &Job, part: &mut Part) -> Result<(), Error> {
+    let rows = sqlx::query(include_str!("live_digests.sql")).persistent(false).fetch_all(connection).await?;
+    for row in rows {
+        let (number, position): (i16, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let Some(partition) = u8::try_from(number).ok().and_then(Partition::new) else { continue };
+        let mut live = Digests::default();
+        let stored = Running::stored(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        live.insert(partition, Position(position), stored);
+        part.reach(partition, Position(position));
+        if let (Some(Running::Known(live)), Some(Running::Known(own))) = (live.get(partition), part.digest(partition))
+            && live != own
+        {
+            return Err(Error::OtherEvents { model: job.model, number: job.number, partition: number });
+        }
+    }
+    Ok(())
 }
 
 /// Where each partition of the live builds is. Under `views.end_runs`, that is where it stays.

@@ -15,6 +15,7 @@ use super::progress::Progress;
 use super::source::Source;
 use super::table::Table;
 use super::{Error, Limits, Rebuilder};
+use crate::worker::digests::{self, Running};
 
 /// Ranges that wait for a task.
 const WAITING_MAX: usize = 2;
@@ -47,13 +48,16 @@ async fn load_with(
     };
     progress.aim(upto);
     let parked = job.parked(&rebuilder.pool).await?;
+    let digests = job.digests(&rebuilder.pool).await?;
     let Limits { tasks, range_positions, rows, checkpoint_positions } = rebuilder.limits;
     let mut running = JoinSet::new();
     let mut senders = vec![];
     for number in 0..tasks {
         let own = |partition: &Partition| usize::from(partition.number()) % tasks == number;
         let at = positions.iter().copied().filter(|(partition, _)| own(partition));
-        let part = Part::new(job.fold.clone(), Table::of(job.model), rows, at).with_parked(parked.clone(), careful);
+        let part = Part::new(job.fold.clone(), Table::of(job.model), rows, at)
+            .with_parked(parked.clone(), careful)
+            .with_digests(digests.of(own));
         let (sender, shares) = mpsc::channel(WAITING_MAX);
         senders.push(sender);
         let (connection, job, progress) = (rebuilder.connect().await?, job.clone(), progress.clone());
@@ -117,10 +121,15 @@ impl Task {
         let mut transaction = self.connection.begin().await?;
         own(&mut transaction, &self.job).await?;
         let rows = self.part.write(&mut transaction, self.job.build_id).await?;
+        digests::consume(&mut transaction, self.job.build_id, &self.part.ended()).await?;
         let (partitions, positions): (Vec<i16>, Vec<i64>) =
             self.part.at().map(|(partition, at)| (i16::from(partition.number()), at.0)).unzip();
+        let running: Vec<Running> =
+            self.part.at().filter_map(|(partition, _)| self.part.digest(partition)).copied().collect();
+        let (events, digests): (Vec<i32>, Vec<Option<Vec<u8>>>) = running.iter().map(Running::columns).unzip();
         let statement = sqlx::query(include_str!("checkpoint.sql")).bind(self.job.build_id).bind(partitions);
-        statement.bind(positions).persistent(false).execute(&mut *transaction).await?;
+        let statement = statement.bind(positions).bind(running.iter().map(Running::block).collect::<Vec<_>>());
+        statement.bind(events).bind(digests).persistent(false).execute(&mut *transaction).await?;
         transaction.commit().await?;
         self.progress.wrote(rows);
         Ok(())

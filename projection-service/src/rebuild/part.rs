@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use event_store::bulk::BulkRow;
 use read_models::{Fact, FoldError, ModelFold, Touch, may_touch};
+use schema::digest::BlockDigest;
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::{PARTITION_COUNT, Partition};
 use schema::view::Row;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::error::{Error, chain};
 use super::table::{Table, ToWrite};
+use crate::worker::digests::{Digests, Running};
 
 /// A row as the events so far leave it.
 #[derive(Clone)]
@@ -39,6 +41,9 @@ pub(super) struct Part {
     at: [Option<Position>; PARTITION_COUNT as usize],
     checkpoints: u64,
     parking: Parking,
+    digests: Digests,
+    /// Of blocks that are done with, not written down yet.
+    ended: Vec<(Partition, BlockDigest)>,
     /// Rows are copied before each event, in case that it can't be applied.
     careful: bool,
     /// One was needed that had not been copied.
@@ -84,6 +89,8 @@ impl Part {
             at: [None; PARTITION_COUNT as usize],
             checkpoints: 0,
             parking: Parking::default(),
+            digests: Digests::default(),
+            ended: vec![],
             careful: false,
             lost: false,
         };
@@ -98,6 +105,27 @@ impl Part {
         self.parking.keys = keys;
         self.careful = careful;
         self
+    }
+
+    /// With the digests of what was consumed up to where its partitions are.
+    pub fn with_digests(mut self, digests: Digests) -> Self {
+        self.digests = digests;
+        self
+    }
+
+    /// What is consumed of a partition's block under way.
+    pub fn digest(&self, partition: Partition) -> Option<&Running> {
+        self.digests.get(partition)
+    }
+
+    /// A partition has no further events up to here.
+    pub fn reach(&mut self, partition: Partition, upto: Position) {
+        self.digests.reach(partition, upto, &mut self.ended);
+    }
+
+    /// What was consumed of blocks that are done with since this was asked last.
+    pub fn ended(&mut self) -> Vec<(Partition, BlockDigest)> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Where its partitions are.
@@ -118,6 +146,7 @@ impl Part {
                 continue;
             }
             *at = Some(row.position);
+            self.digests.take_one(row.partition, row.position, row.payload_hash, &mut self.ended);
             let Some(event) = row.recorded()? else { continue };
             let touch = match Fact::of(&event) {
                 Ok(fact) => self.fold.touch(&fact).map(Ok),
@@ -143,8 +172,11 @@ impl Part {
 
     /// Its partitions are at least here: what lies between is of no concern to them.
     pub fn advance(&mut self, upto: Position) {
-        for at in self.at.iter_mut().flatten() {
-            *at = upto.max(*at);
+        for (partition, at) in Partition::all().zip(&mut self.at) {
+            if let Some(at) = at {
+                *at = upto.max(*at);
+                self.digests.reach(partition, *at, &mut self.ended);
+            }
         }
     }
 

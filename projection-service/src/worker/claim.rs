@@ -2,7 +2,6 @@
 
 use event_store::leases::{self, Share};
 use read_models::Folds;
-use schema::digest::BlockDigest;
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
 use sqlx::Row;
@@ -91,11 +90,7 @@ impl Claimed {
         let Some(partition) = u8::try_from(number).ok().and_then(Partition::new) else { return Ok(()) };
         let position = Position(row.try_get(2)?);
         let (block, events): (i64, i32) = (row.try_get(3)?, row.try_get(4)?);
-        let digest = row.try_get::<Option<&[u8]>, _>(5)?.and_then(|digest| digest.try_into().ok());
-        let stored = match digest {
-            Some(digest) => Running::Known(BlockDigest { block, events, digest }),
-            None => Running::Unknown { block },
-        };
+        let stored = Running::stored(block, events, row.try_get(5)?);
         self.generation = self.generation.max(Generation(row.try_get(1)?));
         self.cursors.push(Cursor { partition, position });
         self.digests.insert(partition, position, stored);

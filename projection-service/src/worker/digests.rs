@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schema::digest::{BlockDigest, block_of};
 use schema::log::{Position, RecordedEvent};
 use schema::partition::Partition;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
 
 /// The running digest of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,43 @@ impl Running {
             Self::Unknown { block } => *block,
         }
     }
+}
+
+impl Running {
+    /// From what stands with a checkpoint; no digest: it is not known.
+    pub fn stored(block: i64, events: i32, digest: Option<&[u8]>) -> Self {
+        match digest.and_then(|digest| digest.try_into().ok()) {
+            Some(digest) => Self::Known(BlockDigest { block, events, digest }),
+            None => Self::Unknown { block },
+        }
+    }
+
+    /// As it is stored: number of events and digest.
+    pub fn columns(&self) -> (i32, Option<Vec<u8>>) {
+        match self {
+            Self::Known(digest) => (digest.events, Some(digest.digest.to_vec())),
+            Self::Unknown { .. } => (0, None),
+        }
+    }
+}
+
+/// Writes down what a build has consumed of blocks that are done with; 0 stands for all live ones.
+pub(crate) async fn consume(
+    connection: &mut PgConnection,
+    build_id: i64,
+    ended: &[(Partition, BlockDigest)],
+) -> Result<(), sqlx::Error> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let ended = || ended.iter();
+    let statement = sqlx::query("SELECT views.consume($1, $2, $3, $4, $5)")
+        .bind(build_id)
+        .bind(ended().map(|(partition, _)| i16::from(partition.number())).collect::<Vec<_>>())
+        .bind(ended().map(|(_, digest)| digest.block).collect::<Vec<_>>())
+        .bind(ended().map(|(_, digest)| digest.events).collect::<Vec<_>>())
+        .bind(ended().map(|(_, digest)| digest.digest.to_vec()).collect::<Vec<_>>());
+    statement.persistent(false).execute(connection).await.map(|_| ())
 }
 
 #[derive(Debug, Clone, Default)]
@@ -49,17 +88,40 @@ impl Digests {
     ) -> Vec<(Partition, BlockDigest)> {
         let mut ended = vec![];
         for event in events {
-            let Some(running) = self.0.get_mut(&event.partition) else { continue };
-            roll(event.partition, running, block_of(event.position), &mut ended);
-            if let Running::Known(digest) = running {
-                digest.take(event.position, event.payload_hash);
-            }
+            self.take_one(event.partition, event.position, event.payload_hash, &mut ended);
         }
-        let next = block_of(Position(upto.0 + 1));
-        for (partition, running) in &mut self.0 {
-            roll(*partition, running, next, &mut ended);
+        for partition in Partition::all() {
+            self.reach(partition, upto, &mut ended);
         }
         ended
+    }
+
+    /// Takes one event.
+    pub fn take_one(
+        &mut self,
+        partition: Partition,
+        position: Position,
+        payload_hash: Uuid,
+        ended: &mut Vec<(Partition, BlockDigest)>,
+    ) {
+        let Some(running) = self.0.get_mut(&partition) else { return };
+        roll(partition, running, block_of(position), ended);
+        if let Running::Known(digest) = running {
+            digest.take(position, payload_hash);
+        }
+    }
+
+    /// A partition has no further events up to here.
+    pub fn reach(&mut self, partition: Partition, upto: Position, ended: &mut Vec<(Partition, BlockDigest)>) {
+        if let Some(running) = self.0.get_mut(&partition) {
+            roll(partition, running, block_of(Position(upto.0 + 1)), ended);
+        }
+    }
+
+    /// Those of some partitions.
+    pub fn of(&self, wanted: impl Fn(&Partition) -> bool) -> Self {
+        let of = self.0.iter().filter(|(partition, _)| wanted(partition));
+        Self(of.map(|(partition, running)| (*partition, *running)).collect())
     }
 }
 

@@ -4,7 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod builds;
 mod claim;
 mod cut;
-mod digests;
+pub(crate) mod digests;
 mod engine;
 pub(crate) mod parked;
 pub(crate) mod release;

@@ -1,12 +1,15 @@
 //! What the read models say that they contain is proved, or the place is named where it is not so.
 
 use event_store::EventStore;
+use projection_service::rebuild::{Error, Progress, Rebuilder};
 use projection_service::verify::{Finding, Report, verify};
+use read_models::Folds;
 use read_models::testing::Network;
 use schema::digest::{BLOCK_POSITIONS, block_of};
 use schema::log::Position;
-use schema::view::ViewStore;
+use schema::view::{Model, ViewStore};
 use sqlx::postgres::PgPool;
+use uuid::Uuid;
 
 use crate::support::{Process, contained, empty, fill, grow, log, store_options};
 
@@ -50,6 +53,40 @@ async fn the_log_and_what_was_consumed_are_proved_or_the_place_is_named() {
             .await
             .unwrap();
     assert_eq!(records, (64, 64));
+
+    // A build that is made anew writes down what it consumed too, and one that consumed something else does not join.
+    let rebuilder = Rebuilder::new(store.clone(), pool.clone(), Folds::of_today());
+    let forge = "UPDATE events SET payload_hash = gen_random_uuid() WHERE position = $1";
+    let last = Position(head.0 - 3);
+    let hash: Uuid = sqlx::query_scalar("SELECT payload_hash FROM events WHERE position = $1")
+        .bind(last.0)
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    change(pool, forge, last).await;
+    let refused = rebuilder.build(Model::Sites, &Progress::default()).await.unwrap_err();
+    assert!(matches!(refused, Error::OtherEvents { model: Model::Sites, .. }), "{refused}");
+    rebuilder.discard(Model::Sites).await.unwrap();
+    sqlx::query("UPDATE events SET payload_hash = $2 WHERE position = $1")
+        .bind(last.0)
+        .bind(hash)
+        .execute(pool)
+        .await
+        .unwrap();
+    rebuilder.build(Model::Sessions, &Progress::default()).await.unwrap();
+    let of_build = "SELECT c.build_id, count(*) FROM views.consumed c WHERE c.build_id <> 0 GROUP BY c.build_id";
+    let (build, blocks): (i64, i64) = sqlx::query_as(of_build).fetch_one(pool).await.unwrap();
+    assert_eq!(blocks, 64);
+    assert_eq!(prove(pool).await.findings, vec![]);
+    let other = "UPDATE views.consumed SET digest = sha256(digest) WHERE build_id = $1 AND partition = 9";
+    sqlx::query(other).bind(build).execute(pool).await.unwrap();
+    let consumed = prove(pool).await;
+    let [Finding::NotAsConsumed { build: found, partition: 9, block: 0, .. }] = consumed.findings[..] else {
+        panic!("{consumed:?}");
+    };
+    assert_eq!(found, build);
+    rebuilder.discard(Model::Sessions).await.unwrap();
+    assert_eq!(prove(pool).await.findings, vec![]);
     drop(process);
 
     // Of a sealed block and of the one under way.
@@ -142,7 +179,9 @@ async fn the_log_and_what_was_consumed_are_proved_or_the_place_is_named() {
             .await
             .unwrap();
     }
-    sqlx::query("UPDATE views.runs SET position = $1").bind(later.0).execute(pool).await.unwrap();
+    let run = "WITH run AS (INSERT INTO views.runs SELECT gen_random_uuid(), 1, $1 RETURNING run) \
+               UPDATE views.progress SET run = (SELECT run FROM run)";
+    sqlx::query(run).bind(later.0).execute(pool).await.unwrap();
     let faked = prove(pool).await;
     assert!(!faked.is_sound());
     for finding in &faked.findings {
