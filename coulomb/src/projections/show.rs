@@ -49,16 +49,15 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
         say!("  {} events wait{more}", key.waiting);
         for event in &events {
             let at = event.recorded_at.format("%Y-%m-%dT%H:%M:%SZ");
-            say!(
-                "  {:>12}  {at}  {} v{}  {}",
-                event.position.0,
-                event.event_type,
-                event.event_version,
-                event.stream
-            );
+            say!("  {:>12}  {at}  {} v{}  {}", event.position.0, event.event_type, event.event_version, event.stream);
         }
         if let Some(event) = events.first() {
-            say!("  coulomb projections skip {} {} --model {} leaves the first out", key.partition_key, event.position, key.model.name());
+            say!(
+                "  coulomb projections skip {} {} --model {} leaves the first out",
+                key.partition_key,
+                event.position,
+                key.model.name()
+            );
         }
     }
     Ok(())

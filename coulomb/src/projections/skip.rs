@@ -45,7 +45,12 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
         anyhow::bail!("nothing of {} is parked: `coulomb projections parked` lists what is", args.key);
     };
     if let Some(other) = keys.iter().find(|other| other.model != key.model) {
-        anyhow::bail!("{} is parked in {} and {}: say which with --model", args.key, key.model.name(), other.model.name());
+        anyhow::bail!(
+            "{} is parked in {} and {}: say which with --model",
+            args.key,
+            key.model.name(),
+            other.model.name()
+        );
     }
     let position = Position(args.position);
     let store = database.store().await?;

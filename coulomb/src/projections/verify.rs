@@ -91,7 +91,10 @@ fn show(report: &Report, model: Option<Model>) {
         say!("  the log goes on to position {}", report.head);
     }
     if report.not_kept > 0 {
-        say!("  the events of {} positions are not kept any more: of their blocks the records were compared", report.not_kept);
+        say!(
+            "  the events of {} positions are not kept any more: of their blocks the records were compared",
+            report.not_kept
+        );
     }
     if report.unproven_to.0 > 0 {
         say!(
@@ -112,7 +115,9 @@ fn show(report: &Report, model: Option<Model>) {
 fn sentence(finding: &Finding) -> String {
     match finding {
         Finding::PayloadAltered { position, partition, event_type } => {
-            format!("position {position} (partition {partition}): the payload of {event_type} is not the one that was appended")
+            format!(
+                "position {position} (partition {partition}): the payload of {event_type} is not the one that was appended"
+            )
         }
         Finding::EventsMissing { first, last } if first == last => format!("position {first}: the event is missing"),
         Finding::EventsMissing { first, last } => format!("positions {first}..{last}: the events are missing"),
@@ -128,9 +133,9 @@ fn sentence(finding: &Finding) -> String {
             "positions {first}..{last}, partition {partition} (block {block}): the read models say that they contain \
              them, and have no record of having consumed them"
         ),
-        Finding::WrongCheckpoint { partition, checkpoint, consumed_to: Some(to) } => format!(
-            "partition {partition}: the checkpoint says {checkpoint}, but what was consumed ends at {to}"
-        ),
+        Finding::WrongCheckpoint { partition, checkpoint, consumed_to: Some(to) } => {
+            format!("partition {partition}: the checkpoint says {checkpoint}, but what was consumed ends at {to}")
+        }
         Finding::WrongCheckpoint { partition, checkpoint, consumed_to: None } => format!(
             "partition {partition}: what was consumed up to the checkpoint {checkpoint} is not what the log has there"
         ),

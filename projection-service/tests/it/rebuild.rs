@@ -77,7 +77,7 @@ impl ReadModel for NarrowSites {
     }
 
     fn apply(row: Option<SiteRow>, fact: &Fact<'_>) -> Result<SiteRow, FoldError> {
-        if fact.recorded.sequence == 2 && fact.recorded.stream.id.as_u128() % 2 == 0 {
+        if fact.recorded.sequence == 2 && fact.recorded.stream.id.as_u128().is_multiple_of(2) {
             let key = fact.recorded.stream.id.to_string();
             return Err(FoldError::NoRow { position: fact.recorded.position, model: Model::Sites, key });
         }
