@@ -114,7 +114,7 @@ impl Rebuilder {
             return Err(Error::Passing("the log has begun another generation"));
         }
 
-        let position = self.append(model, way.command(&live, &shadow)).await?;
+        let position = self.append(model, number(&live), way.command(&live, &shadow)).await?;
         let done = async {
             tail::catch_up(&mut transaction, (&self.pool, &self.store), &self.folds, position).await?;
             run(&mut transaction, model, include_str!("candidates_since.sql"), Some(before.0)).await?;
@@ -130,7 +130,7 @@ impl Rebuilder {
             Err(error) => {
                 let (from_build, to_build) = (number(&live), number(&shadow));
                 let abandon = ReadModelCommand::Abandon { model: model.name().to_owned(), from_build, to_build };
-                self.append(model, abandon).await?;
+                self.append(model, from_build, abandon).await?;
                 Err(error)
             }
         }
@@ -152,14 +152,28 @@ impl Rebuilder {
         }
     }
 
-    async fn append(&self, model: Model, command: ReadModelCommand) -> Result<Position, Error> {
+    /// `serves`: the build that serves now. Should the log say that another one does, which took its place last, then somebody
+    /// was killed between the event and the exchange: that is taken back first.
+    async fn append(&self, model: Model, serves: u32, command: ReadModelCommand) -> Result<Position, Error> {
         let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("projections")));
         let stream = ReadModel::stream_id(model.name());
         let (decided, appended) = self
             .store
             .run(&envelope, move |session| {
                 let command = command.clone();
-                Box::pin(async move { session.decide::<ReadModel>(stream, stream, command).await })
+                Box::pin(async move {
+                    let ReadModel { live, before } = session.load::<ReadModel>(stream).await?.clone();
+                    if let (Some(to_build), Some(from_build)) = (live, before)
+                        && from_build == serves
+                    {
+                        let abandon =
+                            ReadModelCommand::Abandon { model: model.name().to_owned(), from_build, to_build };
+                        if let Err(refusal) = session.decide::<ReadModel>(stream, stream, abandon).await? {
+                            return Ok(Err(refusal));
+                        }
+                    }
+                    session.decide::<ReadModel>(stream, stream, command).await
+                })
             })
             .await?;
         decided?;

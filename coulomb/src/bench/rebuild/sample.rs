@@ -387,7 +387,12 @@ impl Making {
         events: Vec<A::Event>,
         state: impl Fn(&mut Self) -> &mut A,
     ) {
-        let cause = if self.session.stop_command_id.is_some() { Who::Stop } else { Who::Start };
+        let cause = match (&self.session.session_id, &self.session.stop_command_id) {
+            // Before the session, each thing is asked for by a command of its own.
+            (None, _) if stream != Who::Session => stream,
+            (_, None) => Who::Start,
+            (_, Some(_)) => Who::Stop,
+        };
         let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, by.clone()).caused_by(cause.id()));
         for event in events {
             state(self).apply(event.clone());

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::Event;
-use domain::read_model::ReadModelEvent;
+use domain::envelope::{Actor, Envelope};
+use domain::id::TenantId;
+use domain::read_model::{ReadModel, ReadModelCommand, ReadModelEvent};
 use event_store::{EventStore, PartitionSet};
 use projection_service::rebuild::{Error, Exchanged, Progress, list};
 use read_models::testing::Network;
@@ -236,4 +238,38 @@ async fn prepared_statements_read_on_through_a_swap() {
     contained(&views, position).await;
     let expected = fold_all(log(&store).await.iter().map(AsRef::as_ref)).unwrap();
     assert_same(&tables(&views).await, &expected, 7);
+}
+
+/// Who exchanges builds was killed after the event, and before the tables changed places.
+#[tokio::test]
+async fn an_exchange_that_was_said_and_did_not_happen_is_taken_back_by_the_next() {
+    let database = empty().await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
+    let position = grow(&store, &mut Network::new(9), 300).await;
+    let _worker = Process::start(database.url(), "worker");
+    contained(&ViewStore::new(pool.clone(), false), position).await;
+    let rebuilder = rebuilder(pool, Folds::of_today()).await;
+    rebuilder.build(Model::Plans, &Progress::default()).await.unwrap();
+    let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test")));
+    let stream = ReadModel::stream_id("plans");
+    let said: Result<_, event_store::session::Error> = store
+        .run(&envelope, move |session| {
+            let swap = ReadModelCommand::Swap { model: "plans".to_owned(), from_build: 1, to_build: 2 };
+            Box::pin(async move { session.decide::<ReadModel>(stream, stream, swap).await })
+        })
+        .await;
+    assert!(said.unwrap().0.is_ok());
+    let swapped = rebuilder.swap(Model::Plans, false).await.unwrap();
+    let types = "SELECT event_type FROM events WHERE aggregate_id = $1::text ORDER BY sequence";
+    let types: Vec<String> = sqlx::query_scalar(types).bind(stream).fetch_all(pool).await.unwrap();
+    assert_eq!(types, ["ReadModelSwapped", "ReadModelSwapAbandoned", "ReadModelSwapped"]);
+    assert_eq!((swapped.from, swapped.to), (1, 2));
+    // One that happened is no such thing.
+    rebuilder.roll_back(Model::Plans, false).await.unwrap();
+    rebuilder.roll_back(Model::Plans, false).await.unwrap();
+    let exchanges =
+        "SELECT count(*) FROM events WHERE aggregate_id = $1::text AND event_type = 'ReadModelSwapAbandoned'";
+    let abandoned: i64 = sqlx::query_scalar(exchanges).bind(stream).fetch_one(pool).await.unwrap();
+    assert_eq!(abandoned, 1);
 }
