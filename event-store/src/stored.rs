@@ -154,5 +154,6 @@ fn stored(row: &PgRow) -> Result<StoredEvent, Error> {
         event_version: row.try_get(11)?,
         payload: row.try_get(12)?,
         metadata: row.try_get(13)?,
+        payload_hash: row.try_get(14)?,
     })
 }

@@ -28,6 +28,8 @@ pub struct StoredEvent {
     pub payload: String,
     /// JSON text: a flat map of strings.
     pub metadata: String,
+    /// The first 16 bytes of the SHA-256 of the payload's text.
+    pub payload_hash: Uuid,
 }
 
 impl StoredEvent {

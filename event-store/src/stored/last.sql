@@ -1,5 +1,5 @@
 SELECT position, sequence, generation, recorded_at, event_id, partition_key, retention, partition,
-       aggregate_type, aggregate_id, event_type, event_version, payload::text, metadata::text
+       aggregate_type, aggregate_id, event_type, event_version, payload::text, metadata::text, payload_hash
 FROM events
 WHERE position > $1 AND position <= $2
   AND ($3::smallint IS NULL OR partition = $3)

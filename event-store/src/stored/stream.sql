@@ -1,6 +1,6 @@
 -- Bounded by the positions of the stream's first and last event, as read/stream.sql is.
 SELECT e.position, e.sequence, e.generation, e.recorded_at, e.event_id, e.partition_key, e.retention, e.partition,
-       e.aggregate_type, e.aggregate_id, e.event_type, e.event_version, e.payload::text, e.metadata::text
+       e.aggregate_type, e.aggregate_id, e.event_type, e.event_version, e.payload::text, e.metadata::text, e.payload_hash
 FROM streams s
 CROSS JOIN LATERAL (
     SELECT * FROM events

@@ -50,7 +50,7 @@ fn of_type(table: &EventTable) -> View {
 fn envelope() -> String {
     let of = |name: &str| match name {
         "position" | "recorded_at" | "generation" | "event_id" | "event_type" | "event_version" | "aggregate_type"
-        | "sequence" | "partition_key" => format!("e.{name}"),
+        | "sequence" | "partition_key" | "payload_hash" => format!("e.{name}"),
         "partition" => "e.partition::bigint".to_owned(),
         "aggregate_id" => "e.aggregate_id::uuid".to_owned(),
         "retention" => {

@@ -24,6 +24,7 @@ pub const ENVELOPE: &[EnvelopeColumn] = &[
     column("event_id", Uuid, "Id of the event"),
     column("event_type", Text, "Type of the event"),
     column("event_version", Text, "Version in which it was stored"),
+    column("payload_hash", Uuid, "The first 16 bytes of the SHA-256 of the payload as it was stored"),
     column("aggregate_type", Text, "Kind of thing whose history it is part of"),
     column("aggregate_id", Uuid, "Id of the thing whose history it is part of: its stream"),
     column("sequence", Integer, "Number in its stream, from 1"),

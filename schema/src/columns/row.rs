@@ -63,6 +63,7 @@ pub fn envelope(stored: &StoredEvent) -> Vec<Cell> {
         Cell::Uuid(stored.event_id),
         Cell::Text(stored.event_type.clone()),
         Cell::Text(stored.event_version.clone()),
+        Cell::Uuid(stored.payload_hash),
         Cell::Text(stored.aggregate_type.clone()),
         Cell::Uuid(stored.aggregate_id),
         Cell::Integer(stored.sequence),
@@ -157,6 +158,7 @@ mod tests {
             event_type: golden.event_type.to_owned(),
             event_version: golden.version.to_owned(),
             payload: golden.payload.to_owned(),
+            payload_hash: Uuid::from_u128(5),
             metadata: metadata::to_json(&Envelope::new(TenantId::DEFAULT, Actor::system("test"))),
         }
     }
