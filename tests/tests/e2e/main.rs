@@ -6,6 +6,7 @@ mod analytics;
 mod appenders;
 mod clash;
 mod demo;
+mod erasure;
 mod flows;
 mod independent;
 mod history;
