@@ -6,6 +6,8 @@
 
 mod examples;
 mod examples_of_charging;
+mod fingerprints;
+mod shape;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -146,7 +148,12 @@ fn what_is_not_in_the_catalogue_is_named() {
     };
     assert_eq!(read("Unicorn", "TokenBlocked", "1", payload), "there is no aggregate Unicorn");
     assert_eq!(read("Token", "TokenEaten", "1", payload), "Token has no event TokenEaten of version 1");
-    assert_eq!(read("Token", "TokenBlocked", "99", payload), "Token has no event TokenBlocked of version 99");
+    assert_eq!(
+        read("Token", "TokenBlocked", "99", payload),
+        "TokenBlocked was stored in version 99, and this program knows it up to version 1: a newer program wrote it, \
+         update this one"
+    );
+    assert_eq!(read("Token", "TokenBlocked", "0", payload), "Token has no event TokenBlocked of version 0");
     assert_eq!(read("Site", "TokenBlocked", "1", payload), "Site has no event TokenBlocked of version 1");
     let malformed = "TokenBlocked of version 1 has another shape than expected";
     for payload in ["", "{}", r#"{"TokenEaten":{}}"#, r#"{"TokenUnblocked":{}}"#] {
