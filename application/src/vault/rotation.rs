@@ -22,10 +22,10 @@ pub enum Error {
     #[error("the keys can't be read or written; nothing was changed")]
     Database(#[from] sqlx::Error),
     #[error(
-        "{0} other connections to this database are open; a process with the old key could open nothing afterwards. Stop \
-         them (coulomb processes, psql, poolers), then try again. Nothing was changed"
+        "others use this database ({0}); with the old key they could open nothing afterwards. Stop them (coulomb \
+         processes, psql, poolers), then try again. Nothing was changed"
     )]
-    InUse(i64),
+    InUse(String),
     #[error("the old master key is not the one that this database has been used with. Nothing was changed")]
     NotTheOld,
     #[error("the new master key is the old one: make another, such as `openssl rand -base64 32`")]
@@ -57,14 +57,21 @@ pub async fn rotate_master(
     if old.root == new.root {
         return Err(Error::Same);
     }
+    // First outside of the transaction, which would see for its whole length who was there at its beginning.
+    let present = others(connection).await?;
+    if !present.is_empty() {
+        return Err(Error::InUse(present.join("; ")));
+    }
     let mut transaction = connection.begin().await?;
     sqlx::query("LOCK TABLE vault_keys, signing_keys, master_key_check IN ACCESS EXCLUSIVE MODE NOWAIT")
         .execute(&mut *transaction)
         .await
-        .map_err(|error| if is_locked(&error) { Error::InUse(1) } else { error.into() })?;
+        .map_err(
+            |error| if is_locked(&error) { Error::InUse("its keys are locked".to_owned()) } else { error.into() },
+        )?;
     let others = others(&mut transaction).await?;
-    if others > 0 {
-        return Err(Error::InUse(others));
+    if !others.is_empty() {
+        return Err(Error::InUse(others.join("; ")));
     }
     let check: Option<(Vec<u8>, Option<Vec<u8>>)> =
         sqlx::query_as("SELECT sealed, index_key FROM master_key_check").fetch_optional(&mut *transaction).await?;
@@ -89,12 +96,12 @@ pub async fn rotate_master(
 }
 
 /// Those that were closed just now may still be on their way out.
-async fn others(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+async fn others(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     let since = Instant::now();
     loop {
         sqlx::query("SELECT pg_stat_clear_snapshot()").execute(&mut *connection).await?;
-        let others: i64 = sqlx::query_scalar(include_str!("others.sql")).fetch_one(&mut *connection).await?;
-        if others == 0 || since.elapsed() > CLOSING_MAX {
+        let others: Vec<String> = sqlx::query_scalar(include_str!("others.sql")).fetch_all(&mut *connection).await?;
+        if others.is_empty() || since.elapsed() > CLOSING_MAX {
             return Ok(others);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -33,7 +33,9 @@ enum Command {
 }
 
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
-    let database = CommandDatabase::open(settings).await?;
+    // One connection, so that whoever else is there is somebody else.
+    let alone = Settings { database_connections: 1, ..settings.clone() };
+    let database = CommandDatabase::open(&alone).await?;
     let done = match &args.command {
         Command::Rotate(args) => rotate::run(settings, &database, args).await,
         Command::Expire => expire(&database).await,

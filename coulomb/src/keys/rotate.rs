@@ -6,7 +6,7 @@ use application::auth::SigningError;
 use application::vault::{self, Vault, rotation};
 use chrono::Utc;
 use domain::id::DriverId;
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 
 use crate::command_database::CommandDatabase;
 use crate::master_key::{self, MasterKey};
@@ -44,10 +44,8 @@ async fn master(settings: &Settings, database: &CommandDatabase, file: &Path) ->
     let new: MasterKey =
         text.trim().parse().map_err(anyhow::Error::msg).with_context(|| format!("{}", file.display()))?;
     let old = master_key::of_command(settings)?;
-    // Of the connections to this database, only one may be left.
-    let options = database.pool().connect_options().as_ref().clone();
-    database.pool().close().await;
-    let mut connection = PgConnection::connect_with(&options).await.context("the database")?;
+    // One connection is left, and there may be no other.
+    let mut connection = database.pool().acquire().await.context("the database")?.detach();
     let screen = std::io::stderr().is_terminal();
     let progress = |done: u64, all: u64| {
         if screen {
