@@ -8,10 +8,10 @@ pub mod columns;
 pub mod golden;
 pub mod log;
 pub mod metadata;
+mod migrations;
 pub mod partition;
 pub mod stored;
 pub mod upcast;
 pub mod view;
 
-/// The database, from nothing to today. Migrations expand first and contract later.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+pub use migrations::MIGRATOR;

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 /// A signing key as it is stored: its private part sealed by the master key.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub(crate) struct StoredKey {
     pub kid: String,
     pub public_key: Vec<u8>,
@@ -12,12 +12,14 @@ pub(crate) struct StoredKey {
 
 /// The keys made since, newest first.
 pub(super) async fn since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<StoredKey>, sqlx::Error> {
-    sqlx::query_as(
+    let rows: Vec<(String, Vec<u8>, Vec<u8>, DateTime<Utc>)> = sqlx::query_as(
         "SELECT kid, public_key, sealed_private, created_at FROM signing_keys WHERE created_at > $1 ORDER BY created_at DESC",
     )
     .bind(since)
     .fetch_all(pool)
-    .await
+    .await?;
+    let key = |(kid, public_key, sealed_private, created_at)| StoredKey { kid, public_key, sealed_private, created_at };
+    Ok(rows.into_iter().map(key).collect())
 }
 
 pub(super) async fn insert(pool: &PgPool, key: &StoredKey) -> Result<(), sqlx::Error> {

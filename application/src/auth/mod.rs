@@ -1,5 +1,6 @@
 //! Access tokens: JSON Web Tokens signed with Ed25519 (RFC 8037), short-lived, under keys that rotate.
 
+mod ed25519;
 mod keys;
 mod signer;
 mod verifier;

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::ed25519;
 use super::keys::{self, StoredKey};
 use super::{ACCESS_TOKEN_LIFE_S, Claims, ISSUER, KEY_LIFE_S, Role};
 use crate::vault::{self, KEY_AGE_MAX, MasterKey};
@@ -48,6 +49,7 @@ struct Current {
 
 impl Signer {
     pub fn new(pool: PgPool, master: MasterKey) -> Self {
+        ed25519::install();
         Self { pool, master, current: Arc::default() }
     }
 

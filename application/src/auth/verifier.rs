@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::ed25519;
 use super::keys;
 use super::{ACCESS_TOKEN_LIFE_S, Caller, Claims, ISSUER, KEY_LIFE_S};
 
@@ -44,6 +45,7 @@ struct Inner {
 
 impl Verifier {
     pub fn new(pool: PgPool) -> Self {
+        ed25519::install();
         let inner = Inner { pool, keys: RwLock::default(), last_refresh: Mutex::default(), erased: RwLock::default() };
         Self { inner: Arc::new(inner) }
     }

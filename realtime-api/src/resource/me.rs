@@ -13,7 +13,7 @@ use super::At;
 use crate::directory::Places;
 
 /// What the account says of its owner, to its owner.
-#[derive(Debug, Default, sqlx::FromRow)]
+#[derive(Debug, Default)]
 pub struct AccountRow {
     pub email: Option<String>,
     pub name: Option<String>,
@@ -22,7 +22,9 @@ pub struct AccountRow {
 
 pub async fn account(pool: &PgPool, caller: &Caller) -> Result<AccountRow, sqlx::Error> {
     let row = sqlx::query_as("SELECT email, name, phone FROM accounts WHERE user_id = $1");
-    Ok(row.bind(caller.user_id).fetch_optional(pool).await?.unwrap_or_default())
+    let row: Option<(Option<String>, Option<String>, Option<String>)> =
+        row.bind(caller.user_id).fetch_optional(pool).await?;
+    Ok(row.map(|(email, name, phone)| AccountRow { email, name, phone }).unwrap_or_default())
 }
 
 /// The account of a driver as it is, for its owner; none when they were erased.
