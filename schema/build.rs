@@ -15,7 +15,8 @@ fn golden(folder: &Path) -> String {
     let mut text = String::from("&[\n");
     for file in in_order(folder).iter().flat_map(|aggregate| in_order(aggregate)) {
         let aggregate = name(file.parent().expect("a folder"));
-        let Some((event_type, version)) = name(&file).strip_suffix(".json").and_then(|name| name.split_once(".v")) else {
+        let Some((event_type, version)) = name(&file).strip_suffix(".json").and_then(|name| name.split_once(".v"))
+        else {
             panic!("{} is not called <EventType>.v<version>.json", file.display())
         };
         writeln!(
@@ -35,7 +36,8 @@ fn migrations(folder: &Path) -> String {
             panic!("{} is not called <number>_<words>.sql", file.display())
         };
         let version: i64 = version.parse().expect("a number");
-        writeln!(text, "    ({version}, {:?}, include_str!({file:?})),", words.replace('_', " ")).expect("a string grows");
+        writeln!(text, "    ({version}, {:?}, include_str!({file:?})),", words.replace('_', " "))
+            .expect("a string grows");
     }
     text.push_str("]\n");
     text

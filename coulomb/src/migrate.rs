@@ -25,7 +25,10 @@ pub async fn apply(pool: &PgPool) -> anyhow::Result<()> {
     migrations(pool).await?;
     // Views for analysts must not keep chargers waiting: what was made before goes on being there.
     if let Err(error) = schema::analytics::make(pool).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the views for analysts are not those of this program");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the views for analysts are not those of this program"
+        );
     }
     Ok(())
 }

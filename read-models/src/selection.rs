@@ -77,12 +77,7 @@ pub const fn passed_over(model: Model) -> &'static [(AggregateType, &'static str
             (ChargingSession, "Departed"),
             (ChargingSession, "SessionFlagged"),
         ],
-        Model::Sessions
-        | Model::Drivers
-        | Model::Tokens
-        | Model::Sites
-        | Model::Tariffs
-        | Model::Plans => &[],
+        Model::Sessions | Model::Drivers | Model::Tokens | Model::Sites | Model::Tariffs | Model::Plans => &[],
     }
 }
 

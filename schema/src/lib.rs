@@ -3,8 +3,8 @@
 pub mod analytics;
 pub mod api;
 pub mod catalogue;
-pub mod digest;
 pub mod columns;
+pub mod digest;
 pub mod golden;
 pub mod log;
 pub mod metadata;

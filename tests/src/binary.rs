@@ -20,7 +20,9 @@ pub fn coulomb() -> &'static Path {
 fn build() -> PathBuf {
     let profile = profile_directory();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--workspace", "--features", "coulomb/archive", "--bin", "coulomb", "--target-dir"]).arg(target_directory());
+    cargo
+        .args(["build", "--quiet", "--workspace", "--features", "coulomb/archive", "--bin", "coulomb", "--target-dir"])
+        .arg(target_directory());
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
         cargo.arg("--release");

@@ -30,10 +30,8 @@ pub async fn assert_shadow_as_folded(pool: &PgPool, store: &EventStore, mut fold
     folded.parked.retain(|(model, _), _| *model == Model::Sessions);
     folded.rows.retain(|(model, _), _| *model == Model::Sessions);
     assert_parked(pool, store, &folded, false, seed).await;
-    let rows: Vec<(String, i64, String)> = sqlx::query_as("SELECT key, position, row::text FROM shadow.sessions")
-        .fetch_all(pool)
-        .await
-        .unwrap();
+    let rows: Vec<(String, i64, String)> =
+        sqlx::query_as("SELECT key, position, row::text FROM shadow.sessions").fetch_all(pool).await.unwrap();
     let found: BTreeMap<String, (i64, String)> = rows
         .into_iter()
         .map(|(key, position, row)| (key, (position, Row::from_json(Model::Sessions, &row).unwrap().to_json())))

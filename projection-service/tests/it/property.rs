@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use event_store::EventStore;
+use projection_service::Config;
 use projection_service::parked::{self, Operator};
 use projection_service::verify::verify;
-use projection_service::Config;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use read_models::testing::{Network, Written, fold_log};

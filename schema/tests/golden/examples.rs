@@ -18,7 +18,13 @@ use crate::examples_of_charging::{charging, disclosures, people_and_places, read
 pub fn examples() -> Vec<Event> {
     let charge_points = charge_point().into_iter().map(Event::ChargePoint);
     let commands = station_command().into_iter().map(Event::StationCommand);
-    charge_points.chain(commands).chain(charging()).chain(people_and_places()).chain(read_models()).chain(disclosures()).collect()
+    charge_points
+        .chain(commands)
+        .chain(charging())
+        .chain(people_and_places())
+        .chain(read_models())
+        .chain(disclosures())
+        .collect()
 }
 
 pub fn id<T: From<Uuid>>(number: u128) -> T {
