@@ -2,6 +2,7 @@
 
 mod admin;
 mod feeds;
+mod first_state;
 mod folds;
 mod kills;
 mod poison;
