@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::Row;
 
 use crate::EventStore;
-use crate::{ranges, seal};
 use crate::store::WeakStore;
+use crate::{ranges, seal};
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Expired keys that one statement removes.
