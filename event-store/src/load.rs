@@ -21,7 +21,7 @@ pub enum Error {
     #[error("the log can't be reached")]
     Unavailable(#[from] sqlx::Error),
     #[error("event {sequence} of {stream}, at {position}, can't be understood")]
-    Undecodable { stream: StreamId, sequence: i64, position: Position, source: DecodeError },
+    Undecodable { stream: StreamId, sequence: i64, position: Position, source: Box<DecodeError> },
 }
 
 /// The stream of an aggregate.
@@ -130,7 +130,8 @@ where
         payload: row.try_get(4)?,
     };
     let position = Position(row.try_get(5)?);
-    let event = raw.decode().map_err(|source| Error::Undecodable { stream, sequence, position, source })?;
+    let undecodable = |source| Error::Undecodable { stream, sequence, position, source: Box::new(source) };
+    let event = raw.decode().map_err(undecodable)?;
     // Decoded as an event of this aggregate, since the stream says which it is.
     if let Some(event) = A::Event::from_event(&event) {
         state.apply(event.clone());
