@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
 
 /// A signing key as it is stored: its private part sealed by the master key.
 #[derive(Debug)]
@@ -10,16 +11,22 @@ pub(crate) struct StoredKey {
     pub created_at: DateTime<Utc>,
 }
 
+fn stored(row: &PgRow) -> Result<StoredKey, sqlx::Error> {
+    Ok(StoredKey {
+        kid: row.try_get(0)?,
+        public_key: row.try_get(1)?,
+        sealed_private: row.try_get(2)?,
+        created_at: row.try_get(3)?,
+    })
+}
+
 /// The keys made since, newest first.
 pub(super) async fn since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<StoredKey>, sqlx::Error> {
-    let rows: Vec<(String, Vec<u8>, Vec<u8>, DateTime<Utc>)> = sqlx::query_as(
+    let statement = sqlx::query(
         "SELECT kid, public_key, sealed_private, created_at FROM signing_keys WHERE created_at > $1 ORDER BY created_at DESC",
-    )
-    .bind(since)
-    .fetch_all(pool)
-    .await?;
-    let key = |(kid, public_key, sealed_private, created_at)| StoredKey { kid, public_key, sealed_private, created_at };
-    Ok(rows.into_iter().map(key).collect())
+    );
+    let rows = statement.bind(since).fetch_all(pool).await?;
+    rows.iter().map(stored).collect()
 }
 
 pub(super) async fn insert(pool: &PgPool, key: &StoredKey) -> Result<(), sqlx::Error> {

@@ -7,7 +7,7 @@ use domain::token::TokenCommand::{Block, Register, Unblock};
 use domain::token::TokenEvent::{TokenBlocked, TokenRegistered, TokenUnblocked};
 use domain::token::{Token, TokenDetails, TokenStatus};
 
-use crate::support::{Row, at, check, id, invalid, state};
+use crate::support::{Row, at, check, id, state};
 
 fn card(driver: u128) -> TokenDetails {
     TokenDetails {
