@@ -1,6 +1,7 @@
 //! Every role in one process, on a private Postgres or a given one.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use service_host::Shutdown;
@@ -13,12 +14,18 @@ use crate::roles::{Role, Served, Shared, serve_http};
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 
+/// A start that takes longer is told of as it is.
+const READY_WAIT_MAX: Duration = Duration::from_secs(10);
+const READY_LOOK_EVERY: Duration = Duration::from_millis(20);
 const HTTP_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// The command `coulomb up`.
 pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
     let running = Running::start(settings, args).await?;
-    say!("Coulomb is up. Ctrl-C stops it.");
+    match running.until_ready().await {
+        waiting_for if waiting_for.is_empty() => say!("Coulomb is up. Ctrl-C stops it."),
+        waiting_for => say!("Coulomb is up, but not ready yet ({waiting_for}); /ready tells when. Ctrl-C stops it."),
+    }
     say!("  HTTP and WebSocket  {}", running.http_url());
     say!("  chargers connect to {}/<charger id>", running.ocpp_url());
     running.until_ended().await
@@ -74,6 +81,23 @@ impl Running {
                 supervisor.drain().await?;
                 database.close().await?;
                 Err(error)
+            }
+        }
+    }
+
+    /// Waits until every part can work, for as long as that usually takes. Answers what is not ready even then.
+    pub async fn until_ready(&self) -> String {
+        let waited = Instant::now();
+        loop {
+            let not_ready = self.shared.host.readiness().not_ready().await;
+            let enough = waited.elapsed() > READY_WAIT_MAX;
+            if not_ready.is_empty() || enough {
+                let reasons = not_ready.iter().map(|(part, reason)| format!("{part}: {reason}"));
+                return reasons.collect::<Vec<_>>().join("; ");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(READY_LOOK_EVERY) => {}
+                () = self.shared.shutdown.begun() => return "stopping".to_owned(),
             }
         }
     }

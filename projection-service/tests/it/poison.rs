@@ -97,7 +97,7 @@ async fn an_event_that_is_not_understood_parks_its_key_and_is_applied_when_it_is
     assert_as_folded(pool, &store, &folded, seed).await;
     let [sessions] = &parked::list(pool, Some(Model::Sessions), None, 10).await.unwrap()[..] else { panic!() };
     assert_eq!(sessions.event_type, "MeterValuesRecorded");
-    assert!(sessions.error.contains("no event MeterValuesRecorded of version 77"), "{}", sessions.error);
+    assert!(sessions.error.contains("MeterValuesRecorded was stored in version 77"), "{}", sessions.error);
     // It is ready, and says what is wrong.
     assert!(process.readiness.not_ready().await.is_empty());
     while !process.readiness.degraded().contains_key("parked") {

@@ -11,7 +11,8 @@ use schema::api::person::{ExportedEvent, PersonExport};
 use schema::columns;
 use schema::stored::StoredEvent;
 use schema::view::{Column, Model, PAGE_ROWS_MAX, Query as Rows, Row, RowChange};
-use service_host::{Code, Json, Path, Problem};
+use serde::Deserialize;
+use service_host::{Code, Json, Path, Problem, Query};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -29,6 +30,11 @@ const EVENTS_MAX: usize = 100_000;
 static EXPORTS: Semaphore = Semaphore::const_new(2);
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
+/// An export is of everything, as it is now.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParameters {}
+
 /// All that is held on a driver.
 ///
 /// Account, tokens in the clear, sessions, commands, every event of theirs with sealed values opened, and where their values
@@ -38,6 +44,7 @@ const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue:
 pub(super) async fn export_driver(
     State(api): State<Api>,
     OperatorOnly(caller): OperatorOnly,
+    Query(NoParameters {}): Query<NoParameters>,
     Path(driver_id): Path<String>,
 ) -> Result<Response, Failed> {
     let driver_id = driver_id.parse().map_err(|_| Refusal::DriverUnknown)?;
@@ -50,6 +57,7 @@ pub(super) async fn export_driver(
 pub(super) async fn export_me(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
+    Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<Response, Failed> {
     let own = caller.driver_id().ok_or(Refusal::Forbidden("Only drivers have an export of their own."))?;
     export(&api, caller.tenant_id, own).await

@@ -203,6 +203,11 @@ async fn parameters_that_are_not_known_are_refused_everywhere() {
             let (status, problem) = world.get(&token, &format!("{path}?{name}=zzz")).await;
             assert_eq!((status, &problem["field"]), (400, &json!(name)), "{path}: {problem}");
         }
+        asked += 1;
+        // Of everything, as it is now.
+        if path.ends_with("/export") {
+            continue;
+        }
         let parameters = item["get"]["parameters"].as_array().expect("parameters");
         let named = |name: &str| parameters.iter().find(|parameter| parameter["name"] == name);
         assert!(named("min_position").is_some_and(|found| found["description"].is_string()), "{path}");
@@ -210,9 +215,8 @@ async fn parameters_that_are_not_known_are_refused_everywhere() {
         if named("limit").is_some() {
             assert!(named("cursor").is_some_and(|found| found["description"].is_string()), "{path}");
         }
-        asked += 1;
     }
-    assert_eq!(asked, 15);
+    assert_eq!(asked, 17);
 }
 
 #[tokio::test]
