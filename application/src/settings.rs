@@ -16,6 +16,8 @@ pub struct Settings {
     pub silence_limit: TimeDelta,
     /// A session whose outlet its charger has called available for so long has ended: its stop never came.
     pub vacant_after: TimeDelta,
+    /// What is shown is a replay: every command is refused.
+    pub replay: bool,
 }
 
 impl Default for Settings {
@@ -27,6 +29,7 @@ impl Default for Settings {
             stop_deadline: TimeDelta::seconds(120),
             silence_limit: TimeDelta::hours(24),
             vacant_after: TimeDelta::minutes(2),
+            replay: false,
         }
     }
 }

@@ -77,6 +77,9 @@ Example:
     /// Put other keys in the place of those that are
     Keys(crate::keys::Args),
 
+    /// Let a part of the history happen again, in a database of its own, to watch it
+    Replay(crate::replay::Args),
+
     /// Follow a topic live, over the WebSocket that phones use
     Watch(crate::watch::Args),
 

@@ -22,6 +22,7 @@ mod master_key;
 mod migrate;
 mod ocpp_args;
 mod projections;
+mod replay;
 mod roles;
 mod settings;
 mod supervisor;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             | cli::Command::Watch(_)
             | cli::Command::Projections(_)
             | cli::Command::Events(_)
+            | cli::Command::Replay(_)
             | cli::Command::Keys(_)
     );
     logging::init(log.log_format, if on_screen { LOG_FILTER_ON_SCREEN } else { LOG_FILTER })?;
@@ -81,6 +83,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         cli::Command::Projections(args) => projections::run(&settings, args).await,
         cli::Command::Events(args) => events::run(&settings, args).await,
         cli::Command::Keys(args) => keys::run(&settings, args).await,
+        cli::Command::Replay(args) => replay::run(&settings, args).await,
         cli::Command::Watch(args) => watch::run(&settings, args).await,
         cli::Command::Bench(args) => bench::run(&settings, args).await,
     }

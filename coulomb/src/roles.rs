@@ -105,6 +105,15 @@ pub struct Served {
 }
 
 impl Served {
+    pub fn of(routes: Router, document: OpenApi) -> Self {
+        Self { routes, document: Some(document) }
+    }
+
+    /// With a layer around the routes.
+    pub fn layered(self, layer: impl FnOnce(Router) -> Router) -> Self {
+        Self { routes: layer(self.routes), ..self }
+    }
+
     /// Two roles on one port: no two answer the same method of a path, since GETs and /ws are realtime-api's.
     pub fn merge(self, other: Self) -> Self {
         let document = match (self.document, other.document) {

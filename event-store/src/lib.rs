@@ -16,6 +16,7 @@ mod partitions;
 pub mod past;
 mod ranges;
 pub mod read;
+pub mod refeed;
 mod seal;
 pub mod session;
 mod states;

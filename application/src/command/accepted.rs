@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use domain::id::{CommandId, DriverId, PlanId, SessionId, SiteId, TariffId, TokenId};
+use domain::refusal::Refusal;
 use event_store::{Append, Appended, Session};
 use schema::log::Position;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,7 @@ impl Application {
         command_id: CommandId,
         work: W,
     ) -> Result<Accepted, Error> {
+        self.not_a_replay()?;
         let envelope = context.envelope(command_id);
         let keyed = Keyed { work: Arc::new(work), context: context.clone() };
         match self.work(&envelope, Arc::new(keyed)).await {
@@ -84,10 +86,22 @@ impl Application {
         }
     }
 
+    /// Refuses what would change something, where a replay is shown.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn not_a_replay(&self) -> Result<(), Refusal> {
+        if self.settings().replay {
+            return Err(Refusal::Forbidden("This is a replay: it shows what happened, and takes no commands."));
+        }
+        Ok(())
+    }
+
     /// What was answered under the command's key, if it was given before.
     ///
     /// Asked before anything else, so that a repeated command does not find its own effect in its way.
     pub(crate) async fn answered_before(&self, context: &CommandContext) -> Result<Option<Accepted>, Error> {
+        self.not_a_replay()?;
         let Some(idempotency) = &context.idempotency else {
             return Ok(None);
         };

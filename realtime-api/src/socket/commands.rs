@@ -41,6 +41,7 @@ fn context(
     command_id: Option<&str>,
     body: &impl CommandBody,
 ) -> Result<CommandContext, Failed> {
+    api.application.not_a_replay()?;
     let chars = command_id.map(|id| id.chars().count());
     if chars.is_some_and(|count| !(1..=COMMAND_ID_CHARS_MAX).contains(&count)) {
         let why = format!("has 1 to {COMMAND_ID_CHARS_MAX} characters");
