@@ -54,6 +54,7 @@ pub fn patient() -> Settings {
         stop_deadline: long,
         silence_limit: TimeDelta::days(1),
         vacant_after: long,
+        replay: false,
     }
 }
 
