@@ -1,19 +1,17 @@
 //! Reading the log in bulk, for who makes something of all of it: raw rows by COPY, decoded where they are needed.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::envelope::Retention;
 use domain::event::AggregateType;
 use futures_util::{Stream, TryStreamExt};
-use schema::log::{Generation, Position, RawEvent, RecordedEvent, StreamId};
-use schema::metadata;
+use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::read::Error;
+use crate::row::EventRow;
 
 /// What stands before the first row of a binary COPY: signature, flags, length of an extension that there is not.
 const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -46,7 +44,8 @@ pub struct BulkRow {
     pub position: Position,
     pub partition: Partition,
     pub payload_hash: Uuid,
-    bytes: Bytes,
+    /// The fields after these.
+    rest: Bytes,
 }
 
 /// The rows in (`after`, `upto`], in the order of their positions. One short transaction: whoever wants more calls again.
@@ -80,7 +79,8 @@ impl BulkRow {
         fields.position = position;
         let partition = fields.partition()?;
         let payload_hash = fields.uuid("payload hash")?;
-        Ok(Some(Self { position, partition, payload_hash, bytes }))
+        let rest = bytes.slice_ref(fields.rest);
+        Ok(Some(Self { position, partition, payload_hash, rest }))
     }
 
     /// The event; none where it was not selected.
@@ -88,11 +88,8 @@ impl BulkRow {
     /// # Errors
     /// When a column can't be read. A payload that can't be understood is no error here, as in [`RecordedEvent::event`].
     pub fn recorded(&self) -> Result<Option<RecordedEvent>, Error> {
-        let mut fields = Fields::of(&self.bytes);
-        let position = Position(fields.i64("position")?);
-        fields.position = position;
-        let partition = fields.partition()?;
-        let payload_hash = fields.uuid("payload hash")?;
+        // Without what was parsed already.
+        let mut fields = Fields { rest: &self.rest, position: self.position };
         let sequence = fields.i64("sequence")?;
         let generation = Generation(fields.i64("generation")?);
         let recorded_at = fields.time("recorded_at")?;
@@ -108,26 +105,24 @@ impl BulkRow {
         else {
             return Ok(None);
         };
-        let aggregate = AggregateType::parse(aggregate_type).ok_or(fields.corrupt("aggregate type"))?;
-        let id = Uuid::parse_str(aggregate_id).map_err(|_| fields.corrupt("aggregate id"))?;
-        let envelope = metadata::from_json(metadata).map_err(|_| fields.corrupt("metadata"))?;
-        let event = RawEvent { aggregate_type, event_type, event_version, payload }.decode();
-        Ok(Some(RecordedEvent {
-            position,
-            generation,
-            partition,
-            partition_key,
-            stream: StreamId { aggregate, id },
+        let row = EventRow {
+            position: self.position,
             sequence,
-            event_id,
-            event_type: event_type.to_owned(),
-            event_version: event_version.to_owned(),
-            retention,
+            generation,
             recorded_at,
-            envelope: Arc::new(envelope),
-            event: event.map(Arc::new).map_err(Arc::new),
-            payload_hash,
-        }))
+            event_id,
+            partition_key,
+            retention,
+            partition: i16::from(self.partition.number()),
+            aggregate_type,
+            aggregate_id,
+            event_type,
+            event_version,
+            payload,
+            metadata,
+            payload_hash: self.payload_hash,
+        };
+        row.recorded().map(Some)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod past;
 mod ranges;
 pub mod read;
 pub mod refeed;
+mod row;
 mod seal;
 pub mod session;
 mod states;

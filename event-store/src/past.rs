@@ -1,6 +1,6 @@
 //! Reading the log for who looks back: what a stream was at a position, where the log was at a time.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::envelope::Retention;
 use domain::event::AggregateType;
 use schema::log::{Position, RecordedEvent, StreamId};
@@ -26,6 +26,12 @@ impl EventStore {
     pub async fn position_at(&self, time: DateTime<Utc>) -> Result<Position, Error> {
         let rows = self.database().fetch_all(sqlx::query("SELECT log_position_at($1)").bind(time)).await?;
         Ok(Position(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?))
+    }
+
+    /// The last position that was recorded before a time; 0: none.
+    pub async fn last_before(&self, time: DateTime<Utc>) -> Result<Position, Error> {
+        // Postgres keeps microseconds: this is the last of them before the time.
+        self.position_at(time - TimeDelta::nanoseconds(1)).await
     }
 
     /// When the event at a position was recorded; of one that is not kept, the last before it. None: before the first.
@@ -62,7 +68,7 @@ impl EventStore {
 
     /// The first events of a span, at most `limit` of them.
     pub async fn read_span(&self, stream: StreamId, span: Span, limit: i64) -> Result<Vec<RecordedEvent>, Error> {
-        let statement = sqlx::query(include_str!("past/stream.sql"))
+        let statement = sqlx::query(include_str!("read/stream.sql"))
             .bind(stream.id)
             .bind(stream.aggregate.as_str())
             .bind(span.after)

@@ -1,19 +1,13 @@
 //! Reading the log: in short transactions over position ranges, since one snapshot held open makes every append dearer.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-use domain::envelope::Retention;
 use domain::event::AggregateType;
-use schema::log::{Generation, Position, RawEvent, RecordedEvent, StreamId};
-use schema::metadata;
-use schema::partition::Partition;
+use schema::log::{Generation, Position, RecordedEvent, StreamId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
-use uuid::Uuid;
 
 use crate::EventStore;
 use crate::partitions::PartitionSet;
+use crate::row::EventRow;
 
 /// Positions that one statement looks over.
 pub const READ_POSITIONS_MAX: i64 = 10_000;
@@ -94,6 +88,7 @@ impl EventStore {
                 .bind(stream.id)
                 .bind(stream.aggregate.as_str())
                 .bind(after)
+                .bind(i64::MAX)
                 .bind(STREAM_PAGE);
             let page = self.database().fetch_all(statement).await?;
             events.reserve(page.len());
@@ -122,34 +117,5 @@ impl EventStore {
 
 /// A row of the columns that `read/*.sql` name, in their order.
 pub(crate) fn recorded(row: &PgRow) -> Result<RecordedEvent, Error> {
-    let position = Position(row.try_get(0)?);
-    let corrupt = |what| Error::Corrupt { position, what };
-    let aggregate_type: &str = row.try_get(8)?;
-    let aggregate_id: &str = row.try_get(9)?;
-    let event_type: &str = row.try_get(10)?;
-    let event_version: &str = row.try_get(11)?;
-    let payload: &str = row.try_get(12)?;
-    let recorded_at: DateTime<Utc> = row.try_get(3)?;
-    let aggregate = AggregateType::parse(aggregate_type).ok_or(corrupt("aggregate type"))?;
-    let id = Uuid::parse_str(aggregate_id).map_err(|_| corrupt("aggregate id"))?;
-    let retention = Retention::from_code(row.try_get(6)?).ok_or(corrupt("retention class"))?;
-    let partition = u8::try_from(row.try_get::<i16, _>(7)?).ok().and_then(Partition::new);
-    let envelope = metadata::from_json(row.try_get(13)?).map_err(|_| corrupt("metadata"))?;
-    let event = RawEvent { aggregate_type, event_type, event_version, payload }.decode();
-    Ok(RecordedEvent {
-        position,
-        generation: Generation(row.try_get(2)?),
-        partition: partition.ok_or(corrupt("partition"))?,
-        partition_key: row.try_get(5)?,
-        stream: StreamId { aggregate, id },
-        sequence: row.try_get(1)?,
-        event_id: row.try_get(4)?,
-        event_type: event_type.to_owned(),
-        event_version: event_version.to_owned(),
-        retention,
-        recorded_at,
-        envelope: Arc::new(envelope),
-        payload_hash: row.try_get(14)?,
-        event: event.map(Arc::new).map_err(Arc::new),
-    })
+    EventRow::of(row)?.recorded()
 }

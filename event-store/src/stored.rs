@@ -1,9 +1,7 @@
 //! The log as it is stored, undecoded and filtered by the server: for who shows, exports or archives it.
 
-use chrono::{DateTime, Utc};
-use domain::envelope::Retention;
 use domain::event::AggregateType;
-use schema::log::{Generation, Position};
+use schema::log::Position;
 use schema::partition::partition;
 use schema::stored::StoredEvent;
 use sqlx::Row;
@@ -12,11 +10,15 @@ use uuid::Uuid;
 
 use crate::EventStore;
 use crate::read::Error;
+use crate::row::EventRow;
 
 /// Positions that one statement looks over: what is filtered out costs the server little.
 pub const LOOK_POSITIONS_MAX: i64 = 50_000;
 /// Events that one statement answers.
 pub const LOOK_EVENTS_MAX: i64 = 5_000;
+
+const FORWARDS: &str = concat!(include_str!("stored/range.sql"), "ORDER BY position LIMIT $8");
+const BACKWARDS: &str = concat!(include_str!("stored/range.sql"), "ORDER BY position DESC LIMIT $8");
 
 /// Which events are wanted. An empty list: all.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +43,7 @@ impl EventStore {
     /// [`LOOK_EVENTS_MAX`], over at most [`LOOK_POSITIONS_MAX`] positions.
     pub async fn look(&self, after: Position, upto: Position, filter: &Filter) -> Result<Look, Error> {
         let end = Position(upto.0.min(after.0.saturating_add(LOOK_POSITIONS_MAX)));
-        let events = self.looked(include_str!("stored/range.sql"), after, end, filter).await?;
+        let events = self.looked(FORWARDS, after, end, filter).await?;
         let upto = match events.last() {
             Some(last) if events.len() as i64 == LOOK_EVENTS_MAX => last.position,
             _ => end,
@@ -52,7 +54,7 @@ impl EventStore {
     /// The same backwards from `upto`, the newest first, looking no further back than `after`.
     pub async fn look_back(&self, after: Position, upto: Position, filter: &Filter) -> Result<Look, Error> {
         let start = Position(after.0.max(upto.0.saturating_sub(LOOK_POSITIONS_MAX)));
-        let events = self.looked(include_str!("stored/last.sql"), start, upto, filter).await?;
+        let events = self.looked(BACKWARDS, start, upto, filter).await?;
         let upto = match events.last() {
             Some(first) if events.len() as i64 == LOOK_EVENTS_MAX => Position(first.position.0 - 1),
             _ => start,
@@ -106,54 +108,16 @@ impl EventStore {
         id: Uuid,
         after_sequence: i64,
     ) -> Result<Vec<StoredEvent>, Error> {
-        let statement = sqlx::query(include_str!("stored/stream.sql"))
+        let statement = sqlx::query(include_str!("read/stream.sql"))
             .bind(id)
             .bind(aggregate.as_str())
             .bind(after_sequence)
+            .bind(i64::MAX)
             .bind(LOOK_EVENTS_MAX);
         self.database().fetch_all(statement).await?.iter().map(stored).collect()
-    }
-
-    /// The last position whose event, and every one before it, was recorded before a moment; 0 if there is none.
-    pub async fn last_before(&self, moment: DateTime<Utc>) -> Result<Position, Error> {
-        let (head, _) = self.head().await?;
-        // All up to `low` are before the moment; no event after `high` is.
-        let (mut low, mut high) = (0, head.0);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let statement = sqlx::query(include_str!("stored/first_after.sql")).bind(middle);
-            let next = match self.database().fetch_optional(statement).await? {
-                Some(row) => Some((row.try_get::<i64, _>(0)?, row.try_get::<DateTime<Utc>, _>(1)?)),
-                None => None,
-            };
-            match next {
-                Some((position, recorded_at)) if recorded_at < moment => low = position,
-                Some(_) | None => high = middle,
-            }
-        }
-        Ok(Position(low))
     }
 }
 
 fn stored(row: &PgRow) -> Result<StoredEvent, Error> {
-    let position = Position(row.try_get(0)?);
-    let corrupt = |what| Error::Corrupt { position, what };
-    let aggregate_id: &str = row.try_get(9)?;
-    Ok(StoredEvent {
-        position,
-        sequence: row.try_get(1)?,
-        generation: Generation(row.try_get(2)?),
-        recorded_at: row.try_get(3)?,
-        event_id: row.try_get(4)?,
-        partition_key: row.try_get(5)?,
-        retention: Retention::from_code(row.try_get(6)?).ok_or(corrupt("retention class"))?,
-        partition: u8::try_from(row.try_get::<i16, _>(7)?).map_err(|_| corrupt("partition"))?,
-        aggregate_type: row.try_get(8)?,
-        aggregate_id: Uuid::parse_str(aggregate_id).map_err(|_| corrupt("aggregate id"))?,
-        event_type: row.try_get(10)?,
-        event_version: row.try_get(11)?,
-        payload: row.try_get(12)?,
-        metadata: row.try_get(13)?,
-        payload_hash: row.try_get(14)?,
-    })
+    EventRow::of(row)?.stored()
 }

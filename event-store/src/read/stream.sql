@@ -5,10 +5,10 @@ SELECT e.position, e.sequence, e.generation, e.recorded_at, e.event_id, e.partit
 FROM streams s
 CROSS JOIN LATERAL (
     SELECT * FROM events
-    WHERE aggregate_id = $1::uuid::text AND aggregate_type = s.type AND sequence > $3
+    WHERE aggregate_id = $1::uuid::text AND aggregate_type = s.type AND sequence > $3 AND sequence <= $4
       AND position >= s.first_position AND position <= s.last_position
     ORDER BY sequence
-    LIMIT $4
+    LIMIT $5
 ) e
 WHERE s.id = $1 AND s.type = $2
 ORDER BY e.sequence

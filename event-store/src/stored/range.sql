@@ -7,5 +7,3 @@ WHERE position > $1 AND position <= $2
   AND ($5::text[] IS NULL OR aggregate_type = ANY ($5))
   AND ($6::text[] IS NULL OR event_type = ANY ($6))
   AND ($7::text IS NULL OR aggregate_id = $7)
-ORDER BY position
-LIMIT $8

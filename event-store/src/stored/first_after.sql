@@ -1,1 +1,0 @@
-SELECT position, recorded_at FROM events WHERE position > $1 ORDER BY position LIMIT 1
