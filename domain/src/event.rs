@@ -1,5 +1,6 @@
 //! The catalogue: every event there is, and what is the same for all.
 
+use serde::de::Error as _;
 use serde_json::Value;
 
 use crate::charge_point::ChargePointEvent;
@@ -18,13 +19,18 @@ macro_rules! catalogue {
     ($($kind:ident($event:ty)),+ $(,)?) => {
         /// What a stream is the history of. Its name is stored with each event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum AggregateType { $($kind),+ }
+        pub enum AggregateType {
+            $($kind,)+
+            /// Of a program that knows more than this one. Nothing is appended to it here.
+            Unknown,
+        }
 
         impl AggregateType {
+            /// Those that this program knows.
             pub const ALL: &'static [Self] = &[$(Self::$kind),+];
 
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$kind => stringify!($kind)),+ }
+                match self { $(Self::$kind => stringify!($kind),)+ Self::Unknown => "Unknown" }
             }
 
             pub fn parse(name: &str) -> Option<Self> {
@@ -33,7 +39,7 @@ macro_rules! catalogue {
 
             /// The types of event of this aggregate, with the newest version of each.
             pub const fn event_types(self) -> &'static [(&'static str, &'static str)] {
-                match self { $(Self::$kind => <$event>::TYPES),+ }
+                match self { $(Self::$kind => <$event>::TYPES,)+ Self::Unknown => &[] }
             }
         }
 
@@ -62,12 +68,18 @@ macro_rules! catalogue {
 
             /// From a stored payload of the newest version.
             pub fn from_json(aggregate: AggregateType, payload: &str) -> Result<Self, serde_json::Error> {
-                match aggregate { $(AggregateType::$kind => serde_json::from_str(payload).map(Self::$kind)),+ }
+                match aggregate {
+                    $(AggregateType::$kind => serde_json::from_str(payload).map(Self::$kind),)+
+                    AggregateType::Unknown => Err(serde_json::Error::custom("its aggregate is not known")),
+                }
             }
 
             /// From a payload that an upcaster has made.
             pub fn from_value(aggregate: AggregateType, payload: Value) -> Result<Self, serde_json::Error> {
-                match aggregate { $(AggregateType::$kind => serde_json::from_value(payload).map(Self::$kind)),+ }
+                match aggregate {
+                    $(AggregateType::$kind => serde_json::from_value(payload).map(Self::$kind),)+
+                    AggregateType::Unknown => Err(serde_json::Error::custom("its aggregate is not known")),
+                }
             }
         }
     };

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::envelope::Retention;
 use domain::event::AggregateType;
 use futures_util::{Stream, TryStreamExt};
 use schema::log::{Generation, Position, RecordedEvent};
@@ -83,7 +82,7 @@ impl BulkRow {
         Ok(Some(Self { position, partition, payload_hash, rest }))
     }
 
-    /// The event; none where it was not selected.
+    /// The event; none where it was not selected. One of an aggregate that is not known is in everybody's selection.
     ///
     /// # Errors
     /// When a column can't be read. A payload that can't be understood is no error here, as in [`RecordedEvent::event`].
@@ -95,15 +94,16 @@ impl BulkRow {
         let recorded_at = fields.time("recorded_at")?;
         let event_id = fields.uuid("event id")?;
         let partition_key = fields.uuid("partition key")?;
-        let retention = Retention::from_code(fields.i16("retention class")?);
-        let retention = retention.ok_or(fields.corrupt("retention class"))?;
+        let retention = fields.i16("retention class")?;
         let aggregate_type = fields.text("aggregate type")?;
         let aggregate_id = fields.text("aggregate id")?;
         let event_type = fields.text("event type")?;
         let event_version = fields.text("event version")?;
-        let (Some(payload), Some(metadata)) = (fields.optional_text("payload")?, fields.optional_text("metadata")?)
-        else {
-            return Ok(None);
+        let (payload, metadata) = match (fields.optional_text("payload")?, fields.optional_text("metadata")?) {
+            (Some(payload), Some(metadata)) => (payload, metadata),
+            // Nobody could select it, and it may concern anybody. There is nothing in its payload for this program.
+            _ if AggregateType::parse(aggregate_type).is_none() => ("", ""),
+            _ => return Ok(None),
         };
         let row = EventRow {
             position: self.position,

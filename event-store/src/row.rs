@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::envelope::Retention;
+use domain::envelope::{Actor, Envelope, Retention};
 use domain::event::AggregateType;
+use domain::id::TenantId;
+use schema::catalogue::DecodeError;
 use schema::log::{Generation, Position, RawEvent, RecordedEvent, StreamId};
 use schema::metadata;
 use schema::partition::Partition;
@@ -22,7 +24,8 @@ pub(crate) struct EventRow<'a> {
     pub recorded_at: DateTime<Utc>,
     pub event_id: Uuid,
     pub partition_key: Uuid,
-    pub retention: Retention,
+    /// The number of its class.
+    pub retention: i16,
     pub partition: i16,
     pub aggregate_type: &'a str,
     pub aggregate_id: &'a str,
@@ -37,7 +40,6 @@ impl<'a> EventRow<'a> {
     /// Of the columns that the `.sql` files here name, in their order.
     pub fn of(row: &'a PgRow) -> Result<Self, Error> {
         let position = Position(row.try_get(0)?);
-        let retention = Retention::from_code(row.try_get(6)?);
         Ok(Self {
             position,
             sequence: row.try_get(1)?,
@@ -45,7 +47,7 @@ impl<'a> EventRow<'a> {
             recorded_at: row.try_get(3)?,
             event_id: row.try_get(4)?,
             partition_key: row.try_get(5)?,
-            retention: retention.ok_or(Error::Corrupt { position, what: "retention class" })?,
+            retention: row.try_get(6)?,
             partition: row.try_get(7)?,
             aggregate_type: row.try_get(8)?,
             aggregate_id: row.try_get(9)?,
@@ -60,14 +62,24 @@ impl<'a> EventRow<'a> {
     /// The event, decoded.
     ///
     /// # Errors
-    /// When a column can't be read. A payload that can't be understood is no error here, as in [`RecordedEvent::event`].
+    /// When it can't be told whose it is. A type, class, envelope or payload that can't be understood is no error here, but
+    /// in [`RecordedEvent::event`]: who follows the log decides what to do without it, and goes on.
     pub fn recorded(&self) -> Result<RecordedEvent, Error> {
         let Self { aggregate_type, event_type, event_version, payload, .. } = *self;
-        let aggregate = AggregateType::parse(aggregate_type).ok_or(self.corrupt("aggregate type"))?;
+        let aggregate = AggregateType::parse(aggregate_type).unwrap_or(AggregateType::Unknown);
         let id = self.aggregate_id()?;
         let partition = u8::try_from(self.partition).ok().and_then(Partition::new);
-        let envelope = metadata::from_json(self.metadata).map_err(|_| self.corrupt("metadata"))?;
-        let event = RawEvent { aggregate_type, event_type, event_version, payload }.decode();
+        let retention = Retention::from_code(self.retention);
+        let (envelope, unreadable) = match metadata::from_json(self.metadata) {
+            Ok(envelope) => (envelope, None),
+            Err(error) => (Envelope::new(TenantId::DEFAULT, Actor::system("unreadable")), Some(error)),
+        };
+        let event = match (aggregate, retention, unreadable) {
+            (AggregateType::Unknown, ..) => Err(DecodeError::UnknownAggregate(aggregate_type.to_owned())),
+            (_, None, _) => Err(DecodeError::UnknownRetention(self.retention)),
+            (_, Some(_), Some(error)) => Err(error.into()),
+            (_, Some(_), None) => RawEvent { aggregate_type, event_type, event_version, payload }.decode(),
+        };
         Ok(RecordedEvent {
             position: self.position,
             generation: self.generation,
@@ -78,7 +90,7 @@ impl<'a> EventRow<'a> {
             event_id: self.event_id,
             event_type: event_type.to_owned(),
             event_version: event_version.to_owned(),
-            retention: self.retention,
+            retention: retention.unwrap_or(Retention::Ledger),
             recorded_at: self.recorded_at,
             envelope: Arc::new(envelope),
             payload_hash: self.payload_hash,

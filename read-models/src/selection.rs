@@ -81,8 +81,10 @@ pub const fn passed_over(model: Model) -> &'static [(AggregateType, &'static str
     }
 }
 
-/// Whether the read model may be changed by events of these columns.
+/// Whether the read model may be changed by events of these columns. What another program's aggregate is about can't be
+/// known: it may be about any.
 pub fn may_touch(model: Model, aggregate: AggregateType, event_type: &str) -> bool {
-    aggregates(model).contains(&aggregate)
-        && !passed_over(model).iter().any(|(of, name)| *of == aggregate && *name == event_type)
+    aggregate == AggregateType::Unknown
+        || aggregates(model).contains(&aggregate)
+            && !passed_over(model).iter().any(|(of, name)| *of == aggregate && *name == event_type)
 }

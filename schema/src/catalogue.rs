@@ -4,12 +4,17 @@ use domain::event::{AggregateType, Event};
 use serde::de::Error as _;
 
 use crate::log::RawEvent;
+use crate::metadata;
 use crate::upcast::{self, STEPS, Step, UpcastError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    #[error("there is no aggregate {0}")]
+    #[error("this program knows no aggregate {0}: a newer program wrote it, update this one")]
     UnknownAggregate(String),
+    #[error("this program knows no retention class {0}: a newer program wrote it, update this one")]
+    UnknownRetention(i16),
+    #[error("the event's envelope can't be read")]
+    Envelope(#[from] metadata::Error),
     #[error("{aggregate} has no event {event_type} of version {event_version}")]
     UnknownEvent { aggregate: &'static str, event_type: String, event_version: String },
     #[error(

@@ -101,15 +101,18 @@ pub struct RecordedEvent {
     pub generation: Generation,
     pub partition: Partition,
     pub partition_key: Uuid,
+    /// Its aggregate is [`AggregateType::Unknown`] where this program knows it not; `event` is an error then.
     pub stream: StreamId,
     /// From 1 in its stream.
     pub sequence: i64,
     pub event_id: Uuid,
     pub event_type: String,
     pub event_version: String,
+    /// The class that is kept longest where it is of one that is not known; `event` is an error then.
     pub retention: Retention,
     /// Never goes back as positions rise.
     pub recorded_at: DateTime<Utc>,
+    /// It says nothing where it can't be read; `event` is an error then.
     pub envelope: Arc<Envelope>,
     /// Of the stored payload, as it was taken when it was appended.
     pub payload_hash: Uuid,

@@ -1,7 +1,7 @@
 //! An event as it is stored, undecoded: for who shows, exports or archives the log.
 
 use chrono::{DateTime, Utc};
-use domain::envelope::{Envelope, Retention};
+use domain::envelope::Envelope;
 use domain::event::Event;
 use uuid::Uuid;
 
@@ -17,7 +17,8 @@ pub struct StoredEvent {
     pub recorded_at: DateTime<Utc>,
     pub event_id: Uuid,
     pub partition_key: Uuid,
-    pub retention: Retention,
+    /// The number of its [class](domain::envelope::Retention), which may be one that this program knows not.
+    pub retention: i16,
     /// Of the log, 0 to 63.
     pub partition: u8,
     pub aggregate_type: String,

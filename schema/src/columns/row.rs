@@ -1,7 +1,7 @@
 //! An event as a row of its table.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::envelope::ReportTimes;
+use domain::envelope::{ReportTimes, Retention};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ pub fn envelope(stored: &StoredEvent) -> Vec<Cell> {
         id(of.map(|envelope| envelope.tenant_id.0)),
         Cell::Uuid(stored.partition_key),
         Cell::Integer(stored.partition.into()),
-        Cell::Text(stored.retention.as_str().to_owned()),
+        Cell::Text(retention(stored.retention)),
         text(of.map(|envelope| envelope.actor.kind.as_str().to_owned())),
         text(of.map(|envelope| envelope.actor.id.clone())),
         text(of.and_then(|envelope| envelope.reason.clone())),
@@ -82,6 +82,11 @@ pub fn envelope(stored: &StoredEvent) -> Vec<Cell> {
         text(times.map(|times: &ReportTimes| times.source.as_str().to_owned())),
         text(times.and_then(|times| times.device_at.clone())),
     ]
+}
+
+/// The number stands for a class that this program does not know.
+fn retention(code: i16) -> String {
+    Retention::from_code(code).map_or_else(|| code.to_string(), |class| class.as_str().to_owned())
 }
 
 /// The cells of a table's own columns, and the members that do not fit into them.
@@ -135,7 +140,7 @@ impl Cell {
 
 #[cfg(test)]
 mod tests {
-    use domain::envelope::{Actor, Envelope, Retention};
+    use domain::envelope::{Actor, Envelope};
     use domain::id::TenantId;
 
     use super::super::{ENVELOPE, tables};
@@ -151,7 +156,7 @@ mod tests {
             recorded_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).expect("in range"),
             event_id: Uuid::from_u128(1),
             partition_key: Uuid::from_u128(2),
-            retention: Retention::Ledger,
+            retention: Retention::Ledger.code(),
             partition: 3,
             aggregate_type: golden.aggregate.to_owned(),
             aggregate_id: Uuid::from_u128(4),
