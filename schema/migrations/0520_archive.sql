@@ -1,0 +1,55 @@
+-- What has been moved out of the log: ranges of a retention class in object storage.
+
+-- A row is made when the range's manifest is in its place, and stays for good: it says where to read the range, and when
+-- which step was taken.
+CREATE TABLE log_archives (
+    retention       smallint    NOT NULL CHECK (retention BETWEEN 1 AND 3),
+    first           bigint      NOT NULL REFERENCES log_ranges,
+    last            bigint      NOT NULL,
+    -- Of the folder that its manifest is in, without credentials.
+    url             text        NOT NULL,
+    manifest_sha256 bytea       NOT NULL CHECK (octet_length(manifest_sha256) = 32),
+    events          bigint      NOT NULL CHECK (events >= 0),
+    -- Of its parts.
+    bytes           bigint      NOT NULL CHECK (bytes >= 0),
+    archived_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When all of it was last read back, and was what the log has.
+    verified_at     timestamptz,
+    -- Since when the log doesn't have it.
+    detached_at     timestamptz CHECK (detached_at IS NULL OR verified_at IS NOT NULL),
+    PRIMARY KEY (retention, first),
+    CHECK (last >= first)
+);
+
+-- The parent of a class's ranges.
+CREATE FUNCTION log_class_table(class smallint) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT (ARRAY['events_ledger', 'events_operational', 'events_telemetry'])[class]
+$$;
+
+-- Takes a range out of the log that is archived and verified, and drops its table. To be called with a short lock_timeout:
+-- appends and readers wait as long as this does. SQLSTATE CV030: there is no such archive, or it isn't verified. Answers
+-- false where it is detached already.
+--
+-- Whoever reads events and then looks for detached ranges sees each event or its archive: both change in one commit. The
+-- other way round, a range may go in between.
+CREATE FUNCTION log_detach_range(class smallint, range_first bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    parent  constant text := log_class_table(class);
+    leaf    constant text := format('%s_%s', parent, range_first);
+    archive log_archives;
+BEGIN
+    SELECT * INTO archive FROM log_archives a WHERE a.retention = class AND a.first = range_first FOR UPDATE;
+    IF archive.verified_at IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'CV030',
+            MESSAGE = format('positions %s and on of class %s are not archived, or not verified', range_first, class);
+    END IF;
+    IF archive.detached_at IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, leaf);
+    EXECUTE format('DROP TABLE %I', leaf);
+    UPDATE log_archives a SET detached_at = clock_timestamp() WHERE a.retention = class AND a.first = range_first;
+    RETURN true;
+END $$;
