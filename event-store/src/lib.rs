@@ -3,6 +3,7 @@
 //! [`EventStore`] is the handle. Commands use [`Session`]; consumers of the log use the traits of [`feed`].
 
 pub mod append;
+pub mod archived;
 pub mod bulk;
 mod cache;
 mod caretaker;
@@ -26,6 +27,7 @@ pub mod stored;
 mod tail;
 
 pub use append::{Append, Appended, CommandKey, Expected, Guard, GuardCondition, Write};
+pub use archived::{Archive, ArchiveError, ArchivedRange};
 pub use cache::Loaded;
 pub use load::stream_of;
 pub use options::{StoreOptions, Wake};
