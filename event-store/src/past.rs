@@ -78,7 +78,7 @@ impl EventStore {
     }
 
     /// The events of some aggregates, but for some types of theirs, and of some classes in (`after`, `upto`]. The caller
-    /// bounds them.
+    /// bounds them. A class that this program does not know is among them, since it can't be known what is in it.
     pub async fn read_selected(
         &self,
         after: Position,
@@ -118,6 +118,12 @@ impl EventStore {
         let positions: Vec<i64> = positions.iter().map(|position| position.0).collect();
         let rows = self.database().fetch_all(sqlx::query(include_str!("past/releases.sql")).bind(positions)).await?;
         Ok(rows.iter().map(|row| row.try_get(0).map(Position)).collect::<Result<_, _>>()?)
+    }
+
+    /// Every event by which somebody had a read model go on without another event.
+    pub async fn skips(&self) -> Result<Vec<RecordedEvent>, Error> {
+        let rows = self.database().fetch_all(sqlx::query(include_str!("past/skips.sql"))).await?;
+        rows.iter().map(recorded).collect()
     }
 
     /// The events of some types of an aggregate in (`after`, `upto`]. For rare ones.

@@ -22,6 +22,11 @@ pub enum Error {
     Unavailable(#[from] sqlx::Error),
     #[error("the event at {position} has no {what} that can be read")]
     Corrupt { position: Position, what: &'static str },
+    #[error(
+        "it is a stream of {name}, which this program does not know: its last event is at {last}. Use a newer program, or look \
+         at the log by position"
+    )]
+    UnknownAggregate { name: String, last: Position },
 }
 
 /// A stretch of the log.

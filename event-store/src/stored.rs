@@ -83,16 +83,25 @@ impl EventStore {
         self.database().fetch_all(statement).await?.iter().map(self::stored).collect()
     }
 
-    /// What has a stream of this id.
+    /// What has a stream of this id. Of an aggregate that is not known, the log can be looked at by position only.
     pub async fn streams_of(&self, id: Uuid) -> Result<Vec<AggregateType>, Error> {
         let statement = sqlx::query("SELECT type, last_position FROM streams WHERE id = $1 ORDER BY first_position");
         let rows = self.database().fetch_all(statement.bind(id)).await?;
-        let aggregate = |row: &PgRow| {
-            let position = Position(row.try_get(1)?);
+        let mut known = vec![];
+        let mut unknown = None;
+        for row in &rows {
             let name: &str = row.try_get(0)?;
-            AggregateType::parse(name).ok_or(Error::Corrupt { position, what: "aggregate type" })
-        };
-        rows.iter().map(aggregate).collect()
+            match AggregateType::parse(name) {
+                Some(aggregate) => known.push(aggregate),
+                None => {
+                    unknown = Some(Error::UnknownAggregate { name: name.to_owned(), last: Position(row.try_get(1)?) })
+                }
+            }
+        }
+        match unknown {
+            Some(error) if known.is_empty() => Err(error),
+            _ => Ok(known),
+        }
     }
 
     /// The streams of disclosures, the oldest first: there are few, and they have an index of their own (migration 0510).

@@ -52,8 +52,14 @@ async fn follow(edge: &Edge, at: &mut Position) -> feed::Error {
 }
 
 fn deliver(edge: &Edge, recorded: &RecordedEvent) {
-    // What this version can't understand is no command of this version.
-    let Ok(event) = &recorded.event else { return };
+    let event = match &recorded.event {
+        Ok(event) => event,
+        // What this version can't understand is no command of this version.
+        Err(error) => {
+            tracing::warn!(position = %recorded.position, %error, "an event can't be understood and is passed over");
+            return;
+        }
+    };
     match event.as_ref() {
         Event::StationCommand(StationCommandEvent::StationCommandRequested(request)) => {
             let Some(mailbox) = edge.mailboxes.find(request.charge_point_id) else { return };

@@ -12,8 +12,8 @@ use crate::command_database::CommandDatabase;
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
-The skip is an event of the log too, with who did it and why. The event that is left out stays in the log: a read model that is
-built anew by a fold that can apply it has it again.")]
+The skip is an event of the log too, with who did it and why. The event that is left out stays in the log; a read model that is
+built anew goes on without it too.")]
 pub struct Args {
     /// The key
     #[arg(value_name = "KEY")]

@@ -2,6 +2,7 @@ SELECT position, sequence, generation, recorded_at, event_id, partition_key, ret
        aggregate_type, aggregate_id, event_type, event_version, payload::text, metadata::text,
        payload_hash
 FROM events
-WHERE position > $1 AND position <= $2 AND retention = ANY ($3) AND aggregate_type = ANY ($4)
+WHERE position > $1 AND position <= $2 AND (retention = ANY ($3) OR retention NOT IN (1, 2, 3))
+      AND aggregate_type = ANY ($4)
       AND aggregate_type || '/' || event_type <> ALL ($5)
 ORDER BY position

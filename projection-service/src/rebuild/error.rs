@@ -78,6 +78,10 @@ pub enum Error {
     Append(#[from] event_store::session::Error),
     #[error("the log says otherwise: {0}. Nothing was changed")]
     Refused(#[from] domain::refusal::Refusal),
+    #[error(
+        "the build is made and kept current, but what was skipped before could not be skipped in it: `parked` shows it"
+    )]
+    Skip(#[source] Box<crate::parked::Error>),
     #[error("a task of the rebuild ended unexpectedly; run the command again to go on where it was")]
     Task(#[from] tokio::task::JoinError),
 }

@@ -17,7 +17,7 @@ use super::guard::Guard;
 use super::join::{self, JOIN_POSITIONS_MAX};
 use super::load::load;
 use super::progress::{Progress, Stage};
-use super::{Error, Rebuilder};
+use super::{Error, Rebuilder, skipped};
 use crate::worker::digests::{Digests, Running};
 
 /// A build that has been made, and has joined.
@@ -79,6 +79,7 @@ impl Rebuilder {
                 break position;
             }
         };
+        skipped::repeat(self, &job).await?;
         progress.read(position);
         progress.enter(Stage::Joined);
         Ok(Built { model, number: job.number, fold_version: job.fold.version(), position, resumed })

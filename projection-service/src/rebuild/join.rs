@@ -1,5 +1,7 @@
 //! From the making of a build to its keeping: the workers take it along from where they are.
 
+use std::sync::Arc;
+
 use schema::log::Position;
 use schema::partition::Partition;
 use sqlx::postgres::PgConnection;
@@ -9,6 +11,7 @@ use super::job::Job;
 use super::load::own;
 use super::part::Part;
 use super::progress::Progress;
+use super::skipped::Skipped;
 use super::source::Source;
 use super::table::Table;
 use super::{Error, Rebuilder};
@@ -24,6 +27,7 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
     let from = at.iter().map(|(_, position)| *position).min().unwrap_or_default();
     // Before the lock, so that nobody waits for a connection under it.
     let reader = rebuilder.connect().await?;
+    let skipped = Arc::new(Skipped::read(&rebuilder.store, job.model).await?);
     let mut connection = rebuilder.connect().await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT views.end_runs()").persistent(false).execute(&mut *transaction).await?;
@@ -39,6 +43,7 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
     let digests = job.digests(&rebuilder.pool).await?;
     let mut part = Part::new(job.fold.clone(), Table::of(job.model), rebuilder.limits.rows, at)
         .with_parked(parked, true)
+        .without(skipped)
         .with_digests(digests);
     let mut source = Source::new(reader, job.model, JOIN_POSITIONS_MAX, from, upto);
     while let Some((_, shares)) = source.next(1).await? {

@@ -1,5 +1,7 @@
 //! Reading the log and filling the table, in tasks that each have some of the partitions.
 
+use std::sync::Arc;
+
 use event_store::bulk::BulkRow;
 use schema::log::Position;
 use schema::partition::Partition;
@@ -12,6 +14,7 @@ use uuid::Uuid;
 use super::job::Job;
 use super::part::Part;
 use super::progress::Progress;
+use super::skipped::Skipped;
 use super::source::Source;
 use super::table::Table;
 use super::{Error, Limits, Rebuilder};
@@ -49,6 +52,7 @@ async fn load_with(
     progress.aim(upto);
     let parked = job.parked(&rebuilder.pool).await?;
     let digests = job.digests(&rebuilder.pool).await?;
+    let skipped = Arc::new(Skipped::read(&rebuilder.store, job.model).await?);
     let Limits { tasks, range_positions, rows, checkpoint_positions } = rebuilder.limits;
     let mut running = JoinSet::new();
     let mut senders = vec![];
@@ -57,6 +61,7 @@ async fn load_with(
         let at = positions.iter().copied().filter(|(partition, _)| own(partition));
         let part = Part::new(job.fold.clone(), Table::of(job.model), rows, at)
             .with_parked(parked.clone(), careful)
+            .without(Arc::clone(&skipped))
             .with_digests(digests.of(own));
         let (sender, shares) = mpsc::channel(WAITING_MAX);
         senders.push(sender);

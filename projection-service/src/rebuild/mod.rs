@@ -15,6 +15,7 @@ mod join;
 mod load;
 mod part;
 mod progress;
+mod skipped;
 mod source;
 mod table;
 

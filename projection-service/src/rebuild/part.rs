@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::error::{Error, chain};
+use super::skipped::Skipped;
 use super::table::{Table, ToWrite};
 use crate::worker::digests::{Digests, Running};
 
@@ -41,6 +42,8 @@ pub(super) struct Part {
     at: [Option<Position>; PARTITION_COUNT as usize],
     checkpoints: u64,
     parking: Parking,
+    /// Events that it goes on without.
+    skipped: Arc<Skipped>,
     digests: Digests,
     /// Of blocks that are done with, not written down yet.
     ended: Vec<(Partition, BlockDigest)>,
@@ -89,6 +92,7 @@ impl Part {
             at: [None; PARTITION_COUNT as usize],
             checkpoints: 0,
             parking: Parking::default(),
+            skipped: Arc::default(),
             digests: Digests::default(),
             ended: vec![],
             careful: false,
@@ -104,6 +108,12 @@ impl Part {
     pub fn with_parked(mut self, keys: HashSet<Uuid>, careful: bool) -> Self {
         self.parking.keys = keys;
         self.careful = careful;
+        self
+    }
+
+    /// It goes on without these events.
+    pub fn without(mut self, skipped: Arc<Skipped>) -> Self {
+        self.skipped = skipped;
         self
     }
 
@@ -147,6 +157,9 @@ impl Part {
             }
             *at = Some(row.position);
             self.digests.take_one(row.partition, row.position, row.payload_hash, &mut self.ended);
+            if self.skipped.contains(row.position) {
+                continue;
+            }
             let Some(event) = row.recorded()? else { continue };
             let touch = match Fact::of(&event) {
                 Ok(fact) => self.fold.touch(&fact).map(Ok),

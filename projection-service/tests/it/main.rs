@@ -11,3 +11,4 @@ mod property;
 mod queries;
 mod rebuild;
 mod support;
+mod unknown;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::folds::{refuses, refusing};
 use crate::support::{Process, assert_same, contained, empty, grow, log, store_options, tables};
 
-fn operator() -> Operator {
+pub fn operator() -> Operator {
     Operator { name: "test".to_owned(), reason: Some("it was mended".to_owned()) }
 }
 
@@ -64,7 +64,7 @@ async fn set_version(pool: &PgPool, position: Position, version: &str) {
 }
 
 /// Rows have the content that they would have had without the trouble, whatever their positions.
-async fn assert_content(pool: &PgPool, store: &EventStore) {
+pub async fn assert_content(pool: &PgPool, store: &EventStore) {
     let expected = fold_all(log(store).await.iter().map(AsRef::as_ref)).unwrap();
     let found = tables(&ViewStore::new(pool.clone(), false)).await;
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());

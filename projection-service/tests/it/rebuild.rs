@@ -2,6 +2,7 @@
 
 mod exchanging;
 mod making;
+mod skipping;
 mod troubles;
 
 use event_store::EventStore;

@@ -37,7 +37,11 @@ pub enum Error {
 }
 
 /// The members of an event in its newest version, and its table.
+///
+/// # Errors
+/// When it can't be understood, its envelope included.
 pub fn newest(stored: &StoredEvent) -> Result<(&'static EventTable, Value), Error> {
+    stored.envelope()?;
     let event = stored.event()?;
     let table = super::table(event.event_type()).ok_or(Error::NoTable)?;
     let mut payload: Value = serde_json::from_str(&event.to_json()).map_err(|source| DecodeError::Malformed {
