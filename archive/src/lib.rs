@@ -4,9 +4,11 @@
 
 mod buffer;
 mod decimal;
+pub mod location;
 mod table;
 
 pub use decimal::{DECIMAL_PRECISION, DECIMAL_SCALE, holds};
+pub use location::Location;
 pub use table::{Column, TableWriter};
 
 #[derive(Debug, thiserror::Error)]
