@@ -73,7 +73,7 @@ impl From<event_store::read::Error> for Error {
         use event_store::read::Error as Read;
         match error {
             Read::Unavailable(_) => Self::unavailable(error),
-            Read::Corrupt { .. } => Self::unreadable(error),
+            Read::Corrupt { .. } | Read::UnknownAggregate { .. } => Self::unreadable(error),
         }
     }
 }

@@ -91,7 +91,12 @@ impl FilterArgs {
             None => None,
         };
         if let (Some(id), Some(text)) = (stream, &self.stream)
-            && store.streams_of(id).await?.is_empty()
+            && match store.streams_of(id).await {
+                Ok(aggregates) => aggregates.is_empty(),
+                // Shown as it is stored.
+                Err(event_store::read::Error::UnknownAggregate { .. }) => false,
+                Err(error) => return Err(error.into()),
+            }
         {
             bail!("{text} has no stream: `coulomb events tail` shows the ids of streams");
         }
