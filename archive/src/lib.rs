@@ -5,6 +5,8 @@
 mod buffer;
 mod decimal;
 pub mod location;
+pub mod manifest;
+pub mod part;
 mod table;
 
 pub use decimal::{DECIMAL_PRECISION, DECIMAL_SCALE, holds};
