@@ -1,11 +1,18 @@
 //! Ranges of the log that were moved to object storage, and what reads them there.
 
+mod known;
+mod look;
+mod merge;
+
 use std::fmt::Debug;
 
 use domain::envelope::Retention;
 use futures_util::future::BoxFuture;
 use schema::log::{Position, StreamId};
 use schema::stored::StoredEvent;
+
+pub(crate) use known::{Archives, Wanted};
+pub(crate) use merge::decoded_stored;
 
 /// A range of positions whose events of one retention class are in an archive, and not in the log any more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,4 +59,9 @@ pub enum ArchiveError {
     Missing { url: String, what: String },
     #[error("the archive at {url} is not what was archived, {what}: bring it back from where copies are kept")]
     Altered { url: String, what: String },
+}
+
+/// Whether a position may be in one of the ranges.
+pub(crate) fn has(ranges: &[ArchivedRange], position: Position) -> bool {
+    ranges.iter().any(|range| range.first <= position && range.last >= position)
 }

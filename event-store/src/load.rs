@@ -6,11 +6,13 @@ use cqrs_es::Aggregate;
 use domain::aggregate::{Decide, Payload};
 use schema::catalogue::DecodeError;
 use schema::log::{Position, RawEvent, StreamId};
+use schema::stored::StoredEvent;
 use sqlx::Row;
 use uuid::Uuid;
 
 use crate::EventStore;
 use crate::cache::Loaded;
+use crate::read;
 use crate::states::StateToStore;
 
 /// Events that one statement answers.
@@ -22,6 +24,9 @@ pub enum Error {
     Unavailable(#[from] sqlx::Error),
     #[error("event {sequence} of {stream}, at {position}, can't be understood")]
     Undecodable { stream: StreamId, sequence: i64, position: Position, source: Box<DecodeError> },
+    /// It is never folded without them.
+    #[error("{stream} can't be loaded without its earlier events, of which it has no state that this program can use")]
+    Earlier { stream: StreamId, source: Box<read::Error> },
 }
 
 /// The stream of an aggregate.
@@ -51,15 +56,29 @@ impl EventStore {
                 (state, version, stored) = (A::default(), 0, 0);
                 continue;
             }
-            let grown = stream_version > version;
-            for row in rows.iter().filter(|_| grown) {
-                let Some(sequence) = row.try_get::<Option<i64>, _>(1)? else { break };
-                apply(&mut state, stream, sequence, row)?;
-                version = sequence;
+            let (after, wanted) = (version, stream_version.min(version + PAGE));
+            for row in rows.iter().filter(|_| stream_version > after) {
+                // Sequences are dense: what comes after a gap can't be folded yet.
+                if row.try_get::<Option<i64>, _>(1)? != Some(version + 1) {
+                    break;
+                }
+                version += 1;
+                let event = Stored {
+                    event_type: row.try_get(2)?,
+                    event_version: row.try_get(3)?,
+                    payload: row.try_get(4)?,
+                    position: Position(row.try_get(5)?),
+                };
+                event.apply(&mut state, stream, version)?;
             }
-            if !grown || (rows.len() as i64) < PAGE {
-                // The last ones may have been dropped with their retention class.
-                let loaded = Loaded { state: Arc::new(state), version: stream_version };
+            if version < wanted {
+                for event in self.earlier(stream, version, wanted).await? {
+                    version = event.sequence;
+                    Stored::of(&event).apply(&mut state, stream, version)?;
+                }
+            }
+            if version == stream_version {
+                let loaded = Loaded { state: Arc::new(state), version };
                 self.keep(stream, &loaded, stored);
                 return Ok(loaded);
             }
@@ -83,6 +102,14 @@ impl EventStore {
     /// Tells the cache what an append has made of an aggregate.
     pub fn appended<A: Decide + 'static>(&self, id: impl Into<Uuid>, state: A, version: i64) {
         self.keep(stream_of::<A>(id), &Loaded { state: Arc::new(state), version }, 0);
+    }
+
+    /// Events that the log itself does not have, or not all of them.
+    async fn earlier(&self, stream: StreamId, after: i64, upto: i64) -> Result<Vec<StoredEvent>, Error> {
+        self.stream_page(stream, after, upto, PAGE).await.map_err(|error| match error {
+            read::Error::Unavailable(error) => Error::Unavailable(error),
+            source => Error::Earlier { stream, source: Box::new(source) },
+        })
     }
 
     async fn stored_state<A: Decide>(&self, stream: StreamId) -> Result<(A, i64, i64), Error> {
@@ -119,22 +146,32 @@ impl EventStore {
     }
 }
 
-fn apply<A>(state: &mut A, stream: StreamId, sequence: i64, row: &sqlx::postgres::PgRow) -> Result<(), Error>
-where
-    A: Aggregate<Event: Payload>,
-{
-    let raw = RawEvent {
-        aggregate_type: stream.aggregate.as_str(),
-        event_type: row.try_get(2)?,
-        event_version: row.try_get(3)?,
-        payload: row.try_get(4)?,
-    };
-    let position = Position(row.try_get(5)?);
-    let undecodable = |source| Error::Undecodable { stream, sequence, position, source: Box::new(source) };
-    let event = raw.decode().map_err(undecodable)?;
-    // Decoded as an event of this aggregate, since the stream says which it is.
-    if let Some(event) = A::Event::from_event(&event) {
-        state.apply(event.clone());
+/// What is folded of an event.
+struct Stored<'a> {
+    event_type: &'a str,
+    event_version: &'a str,
+    payload: &'a str,
+    position: Position,
+}
+
+impl<'a> Stored<'a> {
+    fn of(event: &'a StoredEvent) -> Self {
+        let StoredEvent { event_type, event_version, payload, position, .. } = event;
+        Self { event_type, event_version, payload, position: *position }
     }
-    Ok(())
+
+    fn apply<A>(&self, state: &mut A, stream: StreamId, sequence: i64) -> Result<(), Error>
+    where
+        A: Aggregate<Event: Payload>,
+    {
+        let Self { event_type, event_version, payload, position } = *self;
+        let raw = RawEvent { aggregate_type: stream.aggregate.as_str(), event_type, event_version, payload };
+        let undecodable = |source| Error::Undecodable { stream, sequence, position, source: Box::new(source) };
+        let event = raw.decode().map_err(undecodable)?;
+        // Decoded as an event of this aggregate, since the stream says which it is.
+        if let Some(event) = A::Event::from_event(&event) {
+            state.apply(event.clone());
+        }
+        Ok(())
+    }
 }

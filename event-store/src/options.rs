@@ -1,8 +1,11 @@
 //! What can be set, and the limits on everything that waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+
+use crate::archived::Archive;
 
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -42,6 +45,8 @@ pub struct StoreOptions {
     pub notify: bool,
     /// Connections lead through a pooler in transaction mode: no statement outlives its transaction.
     pub transaction_pooler: bool,
+    /// Where ranges are read that were moved out of the log; none: what needs them fails.
+    pub archive: Option<Arc<dyn Archive>>,
 }
 
 /// How a process learns that another one has appended.
@@ -76,6 +81,7 @@ impl Default for StoreOptions {
             wake: Wake::default(),
             notify: true,
             transaction_pooler: false,
+            archive: None,
         }
     }
 }

@@ -4,11 +4,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::envelope::Retention;
 use domain::event::AggregateType;
 use schema::log::{Position, RecordedEvent, StreamId};
+use schema::stored::StoredEvent;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::EventStore;
-use crate::read::{Error, recorded};
+use crate::archived::{Wanted, has};
+use crate::read::Error;
+
+/// The class that the events about read models are of.
+const OF_READ_MODELS: [Retention; 1] = [Retention::Operational];
+const SKIPPED: &str = "ParkedEventSkipped";
+const RELEASES: [&str; 2] = ["ParkedKeyReleased", SKIPPED];
 
 /// Part of a stream: the events with sequences above `after`, up to `upto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +32,10 @@ pub struct Span {
 impl EventStore {
     /// The last position that was recorded at a time or before it; 0: none.
     pub async fn position_at(&self, time: DateTime<Utc>) -> Result<Position, Error> {
-        let rows = self.database().fetch_all(sqlx::query("SELECT log_position_at($1)").bind(time)).await?;
-        Ok(Position(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?))
+        let rows = self.database().fetch_all(sqlx::query(include_str!("past/position_at.sql")).bind(time)).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let detached = self.detached(row.try_get(1)?).await?;
+        self.archived_position_at(&detached, Position(row.try_get(0)?), time).await
     }
 
     /// The last position that was recorded before a time; 0: none.
@@ -37,13 +47,30 @@ impl EventStore {
     /// When the event at a position was recorded; of one that is not kept, the last before it. None: before the first.
     pub async fn recorded_at(&self, position: Position) -> Result<Option<DateTime<Utc>>, Error> {
         let statement = sqlx::query(include_str!("past/recorded_at.sql")).bind(position.0);
-        let row = self.database().fetch_optional(statement).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+        let Some(row) = self.database().fetch_optional(statement).await? else { return Ok(None) };
+        if row.try_get::<i64, _>(1)? < position.0 {
+            let detached = self.detached(row.try_get(2)?).await?;
+            if has(&detached, position)
+                && let Some(at) = self.archived_recorded_at(&detached, position).await?
+            {
+                return Ok(Some(at));
+            }
+        }
+        Ok(row.try_get(0)?)
     }
 
-    /// Above it the log has every event of these classes.
+    /// Above it every event of these classes can be read: from the log, or from the archive if this program reads archives.
     pub async fn kept_after(&self, classes: &[Retention]) -> Result<Position, Error> {
-        let statement = sqlx::query("SELECT log_kept_after($1)").bind(codes(classes));
+        self.after_what_is_gone(classes, self.reads_archives()).await
+    }
+
+    /// Above it the log itself has every event of these classes.
+    pub async fn in_log_after(&self, classes: &[Retention]) -> Result<Position, Error> {
+        self.after_what_is_gone(classes, false).await
+    }
+
+    async fn after_what_is_gone(&self, classes: &[Retention], but_archived: bool) -> Result<Position, Error> {
+        let statement = sqlx::query(include_str!("past/kept_after.sql")).bind(codes(classes)).bind(but_archived);
         let rows = self.database().fetch_all(statement).await?;
         Ok(Position(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?))
     }
@@ -55,26 +82,26 @@ impl EventStore {
             .bind(stream.aggregate.as_str())
             .bind(after.0)
             .bind(upto.0);
-        let Some(row) = self.database().fetch_optional(statement).await? else {
+        let rows = self.database().fetch_all(statement).await?;
+        let [start, end] = rows.as_slice() else {
             return Ok(Span { after: 0, upto: 0, version: 0, first_position: Position::START });
         };
         Ok(Span {
-            after: row.try_get(0)?,
-            upto: row.try_get(1)?,
-            version: row.try_get(2)?,
-            first_position: Position(row.try_get(3)?),
+            after: self.length(stream, start, after).await?,
+            upto: self.length(stream, end, upto).await?,
+            version: end.try_get(2)?,
+            first_position: Position(end.try_get(3)?),
         })
+    }
+
+    async fn length(&self, stream: StreamId, row: &PgRow, at: Position) -> Result<i64, Error> {
+        let (length, next): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        if next == length + 1 { Ok(length) } else { self.archived_length(stream, length, at).await }
     }
 
     /// The first events of a span, at most `limit` of them.
     pub async fn read_span(&self, stream: StreamId, span: Span, limit: i64) -> Result<Vec<RecordedEvent>, Error> {
-        let statement = sqlx::query(include_str!("read/stream.sql"))
-            .bind(stream.id)
-            .bind(stream.aggregate.as_str())
-            .bind(span.after)
-            .bind(span.upto)
-            .bind(limit);
-        self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+        self.stream_page(stream, span.after, span.upto, limit).await
     }
 
     /// The events of some aggregates, but for some types of theirs, and of some classes in (`after`, `upto`]. The caller
@@ -85,13 +112,18 @@ impl EventStore {
         upto: Position,
         (aggregates, not, classes): (&[AggregateType], &[(AggregateType, &str)], &[Retention]),
     ) -> Result<Vec<RecordedEvent>, Error> {
-        let statement = sqlx::query(include_str!("past/selected.sql"))
+        const SELECTED: &str = concat!(include_str!("archived/detached.sql"), include_str!("past/selected.sql"), ")");
+        let statement = sqlx::query(SELECTED)
             .bind(after.0)
             .bind(upto.0)
             .bind(codes(classes))
             .bind(aggregates.iter().map(|aggregate| aggregate.as_str()).collect::<Vec<_>>())
             .bind(not.iter().map(|(aggregate, name)| format!("{}/{name}", aggregate.as_str())).collect::<Vec<_>>());
-        self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+        let keep = |event: &StoredEvent| {
+            let is = |of: &AggregateType| of.as_str() == event.aggregate_type;
+            aggregates.iter().any(is) && !not.iter().any(|(of, name)| is(of) && *name == event.event_type)
+        };
+        self.some(statement, (after, upto), Wanted::of(classes), keep).await
     }
 
     /// The events in (`after`, `upto`] that a command has caused.
@@ -102,12 +134,10 @@ impl EventStore {
         upto: Position,
         classes: &[Retention],
     ) -> Result<Vec<RecordedEvent>, Error> {
-        let statement = sqlx::query(include_str!("past/caused.sql"))
-            .bind(after.0)
-            .bind(upto.0)
-            .bind(codes(classes))
-            .bind(command.to_string());
-        self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+        const CAUSED: &str = concat!(include_str!("archived/detached.sql"), include_str!("past/caused.sql"), ")");
+        let statement = sqlx::query(CAUSED).bind(after.0).bind(upto.0).bind(codes(classes)).bind(command.to_string());
+        let keep = |event: &StoredEvent| event.envelope().is_ok_and(|of| of.causation_id == Some(command));
+        self.some(statement, (after, upto), Wanted::of(classes), keep).await
     }
 
     /// At which of some positions a key of a read model was released, or an event of it skipped.
@@ -115,31 +145,61 @@ impl EventStore {
         if positions.is_empty() {
             return Ok(vec![]);
         }
-        let positions: Vec<i64> = positions.iter().map(|position| position.0).collect();
-        let rows = self.database().fetch_all(sqlx::query(include_str!("past/releases.sql")).bind(positions)).await?;
-        Ok(rows.iter().map(|row| row.try_get(0).map(Position)).collect::<Result<_, _>>()?)
+        let numbers: Vec<i64> = positions.iter().map(|position| position.0).collect();
+        let rows = self.database().fetch_all(sqlx::query(include_str!("past/releases.sql")).bind(numbers)).await?;
+        let (mut found, mut detached) = (vec![], 0);
+        for row in &rows {
+            match row.try_get::<Option<i64>, _>(0)? {
+                Some(position) => found.push(Position(position)),
+                None => detached = row.try_get(1)?,
+            }
+        }
+        let detached = self.detached(detached).await?;
+        for &position in positions.iter().filter(|position| has(&detached, **position)) {
+            let span = (Position(position.0 - 1), position);
+            let release = |event: &StoredEvent| RELEASES.contains(&event.event_type.as_str());
+            if !self.archived(&detached, Wanted::of(&OF_READ_MODELS), span, release).await?.is_empty() {
+                found.push(position);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
     }
 
     /// Every event by which somebody had a read model go on without another event.
     pub async fn skips(&self) -> Result<Vec<RecordedEvent>, Error> {
-        let rows = self.database().fetch_all(sqlx::query(include_str!("past/skips.sql"))).await?;
-        rows.iter().map(recorded).collect()
+        const SKIPS: &str = concat!(include_str!("archived/detached.sql"), include_str!("past/skips.sql"), ")");
+        let (mut events, detached) = self.marked::<RecordedEvent>(sqlx::query(SKIPS)).await?;
+        let detached = self.detached(detached).await?;
+        if detached.iter().any(|range| OF_READ_MODELS.contains(&range.retention)) {
+            events.clear();
+            let streams = sqlx::query("SELECT id FROM streams WHERE type = 'ReadModel' AND version > 0");
+            for row in self.database().fetch_all(streams).await? {
+                let stream = StreamId { aggregate: AggregateType::ReadModel, id: row.try_get(0)? };
+                let told = self.read_stream(stream, 1).await?;
+                events.extend(told.into_iter().filter(|event| event.event_type == SKIPPED));
+            }
+        }
+        events.sort_by_key(|event| event.position);
+        Ok(events)
     }
 
-    /// The events of some types of an aggregate in (`after`, `upto`]. For rare ones.
+    /// The events of some types of an aggregate, which are of some classes, in (`after`, `upto`]. For rare ones.
     pub async fn read_typed(
         &self,
         aggregate: AggregateType,
         event_types: &[&str],
+        classes: &[Retention],
         after: Position,
         upto: Position,
     ) -> Result<Vec<RecordedEvent>, Error> {
-        let statement = sqlx::query(include_str!("past/typed.sql"))
-            .bind(after.0)
-            .bind(upto.0)
-            .bind(aggregate.as_str())
-            .bind(event_types);
-        self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+        const TYPED: &str = concat!(include_str!("archived/detached.sql"), include_str!("past/typed.sql"), ")");
+        let statement = sqlx::query(TYPED).bind(after.0).bind(upto.0).bind(aggregate.as_str()).bind(event_types);
+        let keep = |event: &StoredEvent| {
+            event.aggregate_type == aggregate.as_str() && event_types.contains(&event.event_type.as_str())
+        };
+        self.some(statement, (after, upto), Wanted::of(classes), keep).await
     }
 }
 

@@ -1,11 +1,16 @@
 //! Reading the log: in short transactions over position ranges, since one snapshot held open makes every append dearer.
 
+use std::collections::{BTreeSet, HashSet};
+
 use domain::event::AggregateType;
 use schema::log::{Generation, Position, RecordedEvent, StreamId};
+use schema::partition::Partition;
+use schema::stored::StoredEvent;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::EventStore;
+use crate::archived::{ArchiveError, Wanted, decoded_stored};
 use crate::partitions::PartitionSet;
 use crate::row::EventRow;
 
@@ -22,6 +27,13 @@ pub enum Error {
     Unavailable(#[from] sqlx::Error),
     #[error("the event at {position} has no {what} that can be read")]
     Corrupt { position: Position, what: &'static str },
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(
+        "events {first} to {last} of {stream} are neither in the log nor in an archive that it knows of: bring them back from a \
+         backup"
+    )]
+    Gone { stream: StreamId, first: i64, last: i64 },
     #[error(
         "it is a stream of {name}, which this program does not know: its last event is at {last}. Use a newer program, or look \
          at the log by position"
@@ -65,20 +77,45 @@ impl EventStore {
         upto: Position,
         partitions: PartitionSet,
     ) -> Result<Vec<RecordedEvent>, Error> {
-        let chosen =
-            (!partitions.is_all()).then(|| partitions.iter().map(|p| i16::from(p.number())).collect::<Vec<_>>());
-        let statement = sqlx::query(include_str!("read/range.sql")).bind(after.0).bind(upto.0).bind(chosen);
-        self.database().fetch_all(statement).await?.iter().map(recorded).collect()
+        let bound = |sql, chosen: Option<Vec<i16>>| sqlx::query(sql).bind(after.0).bind(upto.0).bind(chosen);
+        if partitions.is_all() {
+            return self.whole(bound(include_str!("read/range.sql"), None), (after, upto)).await;
+        }
+        const CHOSEN: &str = concat!(include_str!("archived/detached.sql"), include_str!("read/range.sql"), ")");
+        let chosen = partitions.iter().map(|p| i16::from(p.number())).collect();
+        let keep = |event: &StoredEvent| Partition::new(event.partition).is_none_or(|own| partitions.contains(own));
+        self.some(bound(CHOSEN, Some(chosen)), (after, upto), Wanted::default(), keep).await
     }
 
     /// The events at these positions, in their order; one that is not there is in nobody's answer.
     pub async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, Error> {
         let mut events = Vec::with_capacity(positions.len());
         for some in positions.chunks(READ_AT_MAX) {
-            let some: Vec<i64> = some.iter().map(|position| position.0).collect();
-            let rows = self.database().fetch_all(sqlx::query(include_str!("read/at.sql")).bind(some)).await?;
+            let numbers: Vec<i64> = some.iter().map(|position| position.0).collect();
+            let rows = self.database().fetch_all(sqlx::query(include_str!("read/at.sql")).bind(numbers)).await?;
+            let first = events.len();
             for row in &rows {
                 events.push(recorded(row)?);
+            }
+            if rows.len() < some.len() {
+                let found: HashSet<Position> =
+                    events[first..].iter().map(|event: &RecordedEvent| event.position).collect();
+                let missing = some.iter().filter(|position| !found.contains(position)).copied().collect();
+                events.append(&mut self.archived_at(missing).await?);
+                events[first..].sort_by_key(|event| event.position);
+            }
+        }
+        Ok(events)
+    }
+
+    /// Of events that the log doesn't have, those that archives have.
+    async fn archived_at(&self, positions: BTreeSet<Position>) -> Result<Vec<RecordedEvent>, Error> {
+        let detached = self.detached_ranges().await?;
+        let mut events = vec![];
+        for position in positions {
+            let span = (Position(position.0 - 1), position);
+            for event in self.archived(&detached, Wanted::default(), span, |_| true).await? {
+                events.push(decoded_stored(&event)?);
             }
         }
         Ok(events)
@@ -89,19 +126,11 @@ impl EventStore {
         let mut events = Vec::new();
         let mut after = from_sequence.saturating_sub(1);
         loop {
-            let statement = sqlx::query(include_str!("read/stream.sql"))
-                .bind(stream.id)
-                .bind(stream.aggregate.as_str())
-                .bind(after)
-                .bind(i64::MAX)
-                .bind(STREAM_PAGE);
-            let page = self.database().fetch_all(statement).await?;
-            events.reserve(page.len());
-            for row in &page {
-                events.push(recorded(row)?);
-            }
+            let mut page: Vec<RecordedEvent> = self.stream_page(stream, after, i64::MAX, STREAM_PAGE).await?;
+            let full = page.len() as i64 == STREAM_PAGE;
+            events.append(&mut page);
             match events.last() {
-                Some(last) if page.len() as i64 == STREAM_PAGE => after = last.sequence,
+                Some(last) if full => after = last.sequence,
                 _ => return Ok(events),
             }
         }

@@ -59,6 +59,27 @@ impl<'a> EventRow<'a> {
         })
     }
 
+    /// `id`: its stream's, as text.
+    pub fn of_stored(event: &'a StoredEvent, id: &'a str) -> Self {
+        Self {
+            position: event.position,
+            sequence: event.sequence,
+            generation: event.generation,
+            recorded_at: event.recorded_at,
+            event_id: event.event_id,
+            partition_key: event.partition_key,
+            retention: event.retention,
+            partition: i16::from(event.partition),
+            aggregate_type: &event.aggregate_type,
+            aggregate_id: id,
+            event_type: &event.event_type,
+            event_version: &event.event_version,
+            payload: &event.payload,
+            metadata: &event.metadata,
+            payload_hash: event.payload_hash,
+        }
+    }
+
     /// The event, decoded.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use sqlx::postgres::PgPool;
 use std::sync::OnceLock;
 
 use crate::append::{self, Append, Appended};
+use crate::archived::Archives;
 use crate::cache::Cache;
 use crate::database::Database;
 use crate::feed::{Feed, From, Log};
@@ -32,6 +33,7 @@ struct Inner {
     lane: Lane,
     cache: Cache,
     states: StateWriter,
+    archives: Archives,
     tail: Tail,
     tail_runs: OnceLock<()>,
 }
@@ -71,6 +73,7 @@ impl EventStore {
             lane,
             cache: Cache::new(options.cache_states_max),
             states: StateWriter::start(database.clone()),
+            archives: Archives::new(options.archive.clone()),
             tail,
             tail_runs: OnceLock::new(),
             database,
@@ -105,6 +108,10 @@ impl EventStore {
 
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
+    }
+
+    pub(crate) fn archives(&self) -> &Archives {
+        &self.0.archives
     }
 
     pub(crate) fn cache(&self) -> &Cache {

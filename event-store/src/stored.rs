@@ -1,24 +1,28 @@
 //! The log as it is stored, undecoded and filtered by the server: for who shows, exports or archives it.
 
 use domain::event::AggregateType;
-use schema::log::Position;
+use schema::log::{Position, StreamId};
 use schema::partition::partition;
 use schema::stored::StoredEvent;
 use sqlx::Row;
-use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::EventStore;
+use crate::archived::Wanted;
 use crate::read::Error;
-use crate::row::EventRow;
 
 /// Positions that one statement looks over: what is filtered out costs the server little.
 pub const LOOK_POSITIONS_MAX: i64 = 50_000;
 /// Events that one statement answers.
 pub const LOOK_EVENTS_MAX: i64 = 5_000;
 
-const FORWARDS: &str = concat!(include_str!("stored/range.sql"), "ORDER BY position LIMIT $8");
-const BACKWARDS: &str = concat!(include_str!("stored/range.sql"), "ORDER BY position DESC LIMIT $8");
+const FORWARDS: &str =
+    concat!(include_str!("archived/detached.sql"), include_str!("stored/range.sql"), "ORDER BY position LIMIT $8)");
+const BACKWARDS: &str = concat!(
+    include_str!("archived/detached.sql"),
+    include_str!("stored/range.sql"),
+    "ORDER BY position DESC LIMIT $8)"
+);
 
 /// Which events are wanted. An empty list: all.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +47,8 @@ impl EventStore {
     /// [`LOOK_EVENTS_MAX`], over at most [`LOOK_POSITIONS_MAX`] positions.
     pub async fn look(&self, after: Position, upto: Position, filter: &Filter) -> Result<Look, Error> {
         let end = Position(upto.0.min(after.0.saturating_add(LOOK_POSITIONS_MAX)));
-        let events = self.looked(FORWARDS, after, end, filter).await?;
+        let mut events = self.looked(FORWARDS, after, end, filter).await?;
+        events.truncate(LOOK_EVENTS_MAX as usize);
         let upto = match events.last() {
             Some(last) if events.len() as i64 == LOOK_EVENTS_MAX => last.position,
             _ => end,
@@ -54,7 +59,9 @@ impl EventStore {
     /// The same backwards from `upto`, the newest first, looking no further back than `after`.
     pub async fn look_back(&self, after: Position, upto: Position, filter: &Filter) -> Result<Look, Error> {
         let start = Position(after.0.max(upto.0.saturating_sub(LOOK_POSITIONS_MAX)));
-        let events = self.looked(BACKWARDS, start, upto, filter).await?;
+        let mut events = self.looked(BACKWARDS, start, upto, filter).await?;
+        events.reverse();
+        events.truncate(LOOK_EVENTS_MAX as usize);
         let upto = match events.last() {
             Some(first) if events.len() as i64 == LOOK_EVENTS_MAX => Position(first.position.0 - 1),
             _ => start,
@@ -62,6 +69,7 @@ impl EventStore {
         Ok(Look { events, upto })
     }
 
+    /// In the order of positions, and what archives have with it.
     async fn looked(
         &self,
         sql: &'static str,
@@ -70,6 +78,17 @@ impl EventStore {
         filter: &Filter,
     ) -> Result<Vec<StoredEvent>, Error> {
         let Filter { aggregates, event_types, stream, partition_key } = filter;
+        let keep = |event: &StoredEvent| {
+            let of = |aggregate: &AggregateType| aggregate.as_str() == event.aggregate_type;
+            (aggregates.is_empty() || aggregates.iter().any(of))
+                && (event_types.is_empty() || event_types.contains(&event.event_type))
+                && stream.is_none_or(|id| id == event.aggregate_id)
+                && partition_key.is_none_or(|key| key == event.partition_key)
+        };
+        let of_one = match (stream, aggregates.as_slice()) {
+            (Some(id), [aggregate]) => Some(StreamId { aggregate: *aggregate, id: *id }),
+            _ => None,
+        };
         let aggregates: Vec<&str> = aggregates.iter().map(|aggregate| aggregate.as_str()).collect();
         let statement = sqlx::query(sql)
             .bind(after.0)
@@ -80,7 +99,8 @@ impl EventStore {
             .bind((!event_types.is_empty()).then_some(event_types))
             .bind(stream.map(|id| id.to_string()))
             .bind(LOOK_EVENTS_MAX);
-        self.database().fetch_all(statement).await?.iter().map(self::stored).collect()
+        let wanted = Wanted { classes: None, stream: of_one };
+        self.some(statement, (after, upto), wanted, keep).await
     }
 
     /// What has a stream of this id. Of an aggregate that is not known, the log can be looked at by position only.
@@ -117,16 +137,6 @@ impl EventStore {
         id: Uuid,
         after_sequence: i64,
     ) -> Result<Vec<StoredEvent>, Error> {
-        let statement = sqlx::query(include_str!("read/stream.sql"))
-            .bind(id)
-            .bind(aggregate.as_str())
-            .bind(after_sequence)
-            .bind(i64::MAX)
-            .bind(LOOK_EVENTS_MAX);
-        self.database().fetch_all(statement).await?.iter().map(stored).collect()
+        self.stream_page(StreamId { aggregate, id }, after_sequence, i64::MAX, LOOK_EVENTS_MAX).await
     }
-}
-
-fn stored(row: &PgRow) -> Result<StoredEvent, Error> {
-    EventRow::of(row)?.stored()
 }

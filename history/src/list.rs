@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::Event;
 use domain::charge_point::ChargePointEvent;
+use domain::envelope::Retention;
 use domain::event::AggregateType;
 use domain::id::TenantId;
 use schema::view::{Column, Cursor, Model, Page, Query, Reached, RowChange};
@@ -65,7 +66,10 @@ impl Past {
         let base = self.base(Model::ChargePoints, at).await?;
         let mut keys = self.views().charge_points_called(tenant_id, identity).await?;
         if at.position > base {
-            let named = self.store().read_typed(AggregateType::ChargePoint, &NAMING, base, at.position).await?;
+            let named = self
+                .store()
+                .read_typed(AggregateType::ChargePoint, &NAMING, &[Retention::Operational], base, at.position)
+                .await?;
             for event in named {
                 let name = match event.event.as_deref() {
                     Ok(Event::ChargePoint(ChargePointEvent::ChargePointRegistered(details))) => &details.identity,

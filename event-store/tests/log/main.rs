@@ -1,6 +1,7 @@
 //! The log against a real Postgres.
 
 mod appending;
+mod archives;
 mod contention;
 mod following;
 mod keys;

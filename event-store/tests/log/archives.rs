@@ -1,0 +1,227 @@
+//! Ranges that are in an archive, and not in the log any more: whoever reads sees no difference, or is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::envelope::Retention;
+use domain::event::AggregateType;
+use domain::token::Token;
+use embedded_postgres::testing::TestDatabase;
+use event_store::stored::Filter;
+use event_store::{Archive, ArchiveError, ArchivedRange, EventStore, PartitionSet, StoreOptions, read};
+use futures_util::future::BoxFuture;
+use schema::log::{Position, RecordedEvent, StreamId};
+use schema::stored::StoredEvent;
+
+use crate::support::{append, database, store_with, stream, write};
+
+/// An archive in memory.
+#[derive(Debug, Default)]
+struct Shelf {
+    events: Vec<StoredEvent>,
+    reads: AtomicUsize,
+}
+
+impl Archive for Shelf {
+    fn read<'a>(
+        &'a self,
+        range: &'a ArchivedRange,
+        after: Position,
+        upto: Position,
+        stream: Option<StreamId>,
+    ) -> BoxFuture<'a, Result<Vec<StoredEvent>, ArchiveError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        assert!(range.first.0 - 1 <= after.0 && upto <= range.last && after < upto, "{range:?} {after} {upto}");
+        let of_stream = |event: &StoredEvent| {
+            stream.is_none_or(|of| of.id == event.aggregate_id && of.aggregate.as_str() == event.aggregate_type)
+        };
+        let wanted = |event: &&StoredEvent| {
+            event.retention == range.retention.code()
+                && event.position > after
+                && event.position <= upto
+                && of_stream(event)
+        };
+        let events = self.events.iter().filter(wanted).cloned().collect();
+        Box::pin(async move { Ok(events) })
+    }
+}
+
+/// A log of small ranges: 20 tokens with 30 events each, in flushes of 2 events of each of 2 tokens.
+async fn filled(database: &TestDatabase) -> (EventStore, Vec<StreamId>) {
+    for statement in [
+        "DROP TABLE events_ledger_1, events_operational_1, events_telemetry_1",
+        "DROP TABLE events_ledger_10000001, events_operational_10000001, events_telemetry_10000001",
+        "DELETE FROM log_ranges",
+    ] {
+        sqlx::query(statement).execute(database.pool()).await.expect("an empty log without ranges");
+    }
+    let store = store_with(database, StoreOptions { range_positions: 100, ..StoreOptions::default() }).await;
+    let streams: Vec<StreamId> = (0..20).map(|_| stream()).collect();
+    for version in (0..30).step_by(2) {
+        for two in streams.chunks(2) {
+            let writes = two.iter().map(|stream| write(*stream, version, 2)).collect();
+            store.append(append(writes)).await.expect("appended");
+        }
+    }
+    (store, streams)
+}
+
+/// Takes ranges out of the log, as is done when they are archived.
+async fn detach(database: &TestDatabase, firsts: &[i64]) {
+    for first in firsts {
+        let archived = "INSERT INTO log_archives (retention, first, last, url, manifest_sha256, events, bytes, verified_at) \
+                        VALUES (2, $1, $1 + 99, 'memory:///', decode(repeat('00', 32), 'hex'), 100, 0, now())";
+        sqlx::query(archived).bind(first).execute(database.pool()).await.expect("noted");
+        let detached = sqlx::query_scalar::<_, bool>("SELECT log_detach_range(2::smallint, $1)").bind(first);
+        assert!(detached.fetch_one(database.pool()).await.expect("detached"));
+    }
+}
+
+async fn everything(store: &EventStore) -> Vec<StoredEvent> {
+    store.look(Position::START, Position(i64::MAX), &Filter::default()).await.expect("looked").events
+}
+
+fn same(before: &[RecordedEvent], after: &[RecordedEvent], what: &str) {
+    let told =
+        |event: &RecordedEvent| (event.position, event.event_id, event.sequence, event.recorded_at, event.payload_hash);
+    assert_eq!(before.iter().map(told).collect::<Vec<_>>(), after.iter().map(told).collect::<Vec<_>>(), "{what}");
+    assert!(after.iter().all(|event| event.event.is_ok()), "{what}");
+}
+
+/// One that has an archive, and what the log had.
+async fn with_archive(database: &TestDatabase, events: Vec<StoredEvent>) -> (EventStore, Arc<Shelf>) {
+    let shelf = Arc::new(Shelf { events, reads: AtomicUsize::default() });
+    let options = StoreOptions { archive: Some(shelf.clone()), ..StoreOptions::default() };
+    (store_with(database, options).await, shelf)
+}
+
+#[tokio::test]
+async fn what_is_archived_is_read_as_if_it_were_in_the_log() {
+    let database = database().await;
+    let (before, streams) = filled(&database).await;
+    let all = everything(&before).await;
+    let (after, shelf) = with_archive(&database, all.clone()).await;
+    // It knows of no detached range yet.
+    assert_eq!(everything(&after).await, all);
+    assert_eq!(shelf.reads.load(Ordering::Relaxed), 0, "an archive was asked without need");
+    let some: PartitionSet = PartitionSet::ALL.iter().filter(|partition| partition.number() % 3 == 0).collect();
+    let window = (Position(150), 300);
+    let ranges = [
+        before.read(window.0, window.1, PartitionSet::ALL).await.expect("read").events,
+        before.read(window.0, window.1, some).await.expect("read").events,
+    ];
+    let positions: Vec<Position> = [1, 120, 333, 450, 599].map(Position).to_vec();
+    let at = before.read_at(&positions).await.expect("read");
+    let selection = (&[AggregateType::Token][..], &[(AggregateType::Token, "TokenBlocked")][..], &Retention::ALL[..]);
+    let selected = before.read_selected(Position(50), Position(550), selection).await.expect("read");
+    let classes = [Retention::Operational];
+    let typed =
+        before.read_typed(AggregateType::Token, &["TokenRegistered"], &classes, Position(10), Position(550)).await;
+    let typed = typed.expect("read");
+    let filter = Filter { event_types: vec!["TokenUnblocked".to_owned()], ..Filter::default() };
+    let back = before.look_back(Position(90), Position(510), &filter).await.expect("looked").events;
+    let mut whole = vec![];
+    for stream in &streams {
+        whole.push(before.read_stream(*stream, 4).await.expect("read"));
+    }
+    let mut spans = vec![];
+    for stream in &streams {
+        for at in (0..=600).step_by(25) {
+            spans.push(before.span(*stream, Position(at / 2), Position(at)).await.expect("a span"));
+        }
+    }
+    let mut times = vec![];
+    for event in all.iter().step_by(7) {
+        times.push((event, before.position_at(event.recorded_at).await.expect("a position")));
+    }
+
+    detach(&database, &[101, 201, 301, 501]).await;
+
+    same(&ranges[0], &after.read(window.0, window.1, PartitionSet::ALL).await.expect("read").events, "a range");
+    same(&ranges[1], &after.read(window.0, window.1, some).await.expect("read").events, "some partitions");
+    same(&at, &after.read_at(&positions).await.expect("read"), "positions");
+    same(&selected, &after.read_selected(Position(50), Position(550), selection).await.expect("read"), "selected");
+    let again =
+        after.read_typed(AggregateType::Token, &["TokenRegistered"], &classes, Position(10), Position(550)).await;
+    same(&typed, &again.expect("read"), "typed");
+    assert_eq!(everything(&after).await, all);
+    assert_eq!(after.look_back(Position(90), Position(510), &filter).await.expect("looked").events, back);
+    for (stream, before) in streams.iter().zip(&whole) {
+        same(before, &after.read_stream(*stream, 4).await.expect("read"), "a stream");
+    }
+    let mut spans = spans.into_iter();
+    for stream in &streams {
+        for at in (0..=600).step_by(25) {
+            let span = after.span(*stream, Position(at / 2), Position(at)).await.expect("a span");
+            assert_eq!(Some(span), spans.next(), "{stream} at {at}");
+            let events = after.read_span(*stream, span, 1_000).await.expect("read");
+            assert_eq!(events.len() as i64, span.upto - span.after);
+        }
+    }
+    for (event, position) in times {
+        assert_eq!(after.position_at(event.recorded_at).await.expect("a position"), position);
+        assert_eq!(after.recorded_at(event.position).await.expect("a time"), Some(event.recorded_at));
+    }
+    assert_eq!(after.kept_after(&Retention::ALL).await.expect("a position"), Position::START);
+    assert_eq!(after.in_log_after(&Retention::ALL).await.expect("a position"), Position(600));
+}
+
+/// Whoever knew of no detached range learns of it from what it reads, even if that is nothing.
+#[tokio::test]
+async fn a_range_that_goes_while_others_are_read_is_noticed() {
+    let database = database().await;
+    let (before, _) = filled(&database).await;
+    let all = everything(&before).await;
+    let (after, shelf) = with_archive(&database, all).await;
+    let one = PartitionSet::NONE.with(before.read_at(&[Position(150)]).await.expect("read")[0].partition);
+    for first in [101, 201] {
+        let wanted = before.read(Position(first - 1), 100, one).await.expect("read").events;
+        detach(&database, &[first]).await;
+        same(&wanted, &after.read(Position(first - 1), 100, one).await.expect("read").events, "one partition");
+    }
+    assert!(shelf.reads.load(Ordering::Relaxed) > 0);
+}
+
+#[tokio::test]
+async fn a_stream_is_never_folded_over_a_gap() {
+    let database = database().await;
+    let (before, streams) = filled(&database).await;
+    let all = everything(&before).await;
+    let whole = before.load::<Token>(streams[3].id).await.expect("loaded");
+    detach(&database, &[1, 301, 501]).await;
+
+    // Without a state it takes the archive.
+    let (after, _) = with_archive(&database, all.clone()).await;
+    let loaded = after.load::<Token>(streams[3].id).await.expect("loaded");
+    assert_eq!((loaded.version, &loaded.state), (whole.version, &whole.state));
+    // With a state of the middle, it takes what comes after that.
+    let state = "INSERT INTO aggregate_states VALUES ($1, 20, $2, 'Token', '{\"details\":null,\"blocked\":true}')";
+    let fold = <Token as domain::aggregate::Decide>::FOLD_VERSION;
+    sqlx::query(state).bind(streams[4].id).bind(fold).execute(database.pool()).await.expect("a state");
+    let loaded = after.load::<Token>(streams[4].id).await.expect("loaded");
+    assert_eq!((loaded.version, loaded.state.details.is_none()), (30, true), "folded from the state on");
+
+    // A program that can't read archives says so, and where they are.
+    let without = store_with(&database, StoreOptions::default()).await;
+    let error = without.load::<Token>(streams[3].id).await.expect_err("folded over a gap");
+    let told = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let told = told.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    assert!(told.contains("memory:///") && told.contains("without the feature `archive`"), "{told}");
+    // What it has a state of that is above the gap needs no archive.
+    let above = state.replace("20, $2", "30, $2");
+    sqlx::query(&above).bind(streams[5].id).bind(fold).execute(database.pool()).await.expect("a state");
+    assert_eq!(without.load::<Token>(streams[5].id).await.expect("loaded").version, 30);
+    let read = without.read(Position(250), 100, PartitionSet::ALL).await;
+    assert!(matches!(read, Err(read::Error::Archive(ArchiveError::NotBuilt(_)))), "{read:?}");
+    let kept =
+        without.read(Position(100), 200, PartitionSet::ALL).await.expect("of what the log has nothing is missing");
+    assert_eq!(kept.events.len(), 200);
+
+    // What is in no archive either is named.
+    let empty = with_archive(&database, vec![]).await.0;
+    let error = empty.read_stream(streams[3], 1).await.expect_err("read over a gap");
+    assert!(
+        matches!(error, read::Error::Gone { stream, first: 1, last } if stream == streams[3] && last > 1),
+        "{error:?}"
+    );
+}
