@@ -7,9 +7,10 @@ use crate::aggregate::{Decide, aggregate, event_names};
 use crate::event::AggregateType;
 use crate::refusal::Refusal;
 
-/// Which part of the history was opened. An empty list: all there are.
+/// Which part of the history was opened. An empty list: all there are. What is null narrows nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disclosed {
+    /// The disclosure: the id of its stream.
     pub disclosure_id: Uuid,
     /// By which command, such as `events export`.
     pub through: String,
@@ -17,18 +18,22 @@ pub struct Disclosed {
     pub after_position: i64,
     /// … up to this one; null: and those that were recorded while it was followed.
     pub upto_position: Option<i64>,
+    /// Of which aggregates.
     pub aggregates: Vec<String>,
+    /// Of which types.
     pub event_types: Vec<String>,
-    /// The stream's id.
+    /// Of which stream, by its id.
     pub stream: Option<Uuid>,
+    /// Of which partition key.
     pub partition_key: Option<Uuid>,
     /// Where the clear values were written to; null: to a terminal or a pipe.
     pub destination: Option<String>,
 }
 
+/// Personal values of the history, shown in the clear to somebody. Who and why stand in the envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DisclosureEvent {
-    /// Appended before the first value is opened.
+    /// Sealed values are about to be opened: appended before the first one is.
     PersonalDataDisclosed(Disclosed),
 }
 

@@ -7,20 +7,28 @@ use crate::event::AggregateType;
 use crate::id::{DriverId, PlanId};
 use crate::refusal::Refusal;
 
+/// What is known of a driver, without anything personal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DriverEvent {
+    /// Somebody became a driver.
     DriverRegistered {
+        /// The driver: the id of their stream, and of their account.
         driver_id: DriverId,
     },
+    /// The driver charges on a plan from now on.
     PlanActivated {
+        /// Which plan.
         plan_id: PlanId,
     },
+    /// The driver charges on a plan no longer.
     PlanEnded {
+        /// Which plan.
         plan_id: PlanId,
     },
     /// The person is gone: their account, and the keys of whatever personal was sealed. What was charged and paid stays,
     /// under an id that stands for nobody.
     DriverErased {
+        /// The driver: the id stays, and stands for nobody.
         driver_id: DriverId,
     },
 }

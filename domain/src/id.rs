@@ -173,7 +173,9 @@ pub type ConnectorNumber = std::num::NonZeroU32;
 /// One place to plug in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Outlet {
+    /// The EVSE of the charge point, from 1.
     pub evse_id: EvseId,
+    /// The connector of the EVSE, from 1.
     pub connector_id: ConnectorId,
 }
 

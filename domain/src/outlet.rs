@@ -8,14 +8,23 @@ use crate::id::{ConnectorId, EvseId, Outlet};
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutletStatus {
+    /// Free.
     Available,
+    /// Plugged in, or the driver has identified; not charging yet.
     Preparing,
+    /// Energy flows, or may.
     Charging,
+    /// The car or the charger has paused.
     Suspended,
+    /// The transaction is over; the plug is still in.
     Finishing,
+    /// Kept for somebody.
     Reserved,
+    /// Taken out of service.
     Unavailable,
+    /// Out of order.
     Faulted,
+    /// OCPP 2.x: in use; what exactly, the transaction tells.
     Occupied,
     /// Offline, not refreshed since it came back, or a word of a later version.
     #[default]
@@ -64,7 +73,9 @@ impl OutletStatus {
 /// An EVSE as the operator describes it: one vehicle at a time, through one of its connectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evse {
+    /// Its number at the charge point, from 1.
     pub evse_id: EvseId,
+    /// Its connectors, of which one is used at a time.
     pub connectors: Vec<Connector>,
 }
 
@@ -75,11 +86,15 @@ impl Evse {
     }
 }
 
+/// A plug or socket of an EVSE.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connector {
+    /// Its number at the EVSE, from 1; where an operator grouped the connectors of an OCPP 1.6 charger, the charger's
+    /// own number.
     pub connector_id: ConnectorId,
     /// The plug, in OCPI's words (`IEC_62196_T2`, `IEC_62196_T2_COMBO`, `CHADEMO`, …); null while nobody said.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// The most that it gives, in W; null while nobody said.
     pub max_power_w: Option<u32>,
 }

@@ -7,16 +7,25 @@ use crate::event::AggregateType;
 use crate::id::TariffId;
 use crate::refusal::Refusal;
 
+/// What a plan offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDetails {
+    /// What it is called.
     pub name: String,
-    /// What charging costs on this plan, wherever it is in the tariff's currency; otherwise the site's tariff.
+    /// What charging costs on this plan, wherever it is in the tariff's currency; null: the site's tariff.
     pub tariff_id: Option<TariffId>,
 }
 
+/// The versions of what drivers subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlanEvent {
-    PlanPublished { version: u32, details: PlanDetails },
+    /// A version of the plan was published.
+    PlanPublished {
+        /// The number of the version, from 1.
+        version: u32,
+        /// What it offers.
+        details: PlanDetails,
+    },
 }
 
 event_names!(PlanEvent { PlanPublished => "1" });

@@ -8,9 +8,18 @@ use crate::id::TariffId;
 use crate::refusal::Refusal;
 use crate::tariff::Tariff;
 
+/// The versions of a price list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum TariffEvent {
-    TariffPublished { version: u32, name: String, tariff: Tariff },
+    /// A version of the tariff was published: sessions that begin from now on are priced by it.
+    TariffPublished {
+        /// The number of the version, from 1.
+        version: u32,
+        /// What the tariff is called.
+        name: String,
+        /// The prices.
+        tariff: Tariff,
+    },
 }
 
 event_names!(TariffEvent { TariffPublished => "1" });
@@ -31,9 +40,13 @@ pub struct PublishedTariff {
 /// What a session is priced by: a version of a tariff, copied, and the zone its times of day are in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pricing {
+    /// The tariff.
     pub tariff_id: TariffId,
+    /// Which version of it, from 1.
     pub version: u32,
+    /// The content of that version.
     pub tariff: Tariff,
+    /// IANA name of the site's time zone: the tariff's times of day are in it.
     pub time_zone: chrono_tz::Tz,
 }
 

@@ -10,19 +10,53 @@ use crate::aggregate::{Decide, aggregate, event_names};
 use crate::event::AggregateType;
 use crate::refusal::Refusal;
 
+/// What is done to a read model beside keeping it up: another build takes its place, a key that was parked goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReadModelEvent {
     /// `to_build` serves from this event's position on.
-    ReadModelSwapped { model: String, from_build: u32, to_build: u32 },
+    ReadModelSwapped {
+        /// The name of its table.
+        model: String,
+        /// The number of the build that served until now.
+        from_build: u32,
+        /// The number of the build that serves now.
+        to_build: u32,
+    },
     /// `to_build`, which served before, does so again from this event's position on.
-    ReadModelRolledBack { model: String, from_build: u32, to_build: u32 },
+    ReadModelRolledBack {
+        /// The name of its table.
+        model: String,
+        /// The number of the build that served until now.
+        from_build: u32,
+        /// The number of the build that serves now.
+        to_build: u32,
+    },
     /// The swap or roll-back of the same builds before this did not take place: `from_build` went on serving.
-    ReadModelSwapAbandoned { model: String, from_build: u32, to_build: u32 },
+    ReadModelSwapAbandoned {
+        /// The name of its table.
+        model: String,
+        /// The number of the build that went on serving.
+        from_build: u32,
+        /// The number of the build that was to serve.
+        to_build: u32,
+    },
     /// What is parked of the key is folded again, in order. The event's partition key is the parked key.
-    ParkedKeyReleased { model: String, partition_key: Uuid },
+    ParkedKeyReleased {
+        /// The name of its table.
+        model: String,
+        /// The key that was parked.
+        partition_key: Uuid,
+    },
     /// The parked event at `position` is left out of the read model, and what follows it is folded. The event's partition
     /// key is the parked key.
-    ParkedEventSkipped { model: String, partition_key: Uuid, position: i64 },
+    ParkedEventSkipped {
+        /// The name of its table.
+        model: String,
+        /// The key that was parked.
+        partition_key: Uuid,
+        /// The position of the event that is left out.
+        position: i64,
+    },
 }
 
 event_names!(ReadModelEvent {

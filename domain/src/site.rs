@@ -8,37 +8,50 @@ use crate::id::TariffId;
 use crate::money::Currency;
 use crate::refusal::Refusal;
 
+/// A postal address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
+    /// Street and number.
     pub street: String,
+    /// The postal code; null where there is none.
     pub postal_code: Option<String>,
+    /// The town.
     pub city: String,
     /// ISO 3166-1 alpha-2.
     pub country: String,
 }
 
-/// WGS 84, in degrees.
+/// A place on earth (WGS 84), in degrees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coordinates {
+    /// Degrees north of the equator, −90 to 90.
     pub latitude: f64,
+    /// Degrees east of Greenwich, −180 to 180.
     pub longitude: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SiteDetails {
+    /// What it is called.
     pub name: String,
+    /// Where it is.
     pub address: Address,
+    /// Where it is on a map; null where nobody said.
     pub coordinates: Option<Coordinates>,
-    /// IANA name: tariffs' times of day are in it.
+    /// IANA name of its time zone: tariffs' times of day are in it.
     pub time_zone: chrono_tz::Tz,
+    /// The currency of the site (ISO 4217).
     pub currency: Currency,
-    /// What charging costs here to those whose plan says nothing else.
+    /// What charging costs here to those whose plan says nothing else; null: nothing.
     pub tariff_id: Option<TariffId>,
 }
 
+/// What is known of a site: where charge points stand, in whose time and money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SiteEvent {
+    /// An operator registered a site.
     SiteRegistered(SiteDetails),
+    /// A site is described anew, as a whole.
     SiteChanged(SiteDetails),
 }
 

@@ -13,41 +13,59 @@ use crate::refusal::Refusal;
 /// `O` is how it names an outlet: those who ask, and the charger, do it by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StationAction<O = Outlet> {
+    /// Begin a transaction.
     RemoteStart {
+        /// Where to begin.
         outlet: O,
-        /// One-off, hex, at most 20 characters.
+        /// The one-off idTag of the transaction, hex, at most 20 characters.
         tag: String,
+        /// `remoteStartId` of OCPP 2.x; in 1.6 the charger is not told it.
         remote_start_id: i32,
-        /// Whose tokens may stop it.
+        /// The group whose tokens may stop it; null: none.
         group: Option<String>,
     },
+    /// End a transaction.
     RemoteStop {
+        /// Which, by the name it has with its charger.
         transaction_id: TransactionId,
     },
+    /// Boot anew.
     Reset {
+        /// Whether to boot at once, and not when what runs has ended in an orderly way.
         hard: bool,
     },
+    /// Let go of a plug.
     UnlockConnector {
+        /// Whose plug.
         outlet: O,
     },
-    /// None: the whole charge point.
+    /// Be available for charging, or not.
     ChangeAvailability {
+        /// Which outlet; null: the whole charge point.
         outlet: Option<O>,
+        /// Whether it is to be available.
         operative: bool,
     },
-    /// Empty: everything there is.
+    /// Tell how it is configured.
     GetConfiguration {
+        /// The names of settings; empty: all there are.
         keys: Vec<String>,
     },
+    /// Change a setting.
     ChangeConfiguration {
+        /// The name of the setting.
         key: String,
+        /// What it is to be.
         value: String,
     },
-    /// OCPP's name of the message that the charger shall send.
+    /// Send a message.
     TriggerMessage {
+        /// OCPP's name of the message.
         requested_message: String,
+        /// Of which outlet; null: of the charge point.
         outlet: Option<O>,
     },
+    /// Forget which tokens it knows.
     ClearCache {},
 }
 
@@ -81,37 +99,49 @@ impl<O> StationAction<O> {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StationRequest {
+    /// The command: the id of its stream.
     pub command_id: CommandId,
+    /// Which charge point is asked.
     pub charge_point_id: ChargePointId,
     /// What it is for those who asked: `start_charging`, `stop_charging`, `reset`, …
     pub kind: String,
+    /// What is asked.
     pub action: StationAction,
-    /// The session that it starts or stops.
+    /// The session that it starts or stops; null where it is about none.
     pub session_id: Option<SessionId>,
+    /// When it was asked for.
     pub requested_at: DateTime<Utc>,
     /// Not sent by then, it never will be.
     pub expires_at: DateTime<Utc>,
 }
 
+/// What becomes of something that a charger is asked to do: requested, sent, accepted, done, or one of the other ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum StationCommandEvent {
+    /// A charger is to be asked for something, by a person or by the platform.
     StationCommandRequested(StationRequest),
-    /// Appended before the frame is written: what was sent is never sent twice.
+    /// It is about to be sent: appended before the frame is written, so that what was sent is never sent twice.
     StationCommandSent {
+        /// Until when the charger's answer is waited for.
         answer_until: DateTime<Utc>,
     },
     /// The charger said that it will.
     StationCommandAccepted {
+        /// The charger's answer as OCPP has it, without the values of secret settings.
         answer: Value,
     },
     /// The effect was seen; or there is none to be seen.
     StationCommandDone {},
     /// The charger said that it won't.
     StationCommandRejected {
+        /// The charger's answer as OCPP has it.
         answer: Value,
+        /// Why, in the charger's word.
         reason: String,
     },
+    /// It could not be said, was answered by an error, lost its connection, or its session ended otherwise.
     StationCommandFailed {
+        /// Why, in words.
         reason: String,
     },
     /// No answer in time.

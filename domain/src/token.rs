@@ -23,20 +23,29 @@ pub enum TokenStatus {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenDetails {
+    /// The token: the id of its stream.
     pub token_id: TokenId,
+    /// What kind it is: `IdTokenEnumType` of OCPP 2.0.1, an open list.
     #[serde(rename = "type")]
     pub kind: TokenType,
+    /// What the charger is shown: the number of the card, for example.
     pub value: Sealed,
+    /// Whose it is; null: nobody's.
     pub driver_id: Option<DriverId>,
-    /// `parentIdTag` or `groupIdToken`: tokens of one group may stop each other's sessions.
+    /// `parentIdTag` or `groupIdToken`: tokens of one group may stop each other's sessions; null: of none.
     pub group: Option<String>,
+    /// From when it is not accepted any more; null: never.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// What is known of a token: the card, fob or app credential that a charger is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenEvent {
+    /// A token was registered, or described anew.
     TokenRegistered(TokenDetails),
+    /// The token is not accepted any more.
     TokenBlocked {},
+    /// The token is accepted again.
     TokenUnblocked {},
 }
 

@@ -35,29 +35,47 @@ macro_rules! words {
 words! {
     /// `chargingState` of OCPP 2.0.1 (ChargingStateEnumType).
     ChargingState {
+        /// Energy flows.
         CHARGING = "Charging",
+        /// The car is plugged in, and energy was not offered yet.
         EV_CONNECTED = "EVConnected",
+        /// The car takes none of the energy that is offered.
         SUSPENDED_EV = "SuspendedEV",
+        /// The charger offers none.
         SUSPENDED_EVSE = "SuspendedEVSE",
+        /// The car is unplugged.
         IDLE = "Idle",
     }
     /// `triggerReason` of OCPP 2.0.1 (TriggerReasonEnumType).
     TriggerReason {
+        /// A token was shown.
         AUTHORIZED = "Authorized",
+        /// It was asked to start.
         REMOTE_START = "RemoteStart",
+        /// It was asked to stop.
         REMOTE_STOP = "RemoteStop",
+        /// It was time for meter values.
         METER_VALUE_PERIODIC = "MeterValuePeriodic",
     }
     /// `stoppedReason` of OCPP 2.0.1 (ReasonEnumType); 1.6's words are mapped, see [`StopReason::from_v16`].
     StopReason {
+        /// At the charger, by its user.
         LOCAL = "Local",
+        /// By a command.
         REMOTE = "Remote",
+        /// The cable was unplugged.
         EV_DISCONNECTED = "EVDisconnected",
+        /// The token was not accepted.
         DE_AUTHORIZED = "DeAuthorized",
+        /// The emergency button was pressed.
         EMERGENCY_STOP = "EmergencyStop",
+        /// The power failed.
         POWER_LOSS = "PowerLoss",
+        /// The charger booted anew by itself.
         REBOOT = "Reboot",
+        /// The charger was told to reset.
         IMMEDIATE_RESET = "ImmediateReset",
+        /// Something else.
         OTHER = "Other",
     }
     /// What does not fit, for people to look at.
@@ -68,11 +86,17 @@ words! {
         CANCELLED = "cancelled",
         /// Began while the charger was offline, or was queued.
         OFFLINE = "offline",
+        /// Its token is not registered.
         UNKNOWN_TOKEN = "unknown_token",
+        /// Its token may not charge.
         NOT_AUTHORIZED = "not_authorized",
+        /// No clock could be trusted: it is priced on energy alone.
         NO_TRUSTED_TIME = "no_trusted_time",
+        /// Nobody described the outlet it is at.
         UNKNOWN_OUTLET = "unknown_outlet",
+        /// Its meter began anew.
         METER_RESET = "meter_reset",
+        /// Its meter showed what can't be.
         IMPLAUSIBLE_METER = "implausible_meter",
         /// Closed because it was silent or overtaken, not because its charger said so.
         PRESUMED_ENDED = "presumed_ended",
@@ -80,7 +104,9 @@ words! {
         REOPENED = "reopened",
         /// Only its Stop ever arrived.
         START_MISSING = "start_missing",
+        /// Its charger ended it more than once.
         STOPPED_TWICE = "stopped_twice",
+        /// Meter values came after its end.
         READINGS_AFTER_STOP = "readings_after_stop",
     }
 }

@@ -10,6 +10,7 @@ pub mod log;
 pub mod metadata;
 mod migrations;
 pub mod partition;
+pub mod reference;
 pub mod stored;
 pub mod upcast;
 pub mod view;

@@ -15,6 +15,8 @@ pub struct Step {
     pub event_type: &'static str,
     pub from: &'static str,
     pub to: &'static str,
+    /// What it does, for who reads the catalogue of events: "`uid` is called `value`".
+    pub says: &'static str,
     /// The members of the event, changed in place; an error says what is not as that version had it.
     pub change: fn(&mut Map<String, Value>) -> Result<(), String>,
 }

@@ -10,8 +10,9 @@ use crate::clock::DeviceTime;
 pub struct MeterReading {
     /// The charger's text, byte for byte.
     pub timestamp: String,
-    /// What it says by the charger's own clock, uncorrected; `None` if it is no time.
+    /// What it says by the charger's own clock, uncorrected; null if it is no time.
     pub device_at: Option<DateTime<Utc>>,
+    /// What was sampled then.
     pub sampled: Vec<SampledValue>,
 }
 
@@ -27,24 +28,30 @@ impl MeterReading {
 /// One sampled value, verbatim. All but the value may be absent; then OCPP's defaults hold, but are not written here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampledValue {
+    /// The value, as the charger wrote it.
     pub value: String,
+    /// The unit of the value, such as `Wh`, `kW` or `Percent`; absent: Wh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// OCPP 2.x: the value counts in units of ten to this power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiplier: Option<i32>,
+    /// What was measured; absent: `Energy.Active.Import.Register`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measurand: Option<String>,
+    /// On what occasion it was sampled, such as `Transaction.Begin`; absent: `Sample.Periodic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// The phase it was measured on, such as `L1`; absent: all of them together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    /// Where it was measured: `Outlet`, `Inlet`, `Body`, `Cable` or `EV`; absent: `Outlet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// 1.6: `Raw` or `SignedData`; with the latter, `value` is the signed text.
+    /// OCPP 1.6: `Raw` or `SignedData`; with the latter, `value` is the signed text. Absent: `Raw`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// 2.x: the signed meter value as it was sent. German calibration law needs it byte for byte.
+    /// OCPP 2.x: the signed meter value as it was sent. German calibration law needs it byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<String>,
 }

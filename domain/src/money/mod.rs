@@ -121,8 +121,10 @@ pub struct TooManyDigits {
 
 #[derive(Serialize, Deserialize)]
 struct MoneyText {
+    /// The amount, with exactly as many digits as its currency has.
     #[serde(with = "rust_decimal::serde::str")]
     amount: Decimal,
+    /// The currency (ISO 4217).
     currency: Currency,
 }
 

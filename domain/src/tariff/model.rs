@@ -13,19 +13,22 @@ use crate::money::{Amount, Currency};
 /// One version of a tariff. Of each dimension, the first element whose restrictions hold and that prices it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tariff {
+    /// The currency of all its prices (ISO 4217).
     pub currency: Currency,
     /// Whether prices, and `min_price`, contain the taxes.
     pub tax_included: bool,
+    /// The taxes on it; empty: none.
     #[serde(default)]
     pub taxes: Vec<Tax>,
+    /// Its elements, in the order in which they are looked at.
     pub elements: Vec<TariffElement>,
-    /// The least a session costs, by the same rule of taxes as the prices.
+    /// The least a session costs, by the same rule of taxes as the prices; absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_price: Option<Amount>,
-    /// Valid from this moment on, inclusive.
+    /// Valid from this moment on, inclusive; absent: always was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_from: Option<DateTime<Utc>>,
-    /// Valid until this moment, exclusive.
+    /// Valid until this moment, exclusive; absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_to: Option<DateTime<Utc>>,
 }
@@ -40,20 +43,27 @@ impl Tariff {
 /// A tax on the amount before taxes; several don't compound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tax {
+    /// What it is called, such as `VAT`.
     pub name: String,
+    /// In percent of the amount before taxes.
     #[serde(with = "number")]
     pub percent: Decimal,
 }
 
+/// Prices, and when they count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TariffElement {
+    /// The prices, one for each dimension that it prices.
     pub price_components: Vec<PriceComponent>,
+    /// When they count; absent: always.
     #[serde(default, skip_serializing_if = "Restrictions::is_empty")]
     pub restrictions: Restrictions,
 }
 
+/// The price of one dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceComponent {
+    /// The dimension.
     #[serde(rename = "type")]
     pub kind: ComponentType,
     /// Per kWh (`ENERGY`), per hour (`TIME`, `PARKING_TIME`), or once (`FLAT`).
@@ -72,6 +82,7 @@ fn one() -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ComponentType {
+    /// Energy taken.
     Energy,
     /// Time charging, from start to stop.
     Time,
@@ -85,13 +96,14 @@ pub enum ComponentType {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Restrictions {
-    /// From this time of day, inclusive; alone: until midnight.
+    /// From this time of day (`HH:MM`), inclusive; alone: until midnight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<LocalTime>,
-    /// Until this time of day, exclusive. Not after `start_time`: wraps past midnight, and an equal one means all day.
+    /// Until this time of day (`HH:MM`), exclusive. Not after `start_time`: wraps past midnight, and an equal one means
+    /// all day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<LocalTime>,
-    /// The days of the calendar on which it counts; empty: all. A night that wraps past midnight is on two days.
+    /// The days of the calendar on which it counts; absent: all. A night that wraps past midnight is on two days.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub days_of_week: Vec<DayOfWeek>,
     /// From this day, inclusive.
@@ -100,22 +112,22 @@ pub struct Restrictions {
     /// Until this day, exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_date: Option<NaiveDate>,
-    /// From this energy of the session on, inclusive.
+    /// From this energy of the session on, inclusive, in kWh.
     #[serde(with = "number::option", skip_serializing_if = "Option::is_none")]
     pub min_kwh: Option<Decimal>,
-    /// Until this energy of the session, exclusive.
+    /// Until this energy of the session, exclusive, in kWh.
     #[serde(with = "number::option", skip_serializing_if = "Option::is_none")]
     pub max_kwh: Option<Decimal>,
-    /// From this duration of the session on, inclusive.
+    /// From this duration of the session on, inclusive, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_duration_s: Option<u32>,
-    /// Until this duration of the session, exclusive.
+    /// Until this duration of the session, exclusive, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duration_s: Option<u32>,
-    /// While the average power between two readings is at least this.
+    /// While the average power between two readings is at least this, in W.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_power_w: Option<u32>,
-    /// While the average power between two readings is below this.
+    /// While the average power between two readings is below this, in W.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_power_w: Option<u32>,
 }

@@ -146,7 +146,10 @@ fn what_is_not_in_the_catalogue_is_named() {
         let raw = RawEvent { aggregate_type, event_type, event_version, payload };
         decode(&raw).expect_err("it can't be read").to_string()
     };
-    assert_eq!(read("Unicorn", "TokenBlocked", "1", payload), "there is no aggregate Unicorn");
+    assert_eq!(
+        read("Unicorn", "TokenBlocked", "1", payload),
+        "this program knows no aggregate Unicorn: a newer program wrote it, update this one"
+    );
     assert_eq!(read("Token", "TokenEaten", "1", payload), "Token has no event TokenEaten of version 1");
     assert_eq!(
         read("Token", "TokenBlocked", "99", payload),

@@ -15,14 +15,36 @@ use serde_json::{Map, Value, json};
 
 const STEPS: &[Step] = &[
     // Out of order, as they may stand.
-    Step { aggregate: AggregateType::Token, event_type: "TokenRegistered", from: "2", to: "3", change: group_is_added },
-    Step { aggregate: AggregateType::Token, event_type: "TokenRegistered", from: "1", to: "2", change: uid_is_value },
-    Step { aggregate: AggregateType::Site, event_type: "SiteRegistered", from: "1", to: "2", change: place_is_split },
+    Step {
+        aggregate: AggregateType::Token,
+        event_type: "TokenRegistered",
+        from: "2",
+        to: "3",
+        says: "`group` is added",
+        change: group_is_added,
+    },
+    Step {
+        aggregate: AggregateType::Token,
+        event_type: "TokenRegistered",
+        from: "1",
+        to: "2",
+        says: "`uid` is called `value`",
+        change: uid_is_value,
+    },
+    Step {
+        aggregate: AggregateType::Site,
+        event_type: "SiteRegistered",
+        from: "1",
+        to: "2",
+        says: "`place` is split into the members of `coordinates`",
+        change: place_is_split,
+    },
     Step {
         aggregate: AggregateType::ChargePoint,
         event_type: "ConnectorStatusReported",
         from: "1",
         to: "2",
+        says: "`repeated` is added",
         change: repeated_is_added,
     },
 ];
@@ -184,10 +206,9 @@ fn what_leads_nowhere_is_refused() {
     assert_eq!(refused("1", "{}"), format!("{cannot}its payload is not an object under its type's name"));
     assert_eq!(refused("1", r#"{"TokenRegistered":{}}"#), format!("{cannot}from version 1 to 2: it has no uid"));
     // Steps in a circle end.
-    let circle = [
-        Step { aggregate: AggregateType::Token, event_type: "TokenBlocked", from: "7", to: "8", change: |_| Ok(()) },
-        Step { aggregate: AggregateType::Token, event_type: "TokenBlocked", from: "8", to: "7", change: |_| Ok(()) },
-    ];
+    let (aggregate, event_type) = (AggregateType::Token, "TokenBlocked");
+    let step = |from, to| Step { aggregate, event_type, from, to, says: "nothing", change: |_| Ok(()) };
+    let circle = [step("7", "8"), step("8", "7")];
     let raw = RawEvent { aggregate_type: "Token", event_type: "TokenBlocked", event_version: "7", payload: "{}" };
     Catalogue::new(newest, &circle).decode(&raw).unwrap_err();
 }
