@@ -4,6 +4,7 @@
 
 pub mod append;
 pub mod archived;
+pub mod archiving;
 pub mod bulk;
 mod cache;
 mod caretaker;

@@ -53,3 +53,34 @@ BEGIN
     UPDATE log_archives a SET detached_at = clock_timestamp() WHERE a.retention = class AND a.first = range_first;
     RETURN true;
 END $$;
+
+-- Who has not consumed everything up to a position, and how far they are.
+CREATE FUNCTION log_consumers_behind(upto bigint) RETURNS TABLE (consumer text, reached bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT * FROM (
+        SELECT 'the read models', min(greatest(p.position, r.position))
+        FROM views.progress p LEFT JOIN views.runs r ON r.run = p.run
+        UNION ALL
+        SELECT format('build %s of %s, which is being made', b.number, b.model), min(p.position)
+        FROM views.builds b JOIN views.build_progress p USING (build_id)
+        WHERE b.state = 'building' GROUP BY b.number, b.model
+        UNION ALL
+        SELECT format('the process manager %s', c.manager), min(c.position)
+        FROM process_checkpoints c GROUP BY c.manager
+    ) AS c (consumer, reached)
+    WHERE c.reached < upto
+$$;
+
+-- The keys of builds that wait for events of a class between two positions, the first such event of each.
+CREATE FUNCTION log_parked_in(class smallint, range_first bigint, range_last bigint)
+RETURNS TABLE (model text, partition_key uuid, waits_for bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT b.model, p.partition_key, min(p.position)
+    FROM views.parked_events p
+    JOIN views.builds b USING (build_id)
+    JOIN events e ON e.position = p.position AND e.retention = class
+                 AND e.position >= range_first AND e.position <= range_last
+    WHERE p.position >= range_first AND p.position <= range_last
+    GROUP BY b.model, p.partition_key
+    ORDER BY min(p.position)
+$$;
