@@ -19,10 +19,10 @@ use schema::log::{Generation, Position};
 use schema::stored::StoredEvent;
 use uuid::Uuid;
 
-/// Rows that stand together: what is read of a file at once.
-pub const ROW_GROUP_ROWS_MAX: usize = 65_536;
+/// Rows that stand together: what is read of a file at once, and held in memory by who reads.
+pub const ROW_GROUP_ROWS_MAX: usize = 16_384;
 /// The same in bytes of text, above the last row.
-pub const ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const ROW_GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How many of the row groups that a stream is not in are looked into for it all the same.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 const UUID_BYTES: i32 = 16;
@@ -397,9 +397,9 @@ pub(crate) mod tests {
         assert!(!file.is_empty(), "a row group was ready");
         file.extend(part.finish().expect("finished"));
         let file = SerializedFileReader::new(Bytes::from(file)).expect("it can be read");
-        assert_eq!(file.num_row_groups(), 2);
+        assert_eq!(file.num_row_groups(), 5);
         let mut read = vec![];
-        for number in 0..2 {
+        for number in 0..5 {
             let group = file.get_row_group(number).expect("a group");
             let position = group.metadata().column(0).statistics().expect("statistics of positions");
             assert!(position.min_bytes_opt().is_some());
