@@ -2,13 +2,12 @@
 
 use projection_service::parked::{self, ParkedKey, Trial};
 use read_models::Folds;
-use schema::log::Position;
 use schema::view::Model;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::model;
-use super::operating::{Operating, outcome};
+use super::operating::{Operating, outcome, release_all};
 use crate::command_database::CommandDatabase;
 
 /// Keys of one `--all`.
@@ -17,7 +16,8 @@ const KEYS_MAX: i64 = 100_000;
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 The release is an event of the log: whoever owns the key's partition meets it in order, and applies what waits right there,
-with the code that it runs. So start the mended program first. What fails again stays parked, with its new error.
+with the code that it runs. So start the mended program first. What fails again stays parked, with its new error. One release
+applies at most 10,000 events; as long as more wait, the command releases the key again, and says how far it is.
 
 With --dry-run, the code of this program is tried on the real events, and nothing is written.")]
 pub struct Args {
@@ -68,12 +68,8 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let operator = args.operating.operator();
-    let mut released: Vec<(ParkedKey, Position)> = vec![];
-    for key in keys {
-        let at = parked::release(database.pool(), &store, &operator, key.model, key.partition_key).await?;
-        released.push((key, at));
-    }
-    outcome(database, &released, args.json).await
+    let released = release_all(database, &store, &operator, keys).await?;
+    outcome(database, &store, &operator, released, args.json).await
 }
 
 pub fn tell(key: &ParkedKey, trial: &Trial, json: bool) {
@@ -96,7 +92,7 @@ pub fn tell(key: &ParkedKey, trial: &Trial, json: bool) {
         }
     }
     if *more {
-        say!("  more events wait than one release applies: release it again then");
+        say!("  more events wait than are tried here: a retry goes on with them");
     }
     for row in rows.iter().take(10) {
         say!("  {}  {}", row.key, row.row.to_json());

@@ -63,5 +63,5 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
     }
     let operator = args.operating.operator();
     let at = parked::skip(database.pool(), &store, &operator, key.model, key.partition_key, position).await?;
-    outcome(database, &[(key, at)], args.json).await
+    outcome(database, &store, &operator, vec![(key, at)], args.json).await
 }

@@ -52,6 +52,7 @@ pub struct ParkedKey {
     pub partition: i16,
     /// Of the event that could not be applied.
     pub position: Position,
+    /// Empty where it has not been tried to apply it.
     pub event_type: String,
     pub error: String,
     pub parked_at: DateTime<Utc>,
@@ -59,6 +60,14 @@ pub struct ParkedKey {
     pub waiting: i64,
     #[serde(skip)]
     pub build_id: i64,
+}
+
+impl ParkedKey {
+    /// It has not been tried to apply the event that it stands still before: a release ended there because it had applied
+    /// as many as one does.
+    pub fn is_unfinished(&self) -> bool {
+        self.event_type.is_empty()
+    }
 }
 
 fn name_of<S: serde::Serializer>(model: &Model, serializer: S) -> Result<S::Ok, S::Error> {

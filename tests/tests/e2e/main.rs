@@ -14,6 +14,7 @@ mod keys;
 mod kill;
 mod late_start;
 mod long_stop;
+mod parked;
 mod personal_data;
 mod quirks;
 mod rebuild;
