@@ -5,6 +5,7 @@
 //! `COULOMB_WRITE_GOLDEN=1`.
 
 mod meaning;
+mod schemas;
 mod source;
 
 use std::fs;
