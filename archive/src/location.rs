@@ -2,18 +2,24 @@
 //!
 //! Credentials are never part of the URL. They come from the variables and places that each provider's own tools use.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
+use object_store::{
+    ClientOptions, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig, WriteMultipart,
+};
+use schema::digest::hex;
+use sha2::{Digest, Sha256};
 use url::Url;
 
 /// A request that fails for a moment is made again so often, and for so long.
@@ -175,6 +181,99 @@ impl Location {
         if self.local { self.sync(&path).await } else { Ok(()) }
     }
 
+    /// Writes a small object that must not be there yet, whole or not at all. False: it is there.
+    pub async fn put_new(&self, name: &str, bytes: Bytes) -> Result<bool, Error> {
+        let path = self.path(name);
+        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let put = match self.store.put_opts(&path, bytes.clone().into(), create).await {
+            // Of a provider without conditions.
+            Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
+                self.store.put(&path, bytes.into()).await
+            }
+            put => put,
+        };
+        match put {
+            Ok(_) => {}
+            Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
+            Err(error) => return Err(self.error(name, error)),
+        }
+        if self.local {
+            self.sync(&path).await?;
+        }
+        Ok(true)
+    }
+
+    /// Begins an object that is written as it is made.
+    pub async fn upload(&self, name: &str) -> Result<Upload, Error> {
+        let upload = self.store.put_multipart(&self.path(name)).await.map_err(|error| self.error(name, error))?;
+        Ok(Upload {
+            pieces: WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES),
+            location: self.clone(),
+            name: name.to_owned(),
+            hash: Sha256::new(),
+            bytes: 0,
+        })
+    }
+
+    /// All of an object as a file that can be read at random, and its hash: one of another machine as a copy that goes when
+    /// it is closed.
+    pub async fn fetch(&self, name: &str) -> Result<Fetched, Error> {
+        let url = self.url_of(name);
+        let disk = |source| Error::Disk { path: format!("the copy of {url}"), source };
+        let mut got = self.store.get(&self.path(name)).await.map_err(|error| self.error(name, error))?;
+        let own = match std::mem::replace(&mut got.payload, GetResultPayload::Stream(stream::empty().boxed())) {
+            GetResultPayload::File(file, _) => Some(file),
+            GetResultPayload::Stream(stream) => {
+                got.payload = GetResultPayload::Stream(stream);
+                None
+            }
+        };
+        if let Some(mut file) = own {
+            let hashed = tokio::task::spawn_blocking(move || {
+                let mut hash = Sha256::new();
+                let bytes = std::io::copy(&mut file, &mut hash)?;
+                Ok(Fetched { file, sha256: hex(&hash.finalize()), bytes })
+            });
+            return hashed.await.map_err(std::io::Error::other).and_then(|fetched| fetched).map_err(disk);
+        }
+        let mut copy = tempfile::tempfile().map_err(disk)?;
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
+        let mut stream = got.into_stream();
+        while let Some(piece) = stream.try_next().await.map_err(|error| self.error(name, error))? {
+            hash.update(&piece);
+            bytes += piece.len() as u64;
+            copy.write_all(&piece).map_err(disk)?;
+        }
+        Ok(Fetched { file: copy, sha256: hex(&hash.finalize()), bytes })
+    }
+
+    /// Removes what interrupted writing has left in this folder, where that can be seen.
+    pub async fn remove_remains(&self) -> Result<(), Error> {
+        if !self.local {
+            return Ok(());
+        }
+        let folder = PathBuf::from(format!("/{}", self.folder));
+        let url = self.url.clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            let entries = match std::fs::read_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                // So the local store names what is not whole.
+                let name = entry.file_name();
+                let unfinished = name.to_str().and_then(|name| name.rsplit_once('#'));
+                if unfinished.is_some_and(|(_, number)| number.parse::<u32>().is_ok()) {
+                    std::fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        });
+        let removed = removed.await.map_err(std::io::Error::other).and_then(|removed| removed);
+        removed.map_err(|source| Error::Disk { path: url, source })
+    }
+
     /// Waits until a file and the names that lead to it are on the disk.
     async fn sync(&self, path: &Path) -> Result<(), Error> {
         let place = PathBuf::from(format!("/{path}"));
@@ -215,6 +314,52 @@ impl Location {
             Err(error) => Err(self.error(name, error)),
         }
     }
+}
+
+/// An object that is being written. Dropped, it was never there.
+pub struct Upload {
+    pieces: WriteMultipart,
+    location: Location,
+    name: String,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Upload {
+    pub async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.hash.update(&bytes);
+        self.bytes += bytes.len() as u64;
+        let bytes = Bytes::from(bytes);
+        for start in (0..bytes.len()).step_by(PIECE_BYTES) {
+            let free = self.pieces.wait_for_capacity(PIECES_UNDER_WAY_MAX).await;
+            free.map_err(|error| self.location.error(&self.name, error))?;
+            self.pieces.put(bytes.slice(start..bytes.len().min(start + PIECE_BYTES)));
+        }
+        Ok(())
+    }
+
+    /// It is in its place, and on the disk, when this returns: its bytes, and their SHA-256.
+    pub async fn finish(self) -> Result<(u64, String), Error> {
+        let Self { pieces, location, name, hash, bytes } = self;
+        pieces.finish().await.map_err(|error| location.error(&name, error))?;
+        if location.local {
+            location.sync(&location.path(&name)).await?;
+        }
+        Ok((bytes, hex(&hash.finalize())))
+    }
+
+    pub async fn abort(self) -> Result<(), Error> {
+        let Self { pieces, location, name, .. } = self;
+        pieces.abort().await.map_err(|error| location.error(&name, error))
+    }
+}
+
+/// An object as a file.
+#[derive(Debug)]
+pub struct Fetched {
+    pub file: File,
+    pub sha256: String,
+    pub bytes: u64,
 }
 
 fn store(url: &Url) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
@@ -285,6 +430,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_uploaded_is_there_when_it_is_finished() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = Location::parse(folder.path().to_str().expect("a name")).expect("a place");
+        let mut upload = location.upload("part").await.expect("begun");
+        upload.write(vec![1; PIECE_BYTES + 1]).await.expect("written");
+        upload.write(vec![2; 3]).await.expect("written");
+        assert!(location.list().await.expect("a list").is_empty(), "nothing half is seen");
+        let (bytes, sha256) = upload.finish().await.expect("finished");
+        let fetched = location.fetch("part").await.expect("fetched");
+        assert_eq!((fetched.bytes, &fetched.sha256), (bytes, &sha256));
+        assert_eq!(bytes, PIECE_BYTES as u64 + 4);
+
+        let mut killed = location.upload("killed").await.expect("begun");
+        killed.write(vec![1; PIECE_BYTES]).await.expect("written");
+        std::mem::forget(killed);
+        location.remove_remains().await.expect("removed");
+        let files: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+    }
+
+    #[tokio::test]
     async fn what_is_put_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let location = Location::parse(folder.path().to_str().expect("a name")).expect("a place").folder("a/b");
@@ -299,6 +465,11 @@ mod tests {
         let mut names = location.list().await.expect("a list");
         names.sort();
         assert_eq!(names, ["large", "small"]);
+        let fetched = location.fetch("small").await.expect("fetched");
+        assert_eq!((fetched.bytes, fetched.sha256), (5, hex(&Sha256::digest("bytes"))));
+        assert!(!location.put_new("small", Bytes::from_static(b"others")).await.expect("it is there"));
+        assert!(location.put_new("new", Bytes::from_static(b"new")).await.expect("it was not there"));
+        location.remove("new").await.expect("removed");
         location.remove("small").await.expect("removed");
         location.remove("small").await.expect("removed before");
         assert!(matches!(location.get("small").await, Err(Error::Missing { .. })));

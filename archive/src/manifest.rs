@@ -91,9 +91,14 @@ pub fn folder(class: Retention, first: i64, last: i64) -> String {
     format!("{}/{first:019}-{last:019}", class.as_str())
 }
 
-/// The name of a part, with so many digits that names are in the order of positions.
+/// How the name of a part begins, with so many digits that names are in the order of positions.
 pub fn part_name(first: i64, last: i64) -> String {
     format!("events-{first:019}-{last:019}.parquet")
+}
+
+/// The name of a part that `run` writes: nobody else writes to it.
+pub fn part_name_of(first: i64, last: i64, run: &str) -> String {
+    format!("events-{first:019}-{last:019}-{run}.parquet")
 }
 
 /// The first and the last position of each part that a range may have.
