@@ -1,4 +1,5 @@
-//! The history as files for analysts: Parquet, with a typed column for every member of an event that has a type.
+//! The history as Parquet files: for analysts, with a typed column for every member of an event that has a type
+//! ([`TableWriter`]); and ranges of the log that move to object storage, with its own columns ([`part`], [`writer`]).
 //!
 //! What this needs to be built is needed for nothing else: the program has it behind its feature `archive`.
 
@@ -7,10 +8,13 @@ mod decimal;
 pub mod location;
 pub mod manifest;
 pub mod part;
+mod reader;
 mod table;
+pub mod writer;
 
 pub use decimal::{DECIMAL_PRECISION, DECIMAL_SCALE, holds};
 pub use location::Location;
+pub use reader::Reader;
 pub use table::{Column, TableWriter};
 
 #[derive(Debug, thiserror::Error)]

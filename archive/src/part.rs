@@ -11,7 +11,7 @@ use parquet::column::writer::ColumnWriter;
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
 use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
@@ -193,6 +193,8 @@ fn properties(said: Vec<KeyValue>) -> WriterProperties {
         .set_created_by(concat!("Coulomb ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::SNAPPY)
         .set_key_value_metadata(Some(said))
+        // Together, so that one request gets all of them.
+        .set_bloom_filter_position(BloomFilterPosition::End)
         .set_column_bloom_filter_fpp(path(Column::AggregateId), BLOOM_FALSE_POSITIVES)
         .set_column_bloom_filter_max_ndv(path(Column::AggregateId), ROW_GROUP_ROWS_MAX as u64);
     for column in [Column::Position, Column::Sequence, Column::RecordedAt] {
