@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Events are decoded in one thread and dropped in another: what the system's allocator takes for that was two fifths of a
+/// rebuild.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match coulomb::run(service_host::config::parse_or_exit()).await {

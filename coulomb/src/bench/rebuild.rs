@@ -11,6 +11,8 @@ use event_store::{EventStore, StoreOptions};
 use futures_util::TryStreamExt;
 use projection_service::rebuild::{Progress, Rebuilder};
 use read_models::Folds;
+use schema::digest::block_of;
+use schema::log::Position;
 use schema::view::Model;
 use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolCopyExt, PgPoolOptions};
@@ -74,8 +76,12 @@ pub async fn run(server: PgConnectOptions, args: Args, out: &mut dyn FnMut(Bench
 
 async fn cases(pool: &PgPool, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
     let events = args.events;
-    // As far as they may be built: the live ones are empty, and nobody writes them.
-    sqlx::query("UPDATE views.progress SET position = $1").bind(events).execute(pool).await?;
+    // As far as they may be built: the live ones are empty, nobody writes them, and what they consumed is not known.
+    sqlx::query("UPDATE views.progress SET position = $1, digest_block = $2, digest_events = 0, digest = NULL")
+        .bind(events)
+        .bind(block_of(Position(events + 1)))
+        .execute(pool)
+        .await?;
     let store = EventStore::connect(pool.clone(), StoreOptions::default()).await?;
     for model in &args.model {
         let (mut copies, mut builds) = (vec![], vec![]);
