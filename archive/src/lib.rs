@@ -4,6 +4,7 @@
 //! What this needs to be built is needed for nothing else: the program has it behind its feature `archive`.
 
 mod buffer;
+pub mod check;
 mod decimal;
 pub mod location;
 pub mod manifest;

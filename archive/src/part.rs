@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use chrono::DateTime;
+use event_store::archiving::Hashed;
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::column::reader::ColumnReader;
 use parquet::column::writer::ColumnWriter;
@@ -297,6 +298,20 @@ pub fn decode(group: &dyn RowGroupReader) -> Result<Vec<StoredEvent>, ParquetErr
     };
     let unreadable = |row| ParquetError::General(format!("row {row} has a value that is none of its column"));
     (0..rows).map(|row| next().ok_or_else(|| unreadable(row))).collect()
+}
+
+/// Of a row group, what digests are made of.
+pub fn decode_hashes(group: &dyn RowGroupReader) -> Result<Vec<Hashed>, ParquetError> {
+    let rows = usize::try_from(group.metadata().num_rows()).map_err(|_| mistyped())?;
+    let mut columns = Columns { group, rows };
+    let positions = columns.integers(Column::Position)?;
+    let partitions = columns.numbers(Column::Partition)?;
+    let hashes = columns.ids(Column::PayloadHash)?;
+    let hashed = positions.into_iter().zip(partitions).zip(hashes).map(|((position, partition), hash)| {
+        let partition = u8::try_from(partition).map_err(|_| mistyped())?;
+        Ok(Hashed { position: Position(position), partition, payload_hash: id(&hash).ok_or_else(mistyped)? })
+    });
+    hashed.collect()
 }
 
 fn id(bytes: &FixedLenByteArray) -> Option<Uuid> {
