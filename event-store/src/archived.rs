@@ -1,5 +1,6 @@
 //! Ranges of the log that were moved to object storage, and what reads them there.
 
+mod bulk;
 mod known;
 mod look;
 mod merge;

@@ -6,6 +6,7 @@ use domain::event::AggregateType;
 use futures_util::{Stream, TryStreamExt};
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
+use schema::stored::StoredEvent;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -80,6 +81,36 @@ impl BulkRow {
         let payload_hash = fields.uuid("payload hash")?;
         let rest = bytes.slice_ref(fields.rest);
         Ok(Some(Self { position, partition, payload_hash, rest }))
+    }
+
+    /// An archived event, as its row would be; without its payload where that is not wanted.
+    pub(crate) fn of(event: &StoredEvent, wanted: bool) -> Result<Self, Error> {
+        let position = event.position;
+        let partition = Partition::new(event.partition).ok_or(Error::Corrupt { position, what: "partition" })?;
+        let since = event.recorded_at.timestamp_micros() - EPOCH_S * 1_000_000;
+        let text = |text: &str| text.as_bytes().to_vec();
+        let body = |text: &str| wanted.then(|| text.as_bytes().to_vec());
+        let fields = [
+            Some(event.sequence.to_be_bytes().to_vec()),
+            Some(event.generation.0.to_be_bytes().to_vec()),
+            Some(since.to_be_bytes().to_vec()),
+            Some(event.event_id.as_bytes().to_vec()),
+            Some(event.partition_key.as_bytes().to_vec()),
+            Some(event.retention.to_be_bytes().to_vec()),
+            Some(text(&event.aggregate_type)),
+            Some(text(&event.aggregate_id.to_string())),
+            Some(text(&event.event_type)),
+            Some(text(&event.event_version)),
+            body(&event.payload),
+            body(&event.metadata),
+        ];
+        let mut rest = vec![];
+        for field in fields {
+            let length = field.as_ref().map_or(-1, |bytes| i32::try_from(bytes.len()).unwrap_or(i32::MAX));
+            rest.extend_from_slice(&length.to_be_bytes());
+            rest.extend_from_slice(&field.unwrap_or_default());
+        }
+        Ok(Self { position, partition, payload_hash: event.payload_hash, rest: rest.into() })
     }
 
     /// The event; none where it was not selected. One of an aggregate that is not known is in everybody's selection.

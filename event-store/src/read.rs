@@ -35,6 +35,11 @@ pub enum Error {
     )]
     Gone { stream: StreamId, first: i64, last: i64 },
     #[error(
+        "some events up to position {upto} are neither in the log nor in an archive that it knows of: bring them back from a \
+         backup"
+    )]
+    NotKept { upto: Position },
+    #[error(
         "it is a stream of {name}, which this program does not know: its last event is at {last}. Use a newer program, or look \
          at the log by position"
     )]

@@ -45,7 +45,7 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
         .with_parked(parked, true)
         .without(skipped)
         .with_digests(digests);
-    let mut source = Source::new(reader, job.model, JOIN_POSITIONS_MAX, from, upto);
+    let mut source = Source::new((rebuilder.store.clone(), reader), job.model, JOIN_POSITIONS_MAX, from, upto);
     while let Some((_, shares)) = source.next(1).await? {
         for mut rows in shares {
             rows.retain(|row| live.iter().any(|(of, upto)| *of == row.partition && row.position <= *upto));

@@ -69,7 +69,8 @@ async fn load_with(
         let task = Task { connection, job, progress, part, checkpoint_positions };
         running.spawn(task.run(shares));
     }
-    let source = Source::new(rebuilder.connect().await?, job.model, range_positions, at, upto);
+    let source =
+        Source::new((rebuilder.store.clone(), rebuilder.connect().await?), job.model, range_positions, at, upto);
     let read = hand_out(source, &senders, progress).await;
     drop(senders);
     // What went wrong in a task is why nothing more could be handed to it.
