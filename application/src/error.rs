@@ -63,18 +63,15 @@ impl From<event_store::load::Error> for Error {
         use event_store::load::Error as Load;
         match error {
             Load::Unavailable(_) => Self::unavailable(error),
-            Load::Undecodable { .. } => Self::unreadable(error),
+            Load::Earlier { ref source, .. } if source.passes() => Self::unavailable(error),
+            Load::Undecodable { .. } | Load::Earlier { .. } => Self::unreadable(error),
         }
     }
 }
 
 impl From<event_store::read::Error> for Error {
     fn from(error: event_store::read::Error) -> Self {
-        use event_store::read::Error as Read;
-        match error {
-            Read::Unavailable(_) => Self::unavailable(error),
-            Read::Corrupt { .. } | Read::UnknownAggregate { .. } => Self::unreadable(error),
-        }
+        if error.passes() { Self::unavailable(error) } else { Self::unreadable(error) }
     }
 }
 

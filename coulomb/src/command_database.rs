@@ -7,6 +7,7 @@ use projection_service::rebuild::Rebuilder;
 use read_models::Folds;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
+use crate::archives;
 use crate::migrate;
 use crate::settings::Settings;
 
@@ -68,7 +69,8 @@ impl CommandDatabase {
 
     /// The log, for one who appends beside others: who listens is told.
     pub async fn store(&self) -> anyhow::Result<EventStore> {
-        Ok(EventStore::connect(self.pool.clone(), StoreOptions::default()).await?)
+        let options = StoreOptions { archive: archives::reader(), ..StoreOptions::default() };
+        Ok(EventStore::connect(self.pool.clone(), options).await?)
     }
 
     /// Who makes, compares and exchanges builds of read models, with the folds of this program.

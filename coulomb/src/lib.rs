@@ -8,6 +8,7 @@ macro_rules! say {
     }};
 }
 
+mod archives;
 pub mod bench;
 pub mod cli;
 mod command_database;

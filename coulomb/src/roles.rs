@@ -58,7 +58,8 @@ impl Shared {
         let alone = database.is_private();
         // Where nobody else listens, nobody is to be told.
         let wake = if alone { Wake::Poll } else { Wake::Listen };
-        let options = StoreOptions { notify: !alone, wake, ..StoreOptions::default() };
+        let archive = crate::archives::reader();
+        let options = StoreOptions { notify: !alone, wake, archive, ..StoreOptions::default() };
         let store = EventStore::connect(pool.clone(), options).await?;
         if alone {
             store.lapse_all_leases().await?;

@@ -30,12 +30,16 @@ pub struct Span {
 }
 
 impl EventStore {
-    /// The last position that was recorded at a time or before it; 0: none.
+    /// The last position that was recorded at a time or before it; 0: none. Among those that this program can read.
     pub async fn position_at(&self, time: DateTime<Utc>) -> Result<Position, Error> {
         let rows = self.database().fetch_all(sqlx::query(include_str!("past/position_at.sql")).bind(time)).await?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let kept = Position(row.try_get(0)?);
+        if !self.reads_archives() {
+            return Ok(kept);
+        }
         let detached = self.detached(row.try_get(1)?).await?;
-        self.archived_position_at(&detached, Position(row.try_get(0)?), time).await
+        self.archived_position_at(&detached, kept, time).await
     }
 
     /// The last position that was recorded before a time; 0: none.
@@ -44,11 +48,12 @@ impl EventStore {
         self.position_at(time - TimeDelta::nanoseconds(1)).await
     }
 
-    /// When the event at a position was recorded; of one that is not kept, the last before it. None: before the first.
+    /// When the event at a position was recorded; of one that can't be read any more, the last before it. None: before
+    /// the first.
     pub async fn recorded_at(&self, position: Position) -> Result<Option<DateTime<Utc>>, Error> {
         let statement = sqlx::query(include_str!("past/recorded_at.sql")).bind(position.0);
         let Some(row) = self.database().fetch_optional(statement).await? else { return Ok(None) };
-        if row.try_get::<i64, _>(1)? < position.0 {
+        if row.try_get::<i64, _>(1)? < position.0 && self.reads_archives() {
             let detached = self.detached(row.try_get(2)?).await?;
             if has(&detached, position)
                 && let Some(at) = self.archived_recorded_at(&detached, position).await?
@@ -96,7 +101,12 @@ impl EventStore {
 
     async fn length(&self, stream: StreamId, row: &PgRow, at: Position) -> Result<i64, Error> {
         let (length, next): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if next == length + 1 { Ok(length) } else { self.archived_length(stream, length, at).await }
+        // Without archives nobody reads what is missing.
+        if next == length + 1 || !self.reads_archives() {
+            Ok(length)
+        } else {
+            self.archived_length(stream, length, at).await
+        }
     }
 
     /// The first events of a span, at most `limit` of them.

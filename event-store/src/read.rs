@@ -46,6 +46,33 @@ pub enum Error {
     UnknownAggregate { name: String, last: Position },
 }
 
+impl Error {
+    /// Whether it may go well when it is tried again.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Archive(ArchiveError::Unreachable { .. }) => true,
+            Self::Archive(ArchiveError::NotBuilt(_) | ArchiveError::Missing { .. } | ArchiveError::Altered { .. })
+            | Self::Corrupt { .. }
+            | Self::Gone { .. }
+            | Self::NotKept { .. }
+            | Self::UnknownAggregate { .. } => false,
+        }
+    }
+
+    /// Whether it is of events that are not to be had, neither now nor when it is tried again.
+    pub fn is_of_what_is_gone(&self) -> bool {
+        match self {
+            Self::Archive(ArchiveError::NotBuilt(_) | ArchiveError::Missing { .. } | ArchiveError::Altered { .. })
+            | Self::Gone { .. }
+            | Self::NotKept { .. } => true,
+            Self::Archive(ArchiveError::Unreachable { .. })
+            | Self::Unavailable(_)
+            | Self::Corrupt { .. }
+            | Self::UnknownAggregate { .. } => false,
+        }
+    }
+}
+
 /// A stretch of the log.
 #[derive(Debug, Clone)]
 pub struct Stretch {

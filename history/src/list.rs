@@ -19,6 +19,10 @@ impl Past {
     /// A page of a list as it was. Its cursors are those of the list as it is; the moment is not in them.
     pub async fn list(&self, query: &Query, at: &Moment) -> Result<Page, Error> {
         let model = query.model();
+        self.or_not_kept(model, self.fold_list(query, model, at).await).await
+    }
+
+    async fn fold_list(&self, query: &Query, model: Model, at: &Moment) -> Result<Page, Error> {
         let base = self.base(model, at).await?;
         let delta = self.delta(model, base, at).await?;
         let limit = query.rows_max() as usize;

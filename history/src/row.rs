@@ -37,6 +37,10 @@ impl Past {
 
     /// Of some keys the rows that there were; in no order.
     pub async fn get_all(&self, model: Model, keys: &[&str], at: &Moment) -> Result<Vec<Arc<RowChange>>, Error> {
+        self.or_not_kept(model, self.fold_all(model, keys, at).await).await
+    }
+
+    async fn fold_all(&self, model: Model, keys: &[&str], at: &Moment) -> Result<Vec<Arc<RowChange>>, Error> {
         // First: a row that is read after it holds at least as much.
         let reached = self.views().reached().await?;
         let versions = self.views().versions(model, keys, at.position).await?;
@@ -168,14 +172,26 @@ impl Past {
         Ok(())
     }
 
-    /// Whether the log has all events after a position that the read model is made of.
+    /// Whether all events after a position can be read that the read model is made of.
     pub(crate) async fn is_kept(&self, model: Model, after: Position) -> Result<(), Error> {
         let kept_after = self.store().kept_after(retention(model)).await?;
-        if after >= kept_after {
-            return Ok(());
+        if after >= kept_after { Ok(()) } else { Err(self.not_kept(kept_after).await?) }
+    }
+
+    /// That events are gone for good says from where on there are all.
+    pub(crate) async fn or_not_kept<T>(&self, model: Model, looked: Result<T, Error>) -> Result<T, Error> {
+        match looked {
+            Err(Error::Log(error)) if error.is_of_what_is_gone() => {
+                tracing::error!(error = &error as &dyn std::error::Error, "events of the past are gone");
+                Err(self.not_kept(self.store().in_log_after(retention(model)).await?).await?)
+            }
+            looked => looked,
         }
+    }
+
+    async fn not_kept(&self, kept_after: Position) -> Result<Error, Error> {
         let earliest = self.views().boundaries().await?.at_or_above(kept_after).unwrap_or(kept_after);
-        Err(Error::NotKept { earliest })
+        Ok(Error::NotKept { earliest })
     }
 }
 

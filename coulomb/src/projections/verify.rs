@@ -37,7 +37,8 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let began = Instant::now();
     let mut told = began;
-    let report = verify::verify(database.pool(), args.model, |progress| {
+    let store = database.store().await?;
+    let report = verify::verify_with_archives((database.pool(), &store), args.model, |progress| {
         bar.set_length(progress.head.0.unsigned_abs());
         bar.set_position(progress.position.0.unsigned_abs());
         if args.json && told.elapsed() >= LINE_EVERY {
@@ -87,6 +88,9 @@ fn show(report: &Report, model: Option<Model>) {
             say!("... and {} more", report.findings_count - report.findings.len());
         }
     }
+    if report.archived > 0 {
+        say!("  {} of them from the archive", report.archived);
+    }
     if report.head > report.position {
         say!("  the log goes on to position {}", report.head);
     }
@@ -121,6 +125,7 @@ fn sentence(finding: &Finding) -> String {
         }
         Finding::EventsMissing { first, last } if first == last => format!("position {first}: the event is missing"),
         Finding::EventsMissing { first, last } => format!("positions {first}..{last}: the events are missing"),
+        Finding::ArchiveBroken { first, last, why } => format!("positions {first}..{last}: {why}"),
         Finding::NotAsSealed { partition, block, first, last, sealed, found } => format!(
             "positions {first}..{last}, partition {partition} (block {block}): not the events that were sealed \
              ({sealed}, now {found})"

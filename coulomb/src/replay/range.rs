@@ -65,7 +65,7 @@ impl Range {
         if after >= upto {
             bail!("{}", Self::empty(&store, after, head).await?);
         }
-        let kept = store.kept_after(&[Retention::Ledger, Retention::Operational, Retention::Telemetry]).await?;
+        let kept = store.in_log_after(&[Retention::Ledger, Retention::Operational, Retention::Telemetry]).await?;
         if kept > Position::START {
             bail!(
                 "events up to position {kept} were archived and are not in the database any more. A replay needs all from \

@@ -49,7 +49,16 @@ impl EventStore {
         Ok(ranges)
     }
 
-    /// The same, of which there are so many.
+    /// The events in (`after`, `upto`] that are in archives only, as they were stored. The caller bounds them.
+    ///
+    /// # Errors
+    /// When the database or an archive can't be read.
+    pub async fn read_archived(&self, after: Position, upto: Position) -> Result<Vec<StoredEvent>, Error> {
+        let detached = self.detached_ranges().await?;
+        self.archived(&detached, Wanted::default(), (after, upto), |_| true).await
+    }
+
+    /// The ranges that are in archives only, of which there are so many.
     pub(crate) async fn detached(&self, count: i64) -> Result<Arc<[ArchivedRange]>, Error> {
         let known = self.archives().known();
         if i64::try_from(known.len()) == Ok(count) { Ok(known) } else { self.detached_ranges().await }

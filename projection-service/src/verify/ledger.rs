@@ -54,7 +54,8 @@ fn digest(row: &PgRow, block: usize, events: usize, digest: usize) -> Result<Opt
 }
 
 impl Ledger {
-    pub async fn read(pool: &PgPool, model: Option<Model>) -> Result<Self, sqlx::Error> {
+    /// `archived`: what is in archives counts as kept.
+    pub async fn read(pool: &PgPool, model: Option<Model>, archived: bool) -> Result<Self, sqlx::Error> {
         let mut transaction = pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *transaction).await?;
         let rows = sqlx::query(include_str!("checkpoints.sql")).persistent(false).fetch_all(&mut *transaction).await?;
@@ -73,7 +74,8 @@ impl Ledger {
             .persistent(false)
             .fetch_one(&mut *transaction)
             .await?;
-        let dropped = sqlx::query(include_str!("dropped.sql")).persistent(false).fetch_all(&mut *transaction).await?;
+        let dropped = sqlx::query(include_str!("dropped.sql")).bind(archived).persistent(false);
+        let dropped = dropped.fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(Self {
             head: Position(row.try_get(0)?),
@@ -87,6 +89,12 @@ impl Ledger {
             parked_keys: row.try_get(2)?,
             parked_events: row.try_get(3)?,
         })
+    }
+
+    /// Not all events of these positions are to be had.
+    pub fn drop_range(&mut self, first: i64, last: i64) {
+        self.dropped.push((first, last));
+        self.dropped.sort_unstable();
     }
 
     /// Of these positions, those at which there should be events.

@@ -1,11 +1,13 @@
 //! Proving that the read models have consumed the log whole and as it was appended: everything is computed again from the
 //! stored payloads, and compared with what was taken down at the append, by the log's caretaker and by the workers.
 
+mod archived;
 mod ledger;
 mod log;
 
 use std::collections::BTreeMap;
 
+use event_store::EventStore;
 use schema::digest::{BlockDigest, block_of, hex, positions_of};
 use schema::log::Position;
 use schema::partition::Partition;
@@ -14,6 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgPool;
 
+use archived::Archived;
 use ledger::{Checkpoint, Ledger};
 
 /// Findings that are told one by one; of more, only their number.
@@ -24,6 +27,8 @@ pub const FINDINGS_MAX: usize = 100;
 pub enum Error {
     #[error("the database can't be read")]
     Database(#[from] sqlx::Error),
+    #[error("what was archived can't be read")]
+    Log(#[from] event_store::read::Error),
     #[error("the log was cut while it was read: its end went from {before} to {now}. Run the command again")]
     Cut { before: Position, now: Position },
 }
@@ -42,6 +47,12 @@ pub enum Finding {
     EventsMissing {
         first: Position,
         last: Position,
+    },
+    /// Events at these positions were archived, and the archive does not have them as they were.
+    ArchiveBroken {
+        first: Position,
+        last: Position,
+        why: String,
     },
     /// The events of a partition in a block of positions are not those that were sealed.
     NotAsSealed {
@@ -101,6 +112,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// All, told or not.
     pub findings_count: usize,
+    /// Of the events, those that archives have.
+    pub archived: i64,
     /// Positions whose events are not kept any more, in whole or in part: of them only records can be compared.
     pub not_kept: i64,
     /// Up to here the read models were built when no digests were kept; 0: they have always been.
@@ -137,19 +150,49 @@ struct Verifier {
     report: Report,
 }
 
-/// Reads the whole log in short transactions and compares. The workers may go on meanwhile.
+/// Reads the whole log in short transactions and compares. The workers may go on meanwhile. What was archived counts as not
+/// kept.
 ///
 /// # Errors
 /// When the database can't be read. What is wrong with the log is no error, but in the report.
-pub async fn verify(pool: &PgPool, model: Option<Model>, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
-    let ledger = Ledger::read(pool, model).await?;
+pub async fn verify(pool: &PgPool, model: Option<Model>, progress: impl FnMut(Progress)) -> Result<Report, Error> {
+    prove(pool, None, model, progress).await
+}
+
+/// The same with what was archived, if the store reads archives.
+///
+/// # Errors
+/// When the database or an archive can't be read. An archive that does not have what it had is no error, but in the report.
+pub async fn verify_with_archives(
+    (pool, store): (&PgPool, &EventStore),
+    model: Option<Model>,
+    progress: impl FnMut(Progress),
+) -> Result<Report, Error> {
+    prove(pool, Some(store).filter(|store| store.reads_archives()), model, progress).await
+}
+
+async fn prove(
+    pool: &PgPool,
+    archives: Option<&EventStore>,
+    model: Option<Model>,
+    mut progress: impl FnMut(Progress),
+) -> Result<Report, Error> {
+    let ledger = Ledger::read(pool, model, archives.is_some()).await?;
     let head = ledger.head;
     let mut verifier = Verifier::new(ledger);
     let mut from = Position::START;
     while from < head {
         let block = block_of(Position(from.0 + 1));
         let upto = Position(head.0.min(from.0 + log::READ_POSITIONS).min(positions_of(block).1.0));
-        let stretch = log::read(pool, from, upto).await?;
+        let mut stretch = log::read(pool, from, upto).await?;
+        if let Some(store) = archives
+            && (stretch.len() as i64) < upto.0 - from.0
+        {
+            match archived::read(store, from, upto).await? {
+                Archived::Events(events) => verifier.report.archived += add(&mut stretch, events),
+                Archived::Broken(why) => verifier.broken(from, upto, why),
+            }
+        }
         verifier.take(from, upto, &stretch);
         if upto == positions_of(block).1 {
             let records = ledger::Records::read(pool, block, model).await?;
@@ -165,7 +208,23 @@ pub async fn verify(pool: &PgPool, model: Option<Model>, mut progress: impl FnMu
     Ok(verifier.finish())
 }
 
+/// Puts events where the log has none. Answers how many there were.
+fn add(stretch: &mut Vec<log::Stored>, events: Vec<log::Stored>) -> i64 {
+    let before = stretch.len();
+    stretch.extend(events);
+    stretch.sort_by_key(|event| event.position);
+    stretch.dedup_by_key(|event| event.position);
+    (stretch.len() - before) as i64
+}
+
 impl Verifier {
+    /// What the log doesn't have of a stretch is not to be had.
+    fn broken(&mut self, after: Position, upto: Position, why: String) {
+        let (first, last) = (Position(after.0 + 1), upto);
+        self.ledger.drop_range(first.0, last.0);
+        self.find(Finding::ArchiveBroken { first, last, why });
+    }
+
     fn new(ledger: Ledger) -> Self {
         let report = Report {
             position: ledger.position,
@@ -174,6 +233,7 @@ impl Verifier {
             digest: String::new(),
             findings: vec![],
             findings_count: 0,
+            archived: 0,
             not_kept: 0,
             unproven_to: Position::START,
             parked_keys: ledger.parked_keys,
