@@ -1,5 +1,7 @@
 //! `coulomb events`: the history, looked at, followed, written out.
 
+mod archive;
+mod catalogue;
 mod disclosure;
 mod export;
 mod filter;
@@ -24,7 +26,9 @@ Examples:
   coulomb events tail --type SessionPriced -n 5
   coulomb events show CP001                        all that is known of one charger
   coulomb events export --format parquet --to exports
-  coulomb events export --verify exports")]
+  coulomb events export --verify exports
+  coulomb events archive --class telemetry --before 90d --to s3://archive/coulomb
+  coulomb events catalogue                         what there is, and what it means")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -38,9 +42,16 @@ enum Command {
     Show(show::Args),
     /// Write the history out as JSON lines or Parquet, or check what was written
     Export(export::Args),
+    /// Move whole ranges of a retention class to object storage, check them there, take them out of the log
+    Archive(archive::Args),
+    /// Every event type, with what its members mean
+    Catalogue(catalogue::Args),
 }
 
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
+    if let Command::Catalogue(args) = &args.command {
+        return catalogue::run(args);
+    }
     if let Command::Export(args) = &args.command
         && let Some(folder) = &args.verify
     {
@@ -49,11 +60,16 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
     if let Command::Export(args) = &args.command {
         args.check_format()?;
     }
+    if let Command::Archive(args) = &args.command {
+        args.check_built()?;
+    }
     let database = CommandDatabase::open(settings).await?;
     let ran = match args.command {
         Command::Tail(args) => tail::run(settings, &database, args).await,
         Command::Show(args) => show::run(settings, &database, args).await,
         Command::Export(args) => export::run(settings, &database, args).await,
+        Command::Archive(args) => archive::run(&database, args).await,
+        Command::Catalogue(_) => Ok(()),
     };
     // What the command says went wrong says more than that the database did not stop after it.
     let closed = database.close().await;
