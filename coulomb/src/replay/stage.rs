@@ -1,5 +1,6 @@
 //! What runs during a replay: the read models and the sockets of the program, on the replay's database; nothing that acts.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -11,8 +12,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use event_store::{EventStore, StoreOptions};
 use projection_service::Views;
+use projection_service::rebuild::{Progress, Rebuilder};
+use read_models::Folds;
 use realtime_api::RealtimeArgs;
 use schema::log::Position;
+use schema::view::Model;
 use service_host::{Code, Host, Problem, Shutdown};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPool};
@@ -22,7 +26,7 @@ use tokio::sync::mpsc;
 use super::Args;
 use super::feed::Feeder;
 use super::range::Range;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, explained};
 use super::screen::Screen;
 use crate::master_key::MasterKey;
 use crate::roles::{Role, Served, Shared, serve_http};
@@ -33,6 +37,8 @@ use crate::supervisor::Supervisor;
 const DRAIN_S: u64 = 1;
 /// How often it is looked how far the read models are.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What does not pass by itself within that ends the replay.
+const TROUBLE_MAX: Duration = Duration::from_secs(10);
 /// For sockets to take the last changes, where nobody says when it ends.
 const LINGER: Duration = Duration::from_secs(2);
 /// Requests that change something and are served nevertheless: they change sessions of accounts, in the replay alone.
@@ -88,11 +94,15 @@ impl Stage<'_> {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let shared = self.shared(pool, shutdown).await?;
+        feeder.before(self.range.after).await?;
+        self.fill(&shared).await?;
         let mut views = None;
         Role::ProjectionService.start(&shared, &mut views, supervisor).await?;
         let views = views.context("the projections were not started")?;
-        feeder.before(self.range.after).await?;
-        reached(&views, self.range.after).await?;
+        tokio::select! {
+            reached = reached(&views, self.range.after) => reached?,
+            failed = trouble(&shared) => return Err(failed),
+        }
 
         let address = listener.local_addr()?;
         let mut served = self.login(&shared).await?;
@@ -110,22 +120,58 @@ impl Stage<'_> {
         say!("  HTTP       http://{address}");
         say!("  WebSocket  ws://{address}/ws");
         say!("  coulomb watch fleet --url http://{address} --email <an operator's> --password ...");
+        tokio::select! {
+            shown = self.range_shown(feeder, &views) => shown,
+            ended = supervisor.until_shutdown() => ended,
+            failed = trouble(&shared) => Err(failed),
+        }
+    }
+
+    async fn range_shown(&self, feeder: &mut Feeder, views: &Views) -> anyhow::Result<()> {
+        let upto = self.range.upto;
         let mut lines = self.args.paused.then(lines);
         if let Some(lines) = &mut lines {
             say!("Enter begins.");
             lines.recv().await;
         }
-        tokio::select! {
-            fed = feeder.paced(upto, self.args.speed) => fed?,
-            ended = supervisor.until_shutdown() => return ended,
-        }
-        reached(&views, upto).await?;
+        feeder.paced(upto, self.args.speed).await?;
+        reached(views, upto).await?;
         match &mut lines {
             Some(lines) => {
                 say!("The replay has come to position {upto}. Enter ends it.");
                 lines.recv().await;
             }
             None => tokio::time::sleep(LINGER).await,
+        }
+        Ok(())
+    }
+
+    /// The read models of what precedes the range: all at once, which is several times as fast as the workers are, who keep
+    /// them from there on.
+    async fn fill(&self, shared: &Shared) -> anyhow::Result<()> {
+        let upto = self.range.after;
+        let began = Instant::now();
+        let making: Mutex<Option<(Model, Progress)>> = Mutex::default();
+        let rebuilder = Rebuilder::new(shared.store.clone(), shared.pool.clone(), Folds::of_today());
+        let begins = |model: Model, progress: &Progress| {
+            *making.lock().unwrap_or_else(PoisonError::into_inner) = Some((model, progress.clone()));
+        };
+        let show = async {
+            let mut screen = Screen::new("folding", 0, upto.0);
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let making = making.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some((model, progress)) = making {
+                    screen.at(progress.at().0, &format!(" for {}", model.name()), None);
+                }
+            }
+        };
+        tokio::select! {
+            filled = rebuilder.fill(upto, begins) => filled.context("the replay's read models can't be made")?,
+            () = show => {}
+        }
+        if upto > Position::START {
+            say!("The {upto} events before the range were folded in {:.1} s.", began.elapsed().as_secs_f64());
         }
         Ok(())
     }
@@ -161,6 +207,27 @@ impl Stage<'_> {
 
 fn stopped(at: Position) {
     say!("Stopped at position {at}. The original was only read.");
+}
+
+/// Why the replay can't go on: its database does not answer any more, or its read models stand still. Completes only then.
+async fn trouble(shared: &Shared) -> anyhow::Error {
+    let mut well = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let trouble = match sqlx::query("SELECT position FROM log_head").execute(&shared.pool).await {
+            Err(error) => explained(error).context("the replay's database does not answer any more"),
+            Ok(_) => match shared.host.readiness().not_ready().await.pop_first() {
+                None => {
+                    well = Instant::now();
+                    continue;
+                }
+                Some((part, why)) => anyhow::anyhow!("{part}: {why}").context("the replay stands still"),
+            },
+        };
+        if well.elapsed() > TROUBLE_MAX {
+            return trouble;
+        }
+    }
 }
 
 /// Waits until the read models have everything up to a position.

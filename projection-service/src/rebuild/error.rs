@@ -1,3 +1,4 @@
+use schema::log::Position;
 use schema::view::Model;
 
 /// What kept a build from being made, compared or exchanged. The live read model is as before, and what was built so far
@@ -66,6 +67,10 @@ pub enum Error {
         model.name()
     )]
     Readers { model: Model, seconds: u64 },
+    #[error(
+        "the read models are at position {position} already: they can be filled only while nobody has worked on them"
+    )]
+    NotEmpty { position: Position },
     /// Nobody sees this one: the making is begun again from the last checkpoint.
     #[error("an event could not be applied")]
     StartOver,

@@ -91,7 +91,7 @@ impl Rebuilder {
         Ok(Position(position.fetch_one(&self.pool).await?))
     }
 
-    async fn begin(&self, model: Model) -> Result<(Job, bool), Error> {
+    pub(super) async fn begin(&self, model: Model) -> Result<(Job, bool), Error> {
         let fold = self.folds.newest(model).clone();
         let there = builds::read(&self.pool, Some(model)).await?;
         let shadow = there.into_iter().find(|build| build.state != BuildState::Live);
@@ -121,7 +121,7 @@ impl Rebuilder {
     }
 
     /// The indexes of the live table, one after the other; those that are there are not made again.
-    async fn index(&self, job: &Job) -> Result<(), Error> {
+    pub(super) async fn index(&self, job: &Job) -> Result<(), Error> {
         loop {
             let statement = sqlx::query_scalar("SELECT views.index_shadow($1)").bind(job.model.name());
             let made: Option<String> = statement.persistent(false).fetch_one(&self.pool).await?;

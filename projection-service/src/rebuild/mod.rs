@@ -3,12 +3,14 @@
 //! [`Rebuilder`] is the handle: [`build`](Rebuilder::build) makes the rows, resumable, and joins the new build to the
 //! workers' batches; [`compare`](Rebuilder::compare) says in which rows it differs; [`swap`](Rebuilder::swap) and
 //! [`roll_back`](Rebuilder::roll_back) exchange the two; [`discard`](Rebuilder::discard) drops the one that does not serve.
+//! [`fill`](Rebuilder::fill) makes all of them where none has rows yet.
 
 mod builds;
 mod compare;
 mod discard;
 mod error;
 mod exchange;
+mod fill;
 mod guard;
 mod job;
 mod join;

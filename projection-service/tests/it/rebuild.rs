@@ -1,6 +1,7 @@
 //! Read models built anew.
 
 mod exchanging;
+mod filling;
 mod making;
 mod skipping;
 mod troubles;

@@ -1,6 +1,6 @@
 //! A part of the history happens again in a database of its own: seen over the socket, and the original is only read.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -29,7 +29,8 @@ impl Replay {
 
     fn start(database_url: &str, arguments: &[&str]) -> Self {
         let mut command = Self::command(database_url, arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
         let (sender, said) = channel();
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).all(|line| sender.send(line).is_ok()));
@@ -49,6 +50,13 @@ impl Replay {
 
     fn enter(&mut self) {
         self.input.as_mut().expect("its input is open").write_all(b"\n").expect("it reads");
+    }
+
+    /// What it said on its way out.
+    fn complaint(&mut self) -> String {
+        let mut said = String::new();
+        self.child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+        said
     }
 
     fn ended(mut self) {
@@ -208,6 +216,25 @@ async fn what_happened_is_seen_again_and_the_original_is_only_read() {
     next.said("The original was only read");
     next.ended();
     assert_eq!(replays(pool).await, Vec::<String>::new());
+
+    // What it works on is taken from it: it ends with why, though nobody presses Enter.
+    let mut broken = Replay::start(database.url(), &[&range[..], &["--speed", "1x", "--paused"]].concat());
+    broken.said("Enter begins");
+    let name = replays(pool).await.pop().expect("it has a database");
+    sqlx::query(&format!("DROP DATABASE {name} WITH (FORCE)")).execute(pool).await.expect("it can be dropped");
+    let ended = async {
+        loop {
+            match broken.child.try_wait().expect("it is ours") {
+                Some(status) => return status,
+                None => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let status = within("it to end", ended).await;
+    assert!(!status.success());
+    let said = broken.complaint();
+    assert!(said.contains("the replay's database does not answer any more"), "{said}");
+    assert_eq!(state(pool).await, before, "the original is only read");
 
     let above = (before[0] + 1).to_string();
     for (arguments, why) in [
