@@ -98,9 +98,7 @@ impl PartFile {
     pub fn positions(&self, group: usize) -> Option<(Position, Position)> {
         let position = Column::ALL.iter().position(|column| *column == Column::Position)?;
         match self.reader.metadata().row_group(group).column(position).statistics()? {
-            Statistics::Int64(statistics) => {
-                Some((Position(*statistics.min_opt()?), Position(*statistics.max_opt()?)))
-            }
+            Statistics::Int64(statistics) => Some((Position(*statistics.min_opt()?), Position(*statistics.max_opt()?))),
             _ => None,
         }
     }
@@ -156,14 +154,7 @@ mod tests {
     use crate::part::tests::event;
 
     fn part() -> Part {
-        Part {
-            name: "part".into(),
-            first_position: 1,
-            last_position: 10,
-            events: 0,
-            bytes: 0,
-            sha256: String::new(),
-        }
+        Part { name: "part".into(), first_position: 1, last_position: 10, events: 0, bytes: 0, sha256: String::new() }
     }
 
     #[test]

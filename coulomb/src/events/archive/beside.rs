@@ -46,7 +46,10 @@ impl<'a> Beside<'a> {
                         let place = Location::parse(&archive.url)?;
                         let json = place.get(manifest::NAME).await?;
                         if manifest::sha256(&json).as_slice() != archive.manifest_sha256 {
-                            bail!("the manifest in {} is not the one that was written down: verify that archive first", archive.url);
+                            bail!(
+                                "the manifest in {} is not the one that was written down: verify that archive first",
+                                archive.url
+                            );
                         }
                         let manifest = Manifest::from_json(&json).with_context(|| place.url().to_owned())?;
                         beside.archived.push(Archived { place, manifest, open: None, decoded: None });

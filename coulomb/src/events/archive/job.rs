@@ -43,7 +43,8 @@ impl Job<'_> {
         let positions = (range.last.0 - range.first.0 + 1).unsigned_abs();
         let shown = !self.json && std::io::stderr().is_terminal();
         let bar = if shown { ProgressBar::new(positions) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} positions, {per_sec}, {eta} left");
+        let style =
+            ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} positions, {per_sec}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(format!("{} {}-{}: {what}", self.class.as_str(), range.first, range.last));
         let now = Instant::now();

@@ -31,7 +31,7 @@ impl<'a> Events<'a> {
     /// The next one, if it is not after `upto`.
     pub async fn next_upto(&mut self, upto: Position) -> anyhow::Result<Option<StoredEvent>> {
         self.fill().await?;
-        Ok(self.page.pop_front_if(|event| event.position <= upto))
+        Ok(if self.page.front().is_some_and(|event| event.position <= upto) { self.page.pop_front() } else { None })
     }
 
     async fn fill(&mut self) -> anyhow::Result<()> {

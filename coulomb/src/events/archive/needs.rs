@@ -11,13 +11,8 @@ use uuid::Uuid;
 use super::job::Job;
 
 const ENDED: [SessionState; 2] = [SessionState::Completed, SessionState::Failed];
-const SETTLED: [CommandState; 5] = [
-    CommandState::Done,
-    CommandState::Rejected,
-    CommandState::Failed,
-    CommandState::TimedOut,
-    CommandState::Expired,
-];
+const SETTLED: [CommandState; 5] =
+    [CommandState::Done, CommandState::Rejected, CommandState::Failed, CommandState::TimedOut, CommandState::Expired];
 
 /// Consumers that have not read everything up to a position, and how far each is.
 pub async fn behind(job: &Job<'_>, upto: Position) -> anyhow::Result<Vec<(String, i64)>> {

@@ -46,13 +46,15 @@ pub async fn run(database: &CommandDatabase, command: Option<Command>, args: Wri
 
 /// What to do about storage that can't be used.
 fn explain(error: anyhow::Error) -> anyhow::Error {
-    let of_storage = error.chain().any(|cause| {
-        cause.is::<location::Error>() || matches!(cause.downcast_ref(), Some(writer::Error::Location(_)))
-    });
+    let of_storage = error
+        .chain()
+        .any(|cause| cause.is::<location::Error>() || matches!(cause.downcast_ref(), Some(writer::Error::Location(_))));
     if !of_storage {
         return error;
     }
-    error.context("the archive's storage can't be used. Nothing was taken out of the log: run the same command again, it goes on")
+    error.context(
+        "the archive's storage can't be used. Nothing was taken out of the log: run the same command again, it goes on",
+    )
 }
 
 /// Everything that may be archived and isn't, in the order of positions.
@@ -268,7 +270,9 @@ async fn verify_all(job: &Job<'_>) -> anyhow::Result<bool> {
         report(job, &range, archived, &checked);
         if !checked.is_sound() && !job.json {
             match archived.detached_at {
-                Some(_) => say!("  The log has none of it any more: bring these objects back from where copies are kept."),
+                Some(_) => {
+                    say!("  The log has none of it any more: bring these objects back from where copies are kept.")
+                }
                 None => say!("  The log has all of it: run `coulomb events archive` again, which writes it anew."),
             }
         }

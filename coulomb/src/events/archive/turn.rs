@@ -41,7 +41,10 @@ impl Turn {
     /// When another run has begun meanwhile: this one was frozen.
     pub fn is_ours(&self) -> anyhow::Result<()> {
         if self.lost.load(Ordering::Relaxed) {
-            bail!("this run was silent for over {} s, and another may have begun: run it again to go on", TTL.as_secs());
+            bail!(
+                "this run was silent for over {} s, and another may have begun: run it again to go on",
+                TTL.as_secs()
+            );
         }
         Ok(())
     }

@@ -82,7 +82,15 @@ pub async fn verify(job: &Job<'_>, range: &Range, archived: &Archived) -> anyhow
         }
     }
     let step = job.step("verifying", range);
-    let mut reading = Reading { job, range, place: &place, manifest: &manifest, step: &step, beside: Beside::of(job, range).await?, checked };
+    let mut reading = Reading {
+        job,
+        range,
+        place: &place,
+        manifest: &manifest,
+        step: &step,
+        beside: Beside::of(job, range).await?,
+        checked,
+    };
     for (first, last) in manifest::parts(range.first.0, range.last.0) {
         reading.part(Position(first), Position(last)).await?;
         job.turn.is_ours()?;
@@ -203,7 +211,9 @@ impl Reading<'_> {
         }
         let sealed = self.job.store.sealed_block(block).await?;
         if sealed.is_empty() {
-            bail!("the digests of positions {first} to {last} are not sealed yet: the log's caretaker does it, run it again then");
+            bail!(
+                "the digests of positions {first} to {last} are not sealed yet: the log's caretaker does it, run it again then"
+            );
         }
         match self.beside.block(block).await? {
             Some(beside) => {

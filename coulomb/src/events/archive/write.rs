@@ -12,7 +12,12 @@ use super::log::Events;
 const EVENTS_PER_LOOK: u64 = 1_000;
 
 /// Writes what is missing of a range and then its manifest. `again`: all of it, whatever is there.
-pub async fn write(job: &Job<'_>, range: &Range, place: &Location, again: bool) -> anyhow::Result<(Manifest, [u8; 32])> {
+pub async fn write(
+    job: &Job<'_>,
+    range: &Range,
+    place: &Location,
+    again: bool,
+) -> anyhow::Result<(Manifest, [u8; 32])> {
     let mut writer = RangeWriter::open(place.clone(), job.class, range.first, range.last).await?;
     if again {
         writer.start_again().await?;
