@@ -64,7 +64,8 @@ pub fn retention(aggregate: AggregateType, event_type: &str, payload: &Value) ->
         let Some(is) = value.as_bool() else { continue };
         let mut other = payload.clone();
         other[event_type][name] = (!is).into();
-        let classes = [(is, class(payload)), (!is, class(&other))];
+        let mut classes = [(is, class(payload)), (!is, class(&other))];
+        classes.sort_by_key(|(_, class)| *class);
         if classes[0].1 != classes[1].1 {
             let kept =
                 |(is, class): (bool, Retention)| Kept { class: class.as_str(), depends_on: Some((name.clone(), is)) };
