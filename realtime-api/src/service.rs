@@ -26,6 +26,7 @@ pub enum Error {
 pub struct Service {
     api: Api,
     hub: JoinHandle<()>,
+    erasures: JoinHandle<()>,
     gate: Gate,
 }
 
@@ -50,8 +51,9 @@ impl Service {
         gate.ready();
         let limits = settings.limits;
         let sockets = Sockets::default();
+        let erasures = tokio::spawn(Sockets::follow_erasures(handle.clone(), application.verifier().erasures()));
         let api = Api::new(Inner { application, pool, views, past, hub: handle, limits, sockets, shutdown });
-        Ok(Self { api, hub, gate })
+        Ok(Self { api, hub, erasures, gate })
     }
 
     /// Queries, `/ws` and its document. Without the others, which belong to the port.
@@ -71,6 +73,7 @@ impl Service {
         self.gate.not_ready("ending");
         let hub: &HubHandle = &self.api.hub;
         self.api.sockets.drain(hub, self.api.limits.drain_over).await;
+        self.erasures.abort();
         self.hub.abort();
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::id::TenantId;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use sqlx::PgPool;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use super::ed25519;
@@ -41,12 +41,20 @@ struct Inner {
     last_refresh: Mutex<Option<Instant>>,
     /// Who was erased while an access token of theirs may still be good.
     erased: RwLock<HashSet<Uuid>>,
+    /// How often somebody was added to them.
+    erasures: watch::Sender<u64>,
 }
 
 impl Verifier {
     pub fn new(pool: PgPool) -> Self {
         ed25519::install();
-        let inner = Inner { pool, keys: RwLock::default(), last_refresh: Mutex::default(), erased: RwLock::default() };
+        let inner = Inner {
+            pool,
+            keys: RwLock::default(),
+            last_refresh: Mutex::default(),
+            erased: RwLock::default(),
+            erasures: watch::Sender::new(0),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -71,7 +79,7 @@ impl Verifier {
         if expires_at <= now {
             return Err(Unauthenticated::Expired);
         }
-        if self.inner.erased.read().expect("no thread panics while it holds this").contains(&claims.sub) {
+        if self.refuses(claims.sub) {
             return Err(Unauthenticated::Invalid);
         }
         Ok(Caller { tenant_id: TenantId(claims.tenant), user_id: claims.sub, role: claims.role, expires_at })
@@ -79,11 +87,28 @@ impl Verifier {
 
     /// The access tokens of these users are not taken any more; those of all others are.
     pub(crate) fn refuse(&self, erased: HashSet<Uuid>) {
-        *self.inner.erased.write().expect("no thread panics while it holds this") = erased;
+        let before = {
+            let mut known = self.inner.erased.write().expect("no thread panics while it holds this");
+            std::mem::replace(&mut *known, erased.clone())
+        };
+        if !erased.is_subset(&before) {
+            self.inner.erasures.send_modify(|times| *times += 1);
+        }
+    }
+
+    /// Whether the access tokens of a user are not taken any more, who was erased.
+    pub fn refuses(&self, user_id: Uuid) -> bool {
+        self.inner.erased.read().expect("no thread panics while it holds this").contains(&user_id)
+    }
+
+    /// Changes after somebody was erased: from then on [`refuses`](Self::refuses) says so.
+    pub fn erasures(&self) -> watch::Receiver<u64> {
+        self.inner.erasures.subscribe()
     }
 
     pub(crate) fn refuse_also(&self, user_id: Uuid) {
         self.inner.erased.write().expect("no thread panics while it holds this").insert(user_id);
+        self.inner.erasures.send_modify(|times| *times += 1);
     }
 
     fn known(&self, kid: &str) -> Option<Arc<DecodingKey>> {

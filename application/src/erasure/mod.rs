@@ -23,7 +23,7 @@ use schema::view::{Column, Model, Query, Row};
 use crate::work::{Work, decide};
 use crate::{Application, CommandContext, Error};
 
-pub use exports::ExportInClear;
+pub use exports::{ExportInClear, disclose_person};
 pub use rows::Erasures;
 
 /// How long it waits for the read models to contain what it has to look at.
@@ -105,7 +105,7 @@ async fn erase(
     }
     app.0.erasures.complete(driver_id, &tokens).await?;
     app.tokens().forget();
-    let exports_in_clear = app.exports_in_clear(&tokens).await?;
+    let exports_in_clear = app.exports_in_clear(driver_id, &tokens).await?;
     Ok(Erased { driver_id, position, tokens: tokens.len(), exports_in_clear })
 }
 

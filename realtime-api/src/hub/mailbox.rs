@@ -23,6 +23,8 @@ impl Signal {
     pub const DRAIN: Self = Self(4);
     /// The log has another history now: nothing the client holds is certain.
     pub const RESET: Self = Self(8);
+    /// Somebody was erased: perhaps the one whose it is.
+    pub const ERASURE: Self = Self(16);
 
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

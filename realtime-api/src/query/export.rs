@@ -1,6 +1,8 @@
 //! All that is held on a person, for them or for an operator who answers them.
 
-use application::erasure::tokens_of;
+use application::CommandContext;
+use application::auth::Caller;
+use application::erasure::{disclose_person, tokens_of};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -38,7 +40,8 @@ pub(super) struct NoParameters {}
 /// All that is held on a driver.
 ///
 /// Account, tokens in the clear, sessions, commands, every event of theirs with sealed values opened, and where their values
-/// were written to in the clear. Of an erased driver it shows what is left.
+/// were written to in the clear. Of an erased driver it shows what is left. That it was given, and to whom, is recorded in the log
+/// before anything is opened.
 #[utoipa::path(get, path = "/api/drivers/{driver_id}/export", tag = "operators",
     params(("driver_id" = uuid::Uuid, Path)), responses((status = 200, body = PersonExport), Refusals))]
 pub(super) async fn export_driver(
@@ -48,7 +51,7 @@ pub(super) async fn export_driver(
     Path(driver_id): Path<String>,
 ) -> Result<Response, Failed> {
     let driver_id = driver_id.parse().map_err(|_| Refusal::DriverUnknown)?;
-    export(&api, caller.tenant_id, driver_id).await
+    export(&api, caller.tenant_id, driver_id, Some(caller)).await
 }
 
 /// All that is held on the caller.
@@ -60,10 +63,16 @@ pub(super) async fn export_me(
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<Response, Failed> {
     let own = caller.driver_id().ok_or(Refusal::Forbidden("Only drivers have an export of their own."))?;
-    export(&api, caller.tenant_id, own).await
+    export(&api, caller.tenant_id, own, None).await
 }
 
-async fn export(api: &Api, tenant_id: TenantId, driver_id: DriverId) -> Result<Response, Failed> {
+/// `operator`: who is given it, where it is not the driver themself.
+async fn export(
+    api: &Api,
+    tenant_id: TenantId,
+    driver_id: DriverId,
+    operator: Option<Caller>,
+) -> Result<Response, Failed> {
     let _turn = EXPORTS.acquire().await.map_err(|_| Problem::internal())?;
     api.catch_up().await?;
     let found = api.views.get(Model::Drivers, &driver_id.to_string()).await?;
@@ -72,6 +81,10 @@ async fn export(api: &Api, tenant_id: TenantId, driver_id: DriverId) -> Result<R
         _ => None,
     });
     let driver = driver.ok_or(Refusal::DriverUnknown)?;
+    if let Some(caller) = operator {
+        let context = CommandContext { caller, idempotency: None, trace_id: None, now: api.now() };
+        disclose_person(&api.application, &context, driver_id).await?;
+    }
     let vault = api.application.vault();
     let of_driver = |model| Rows::of(model).with(Column::DriverId, driver_id);
     let mut tokens = vec![];
@@ -108,7 +121,13 @@ async fn export(api: &Api, tenant_id: TenantId, driver_id: DriverId) -> Result<R
         sessions,
         commands: commands.collect(),
         events: events(api, &streams).await?,
-        exports_in_clear: api.application.exports_in_clear(&token_ids).await?.iter().map(|one| one.told()).collect(),
+        exports_in_clear: api
+            .application
+            .exports_in_clear(driver_id, &token_ids)
+            .await?
+            .iter()
+            .map(|one| one.told())
+            .collect(),
     };
     Ok(([NO_STORE], Json(body)).into_response())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::{HubHandle, Signal};
@@ -44,6 +45,15 @@ impl Sockets {
 
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
+    }
+
+    /// Calls every socket whenever somebody was erased. For ever.
+    pub async fn follow_erasures(hub: HubHandle, mut erasures: watch::Receiver<u64>) {
+        while erasures.changed().await.is_ok() {
+            for mailbox in hub.shards().iter().flat_map(|shard| shard.sockets()) {
+                mailbox.call(Signal::ERASURE);
+            }
+        }
     }
 
     /// Closes every socket, spread over a time, and waits for them.

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use simulator::phone::{Account, Error, Person};
-use tests::{MASTER_KEY, Network, RawCharger, binary, logs, text, until};
+use sqlx::PgPool;
+use tests::{MASTER_KEY, Network, RawCharger, binary, interpreter, logs, text, until};
+use uuid::Uuid;
 
 const CARD: &str = "CARDOFPHILIPPA7";
 const NAME: &str = "Philippa Quenneville";
@@ -63,7 +65,15 @@ async fn an_erased_person_is_found_nowhere() {
     let sites = ["events", "tail", "--type", "SiteRegistered"];
     said(network, &[&sites[..], &why[..]].concat());
     assert!(files_contain(&clear, CARD) && !files_contain(&sealed, CARD));
+    let (sealed_tables, clear_tables) = (folders.path().join("sealed-tables"), folders.path().join("clear-tables"));
+    said(network, &["events", "export", "--format", "parquet", "--to", path(&sealed_tables)]);
+    said(network, &[&["events", "export", "--format", "parquet", "--to", path(&clear_tables)], &why[..]].concat());
+    assert!(told_by_tables(&clear_tables).contains(CARD) && !told_by_tables(&sealed_tables).contains(CARD));
+    // Her token stands still in the build that is made, with all that comes after it.
+    let token = unreadable(database.pool()).await;
     said(network, &["projections", "rebuild", "tokens", "--json"]);
+    let parked = said(network, &["projections", "parked", "tokens", "--json"]);
+    assert!(parked.contains(&token.to_string()) && parked.contains("envelope can't be read"), "{parked}");
 
     let before = head(&operator).await;
     let (old_token, login) = (driver.access_token().await.expect("it is good"), login(network).await);
@@ -71,11 +81,12 @@ async fn an_erased_person_is_found_nowhere() {
     let erased = operator.post(&erase, &json!({}), None).await.expect("she is erased");
     assert_eq!((&erased["driver_id"], &erased["tokens"]), (&json!(driver_id), &json!(1)));
     let exports = erased["exports_in_clear"].as_array().expect("a list");
-    assert_eq!(exports.len(), 1, "{exports:?}");
-    assert_eq!(
-        (&exports[0]["destination"], &exports[0]["reason"]),
-        (&json!(path(&clear)), &json!("a test of erasure"))
-    );
+    let told = |name: &str| exports.iter().map(|export| export[name].clone()).collect::<Vec<_>>();
+    let (given, because) = ("GET /api/drivers/{id}/export", json!("a test of erasure"));
+    assert_eq!(told("through"), [given, "events export", "events export"], "{exports:?}");
+    assert_eq!(told("destination"), [Value::Null, json!(path(&clear)), json!(path(&clear_tables))]);
+    assert_eq!(told("reason"), [Value::Null, because.clone(), because]);
+    assert!(text(&exports[0]["by"]).starts_with("operator:"), "{exports:?}");
 
     // She is nobody any more, at once in the process that did it.
     assert_eq!(asked(network, &old_token, "/api/me").await, 401);
@@ -104,14 +115,27 @@ async fn an_erased_person_is_found_nowhere() {
         assert!(!left.to_string().contains(clear), "{clear} in {left}");
     }
 
+    let waiting = said(network, &["projections", "show", &token.to_string(), "--json"]);
+    assert!(waiting.contains("TokenRegistered") && waiting.contains("TokenBlocked"), "{waiting}");
+    let tried = said(network, &["projections", "retry", &token.to_string(), "--dry-run", "--json"]);
     let dump = dumped(network);
+    assert!(dump.contains("COPY views.parked_events"), "what waits is in the dump");
+    let of_tables = told_by_tables(&sealed_tables);
+    assert!(of_tables.contains(&driver_id), "what she did is in the tables");
     assert!(dump.contains("DriverErased") && dump.contains("TransactionStarted"), "the log is in the dump");
     assert!(dump.contains("COPY history.") && dump.contains("COPY shadow."), "so are rows as they were, and builds");
     for clear in CLEAR {
         let line = dump.lines().find(|line| line.to_lowercase().contains(&clear.to_lowercase()));
         assert_eq!(line, None, "{clear} is in the database");
         assert!(!files_contain(&sealed, clear), "{clear} is in a sealed export");
+        assert!(!of_tables.to_lowercase().contains(&clear.to_lowercase()), "{clear} is in sealed tables");
+        assert!(![&parked, &waiting, &tried].iter().any(|said| said.contains(clear)), "{clear} is told of what waits");
     }
+    // What waited is applied, and holds nothing more than the rest.
+    readable(database.pool()).await;
+    let released = said(network, &["projections", "retry", &token.to_string(), "--json"]);
+    assert!(released.contains("\"parked\":null"), "{released}");
+    assert!(CLEAR.iter().all(|clear| !dumped(network).contains(clear)), "a clear value is in the database");
     // With all the keys there are, the sealed value can't be opened.
     let tokens = ["events", "tail", "--type", "TokenRegistered", "-n", "1000", "--json"];
     let opened = said(network, &[&tokens[..], &why[..]].concat());
@@ -192,6 +216,28 @@ fn said(network: &Network, arguments: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
     said
+}
+
+/// As if a newer program had written what stands around the event of her token. Answers its key.
+async fn unreadable(pool: &PgPool) -> Uuid {
+    let spoil = "UPDATE events SET metadata = json_build_object('was', metadata::text) \
+                 WHERE event_type = 'TokenRegistered' RETURNING partition_key";
+    sqlx::query_scalar(spoil).fetch_one(pool).await.expect("hers is the only one")
+}
+
+async fn readable(pool: &PgPool) {
+    let mend = "UPDATE events SET metadata = (metadata ->> 'was')::json WHERE event_type = 'TokenRegistered'";
+    assert_eq!(sqlx::query(mend).execute(pool).await.expect("it can be mended").rows_affected(), 1);
+}
+
+/// Every row of every Parquet file, as text.
+fn told_by_tables(folder: &Path) -> String {
+    let script = "import sys, glob, duckdb\n\
+                  for file in sorted(glob.glob(sys.argv[1] + '/**/*.parquet', recursive=True)):\n    \
+                  for row in duckdb.sql(f\"SELECT to_json(t)::text FROM read_parquet('{file}') t\").fetchall(): print(row[0])";
+    let output = Command::new(interpreter()).args(["-c", script, path(folder)]).output().expect("Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn path(path: &Path) -> &str {

@@ -157,6 +157,9 @@ impl Connection {
             if self.signal.take(Signal::RESET) {
                 return Poll::Ready(Step::Close(Close::HistoryReplaced));
             }
+            if self.signal.take(Signal::ERASURE) && self.is_erased() {
+                return Poll::Ready(Step::Close(Close::BadToken));
+            }
         }
         match self.ws.get_mut().poll_send(cx) {
             Poll::Ready(Ok(())) => {
@@ -303,6 +306,14 @@ impl Connection {
     pub(super) fn set_caller(&mut self, caller: Caller) {
         self.caller = Some(caller);
         self.set_alarm();
+        // Erased since the token was checked: whoever is told of that was told when this was nobody's yet.
+        if self.is_erased() {
+            self.close(Close::BadToken);
+        }
+    }
+
+    fn is_erased(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| self.api.application.verifier().refuses(caller.user_id))
     }
 
     pub(super) fn viewer(&self) -> Option<Viewer> {
