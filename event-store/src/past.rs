@@ -53,7 +53,7 @@ impl EventStore {
     pub async fn recorded_at(&self, position: Position) -> Result<Option<DateTime<Utc>>, Error> {
         let statement = sqlx::query(include_str!("past/recorded_at.sql")).bind(position.0);
         let Some(row) = self.database().fetch_optional(statement).await? else { return Ok(None) };
-        if row.try_get::<i64, _>(1)? < position.0 && self.reads_archives() {
+        if row.try_get::<Option<i64>, _>(1)? < Some(position.0) && self.reads_archives() {
             let detached = self.detached(row.try_get(2)?).await?;
             if has(&detached, position)
                 && let Some(at) = self.archived_recorded_at(&detached, position).await?
