@@ -4,6 +4,7 @@
 //! Our side makes all its checks. Each case and its baseline run in turns, several times, and the medians are compared:
 //! so that what else the machine does hits both.
 
+mod grown;
 mod load;
 mod raw;
 mod stock;
@@ -35,6 +36,10 @@ pub struct AppendBench {
     pub server: PgConnectOptions,
     /// How long each turn of each case runs.
     pub turn: Duration,
+    /// Events that the log holds before what an append takes is measured, one after the other. None: the other cases run.
+    pub stored: Vec<i64>,
+    /// How long a snapshot is then held open.
+    pub held: Duration,
 }
 
 /// Runs all cases.
@@ -42,12 +47,22 @@ pub struct AppendBench {
 /// # Errors
 /// When the server can't be used, or an append fails.
 pub async fn run(options: AppendBench, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
-    let name = format!("coulomb_bench_{}", std::process::id());
+    let own = std::process::id();
+    let names = [format!("coulomb_bench_{own}"), format!("coulomb_bench_{own}_grown")];
     let mut admin = options.server.connect().await.context("the server can't be reached")?;
-    admin.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)").as_str()).await?;
-    admin.execute(format!("CREATE DATABASE {name}").as_str()).await?;
-    let ran = cases(options.server.clone().database(&name), options.turn, out).await;
-    admin.execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str()).await?;
+    for name in &names {
+        admin.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)").as_str()).await?;
+        admin.execute(format!("CREATE DATABASE {name}").as_str()).await?;
+    }
+    let [one, other] = names.each_ref().map(|name| options.server.clone().database(name));
+    let AppendBench { turn, stored, held, .. } = options;
+    let ran = match stored.is_empty() {
+        true => cases(one, turn, out).await,
+        false => grown::run(&one, &other, grown::Grown { stored, held, turn }, out).await,
+    };
+    for name in &names {
+        admin.execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str()).await?;
+    }
     admin.close().await?;
     ran
 }

@@ -39,6 +39,15 @@ enum Bench {
         /// How long each turn of each case runs
         #[arg(long, default_value_t = 5, value_name = "SECONDS")]
         seconds: u64,
+
+        /// Measure instead what an append takes when the log holds so many events, one number after the other, beside an
+        /// empty log; 50000000 take 25 GB and some minutes to be filled
+        #[arg(long, value_delimiter = ',', value_name = "NUMBER,...", value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+        stored: Vec<i64>,
+
+        /// Then how long a snapshot is held open, as a long query or a forgotten session would; 0: none is
+        #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "stored")]
+        held: u64,
     },
     /// Read models built anew from a log of many events, beside an ordered read-back of it
     Rebuild(rebuild::Args),
@@ -53,9 +62,10 @@ enum Bench {
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
     let mut print = printer();
     match args.bench {
-        Bench::Append { seconds } => {
+        Bench::Append { seconds, stored, held } => {
             let server = platform::Server::start(settings).await?;
-            let options = append::AppendBench { server: server.options()?, turn: Duration::from_secs(seconds) };
+            let [turn, held] = [seconds, held].map(Duration::from_secs);
+            let options = append::AppendBench { server: server.options()?, turn, stored, held };
             let ran = append::run(options, &mut print).await;
             server.stop().await?;
             ran

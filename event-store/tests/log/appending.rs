@@ -209,3 +209,15 @@ async fn recorded_at_never_goes_back_when_the_clock_does() {
     assert!(stretch.events[0].recorded_at > chrono::Utc::now());
     assert_sound(&database).await;
 }
+
+/// A server with `jit` on compiles what the planner thinks dear, and a planner that is kept from scans thinks all dear.
+#[tokio::test]
+async fn no_function_that_steers_the_planner_is_compiled_at_each_call() {
+    let database = database().await;
+    let steered = "SELECT count(*), count(*) FILTER (WHERE 'jit=off' = ANY (proconfig)) FROM pg_proc, unnest(proconfig) setting \
+                   WHERE setting ~ '^(enable_|plan_cache_mode)'";
+    let (steered, uncompiled): (i64, i64) =
+        sqlx::query_as(steered).fetch_one(database.pool()).await.expect("two counts");
+    assert!(steered > 0);
+    assert_eq!(uncompiled, steered);
+}

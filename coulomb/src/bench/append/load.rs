@@ -33,9 +33,14 @@ pub struct StreamSet {
 
 impl StreamSet {
     fn new(streams: usize) -> Self {
+        Self::with([], streams.max(1))
+    }
+
+    /// Streams that are there, of these versions, and new ones.
+    pub fn with(known: impl IntoIterator<Item = (StreamId, i64)>, new: usize) -> Self {
         let stream = || StreamId { aggregate: AggregateType::Token, id: Uuid::now_v7() };
         Self {
-            streams: (0..streams.max(1)).map(|_| (stream(), 0)).collect(),
+            streams: known.into_iter().chain((0..new).map(|_| (stream(), 0))).collect(),
             next: 0,
             envelope: Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("bench")).caused_by(Uuid::now_v7())),
         }
