@@ -9,7 +9,8 @@ use crate::event::AggregateType;
 use crate::id::{ChargePointId, CommandId, Outlet, SessionId, TransactionId};
 use crate::refusal::Refusal;
 
-/// What is asked of the charger, in no protocol's words; ocpp-edge says it in the charger's version.
+/// What is asked of the charger, in no protocol's words: it is told in those of its version.
+///
 /// `O` is how it names an outlet: those who ask, and the charger, do it by a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StationAction<O = Outlet> {

@@ -159,13 +159,16 @@ fn member(field: &Field) -> Member {
     }
 }
 
-/// A doc comment as one line, without links into the program.
+/// The first paragraph of a doc comment, as one line, without links into the program.
 fn says(attrs: &[Attribute]) -> String {
     let mut text = String::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("doc")) {
         if let Meta::NameValue(doc) = &attr.meta
             && let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &doc.value
         {
+            if line.value().trim().is_empty() {
+                break;
+            }
             text.push_str(line.value().trim());
             text.push(' ');
         }
