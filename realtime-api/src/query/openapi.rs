@@ -59,7 +59,7 @@ impl IntoResponses for Refusals {
             ("400", "invalid-request: a parameter is not known or not acceptable, and named"),
             ("401", "unauthenticated: no access token, or one that is not good"),
             ("403", "forbidden"),
-            ("404", "charger-unknown, session-unknown or command-unknown: also someone else's"),
+            ("404", "charger-unknown, session-unknown, command-unknown or driver-unknown: also someone else's"),
             ("410", "history-not-kept: of before `earliest_position` it can't be said any more what was"),
             ("503", "position-not-reached or unavailable, with Retry-After"),
         ])
