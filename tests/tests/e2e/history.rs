@@ -8,10 +8,10 @@ use tests::{MASTER_KEY, Network, PythonCharger, binary, interpreter, shared, tex
 
 /// A card in the clear, as it must not be seen unasked.
 const CARD: &str = "HISTORYCARD77";
-const OPERATOR: &str = "operator@tests.example";
+pub const OPERATOR: &str = "operator@tests.example";
 
 /// A session of 5 kWh at 0.50 EUR, from an app, with values on the way. Its id.
-async fn a_session(network: &Network) -> (String, String) {
+pub async fn a_session(network: &Network) -> (String, String) {
     let registered = network.charger().await;
     let driver = network.driver().await;
     let mut charger = PythonCharger::online(network, &registered).await;
@@ -39,7 +39,7 @@ fn coulomb(network: &Network, arguments: &[&str]) -> Output {
 }
 
 /// What it printed.
-fn said(network: &Network, arguments: &[&str]) -> String {
+pub fn said(network: &Network, arguments: &[&str]) -> String {
     let output = coulomb(network, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("it prints text")
@@ -52,7 +52,7 @@ fn refused(network: &Network, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn lines(text: &str) -> Vec<Value> {
+pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
 

@@ -6,6 +6,7 @@ mod analytics;
 mod appenders;
 mod clash;
 mod demo;
+mod described;
 mod erased_sockets;
 mod erasure;
 mod flows;
