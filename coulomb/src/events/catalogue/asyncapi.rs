@@ -83,7 +83,7 @@ fn message(entry: &Entry) -> Value {
         "description": says.join(" "),
         "tags": [{"name": event.aggregate}],
         "payload": {"allOf": [refer(&format!("{SCHEMAS}Envelope")), own]},
-        "examples": [{"payload": line::example(event)}],
+        "examples": [{"summary": "With everything filled that may be.", "payload": line::example(event)}],
     })
 }
 

@@ -25,6 +25,7 @@ do is said with the event.
 - *Folded by*: the read models whose rows it changes.
 - Times are RFC 3339 in UTC, ids are UUIDs, decimals are texts so that no reader rounds them. Units are in names: `_wh`, `_w`, `_s`, `_percent`.
 - 🔒 is sealed: a text `v1.<key id>.<...>` that only `--with-personal-data` opens, and nobody once the key was destroyed.
+- *Known words* are those of an open list: others may come.
 - *or null* is written as null where there is nothing to say, *or absent* is left out.
 ";
 
