@@ -1,17 +1,23 @@
-//! Looking back in a database as it is: one row, and lists, as of random positions. Nothing is written.
+//! Looking back in a database as it is, or in one that is made for it: one row, and lists, as of random positions.
+
+mod made;
 
 use std::time::Instant;
 
+use anyhow::Context;
 use domain::id::TenantId;
-use event_store::EventStore;
+use event_store::{EventStore, StoreOptions};
 use history::{Asked, Past};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use schema::log::Position;
 use schema::view::{Column, Model, Order, Query, ViewStore};
+use sqlx::postgres::PgPool;
+use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::line::BenchLine;
+use super::platform::Server;
 use crate::command_database::CommandDatabase;
 use crate::settings::Settings;
 
@@ -22,11 +28,9 @@ const AIM_MS: f64 = 2_000.0;
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
-It looks back in the database at DATABASE_URL, or in the private one in --data-dir, as they are. For a large one:
-  createdb looked && export DATABASE_URL=postgres://.../looked
-  coulomb bench rebuild --events 10000000 --keep looked
-  coulomb projection-service          until /metrics says a lag of 0
-  coulomb bench as-of")]
+It looks back in the database at DATABASE_URL, or in the private one in --data-dir, as they are; nothing is written there. With
+--events it makes a database of so many events, and drops it again:
+  coulomb bench as-of --events 10000000")]
 pub struct Args {
     /// Looks of each case, each as of another position
     #[arg(long, default_value_t = 20, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -35,22 +39,60 @@ pub struct Args {
     /// The same number chooses the same positions and rows
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
+
+    /// Make a database with so many events for it
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1_000..=100_000_000))]
+    events: Option<i64>,
+
+    /// The last so many of them are folded by a worker, which keeps what rows were; the looks are as of positions of these
+    #[arg(long, default_value_t = 500_000, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1_000..))]
+    live: i64,
 }
 
 pub async fn run(settings: &Settings, args: Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
+    if let Some(events) = args.events {
+        let server = Server::start(settings).await?;
+        let ran = on_one_of_its_own(&server, events, &args, out).await;
+        server.stop().await?;
+        return ran;
+    }
     let database = CommandDatabase::open(settings).await?;
-    let measured = measure(&database, &args, out).await;
+    let measured = async { measure(database.store().await?, database.pool(), &args, out).await };
+    let measured = measured.await;
     let closed = database.close().await;
     measured.and(closed)
 }
 
-async fn measure(database: &CommandDatabase, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
-    let views = ViewStore::new(database.pool().clone(), false);
-    let store = database.store().await?;
+async fn on_one_of_its_own(
+    server: &Server,
+    events: i64,
+    args: &Args,
+    out: &mut dyn FnMut(BenchLine),
+) -> anyhow::Result<()> {
+    let name = format!("coulomb_bench_{}", std::process::id());
+    let mut admin = server.options()?.connect().await.context("the server can't be reached")?;
+    admin.execute(format!("CREATE DATABASE {name}").as_str()).await?;
+    let ran = async {
+        let (pool, worked) = made::make(server.options()?.database(&name), events, args.live.min(events)).await?;
+        out(worked);
+        let store = EventStore::connect(pool.clone(), StoreOptions::default()).await?;
+        let measured = measure(store, &pool, args, out).await;
+        pool.close().await;
+        measured
+    };
+    let ran = ran.await;
+    admin.execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str()).await?;
+    admin.close().await?;
+    ran
+}
+
+async fn measure(store: EventStore, pool: &PgPool, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
+    let views = ViewStore::new(pool.clone(), false);
     let reached = views.reached().await?.position;
     anyhow::ensure!(reached.0 > 1, "the read models are at {reached}: run `coulomb projection-service` on it first");
+    let earliest = views.boundaries().await?.first().unwrap_or_default().max(Position(1));
     let (head, _) = store.head().await?;
-    let mut looks = Looks { store, views, rng: StdRng::seed_from_u64(args.seed), reached, head, args };
+    let mut looks = Looks { store, views, rng: StdRng::seed_from_u64(args.seed), earliest, reached, head, args };
 
     out(looks.times().await?);
     for model in [Model::ChargePoints, Model::Sessions, Model::Commands, Model::Drivers] {
@@ -70,6 +112,8 @@ struct Looks<'a> {
     store: EventStore,
     views: ViewStore,
     rng: StdRng,
+    /// Before it is nothing to be looked at.
+    earliest: Position,
     /// Of the read models.
     reached: Position,
     head: Position,
@@ -79,7 +123,7 @@ struct Looks<'a> {
 impl Looks<'_> {
     /// Every second one as far from a boundary as can be.
     async fn position(&mut self, nth: u32) -> anyhow::Result<Position> {
-        let any = Position(self.rng.random_range(1..=self.reached.0));
+        let any = Position(self.rng.random_range(self.earliest.0..=self.reached.0));
         let boundary = self.views.boundaries().await?.at_or_above(any);
         let farthest = boundary.map(|boundary| Position(boundary.0 - 1)).filter(|before| *before <= self.reached);
         Ok(farthest.filter(|before| nth % 2 == 1 && before.0 > 0).unwrap_or(any))

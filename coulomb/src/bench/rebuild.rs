@@ -1,8 +1,8 @@
 //! Building read models anew from the log, beside an ordered read-back of the same table in the same run.
 
-mod fill;
+pub(super) mod fill;
 mod memory;
-mod sample;
+pub(super) mod sample;
 
 use std::time::Instant;
 
