@@ -55,10 +55,13 @@ impl EventStore {
         let Some(row) = self.database().fetch_optional(statement).await? else { return Ok(None) };
         if row.try_get::<Option<i64>, _>(1)? < Some(position.0) && self.reads_archives() {
             let detached = self.detached(row.try_get(2)?).await?;
-            if has(&detached, position)
-                && let Some(at) = self.archived_recorded_at(&detached, position).await?
-            {
-                return Ok(Some(at));
+            if has(&detached, position) {
+                match self.archived_recorded_at(&detached, position).await {
+                    Ok(Some(at)) => return Ok(Some(at)),
+                    Ok(None) => {}
+                    Err(error) if error.is_of_what_is_gone() => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(row.try_get(0)?)

@@ -7,6 +7,7 @@ use domain::charge_point::ChargePointEvent;
 use domain::envelope::Retention;
 use domain::event::AggregateType;
 use domain::id::TenantId;
+use read_models::retention;
 use schema::view::{Column, Cursor, Model, Page, Query, Reached, RowChange};
 
 use crate::step::settled;
@@ -19,7 +20,7 @@ impl Past {
     /// A page of a list as it was. Its cursors are those of the list as it is; the moment is not in them.
     pub async fn list(&self, query: &Query, at: &Moment) -> Result<Page, Error> {
         let model = query.model();
-        self.or_not_kept(model, self.fold_list(query, model, at).await).await
+        self.or_not_kept(retention(model), self.fold_list(query, model, at).await).await
     }
 
     async fn fold_list(&self, query: &Query, model: Model, at: &Moment) -> Result<Page, Error> {
@@ -70,10 +71,9 @@ impl Past {
         let base = self.base(Model::ChargePoints, at).await?;
         let mut keys = self.views().charge_points_called(tenant_id, identity).await?;
         if at.position > base {
-            let named = self
-                .store()
-                .read_typed(AggregateType::ChargePoint, &NAMING, &[Retention::Operational], base, at.position)
-                .await?;
+            let classes = [Retention::Operational];
+            let named = self.store().read_typed(AggregateType::ChargePoint, &NAMING, &classes, base, at.position).await;
+            let named = self.or_not_kept(&classes, named.map_err(Error::from)).await?;
             for event in named {
                 let name = match event.event.as_deref() {
                     Ok(Event::ChargePoint(ChargePointEvent::ChargePointRegistered(details))) => &details.identity,

@@ -1,6 +1,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use domain::envelope::Retention;
 use schema::log::{Generation, Position};
 
 use crate::{Error, Past};
@@ -49,7 +50,10 @@ impl Past {
             Asked::Position(position) if position > head => return Err(Error::AboveHead { head }),
             Asked::Position(position) => position,
             Asked::Time(time) if time > Utc::now() => return Err(Error::NotYet { time }),
-            Asked::Time(time) => self.store().position_at(time).await?,
+            Asked::Time(time) => {
+                let position = self.store().position_at(time).await;
+                self.or_not_kept(&Retention::ALL, position.map_err(Error::from)).await?
+            }
         };
         let recorded_at = self.store().recorded_at(position).await?;
         Ok(Moment { position, generation, recorded_at })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use domain::envelope::Retention;
 use domain::event::AggregateType;
 use event_store::past::Span;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -37,7 +38,7 @@ impl Past {
 
     /// Of some keys the rows that there were; in no order.
     pub async fn get_all(&self, model: Model, keys: &[&str], at: &Moment) -> Result<Vec<Arc<RowChange>>, Error> {
-        self.or_not_kept(model, self.fold_all(model, keys, at).await).await
+        self.or_not_kept(retention(model), self.fold_all(model, keys, at).await).await
     }
 
     async fn fold_all(&self, model: Model, keys: &[&str], at: &Moment) -> Result<Vec<Arc<RowChange>>, Error> {
@@ -178,12 +179,12 @@ impl Past {
         if after >= kept_after { Ok(()) } else { Err(self.not_kept(kept_after).await?) }
     }
 
-    /// That events are gone for good says from where on there are all.
-    pub(crate) async fn or_not_kept<T>(&self, model: Model, looked: Result<T, Error>) -> Result<T, Error> {
+    /// That events of these classes are gone for good, said as from where on there are all.
+    pub(crate) async fn or_not_kept<T>(&self, classes: &[Retention], looked: Result<T, Error>) -> Result<T, Error> {
         match looked {
             Err(Error::Log(error)) if error.is_of_what_is_gone() => {
                 tracing::error!(error = &error as &dyn std::error::Error, "events of the past are gone");
-                Err(self.not_kept(self.store().in_log_after(retention(model)).await?).await?)
+                Err(self.not_kept(self.store().in_log_after(classes).await?).await?)
             }
             looked => looked,
         }
