@@ -18,7 +18,7 @@ mod shared;
 
 pub use network::{MASTER_KEY, Network, Registered, configured, text, until, up};
 pub use program::{Program, ProgramBuilder, free_port};
-pub use python::{PythonCharger, interpreter};
+pub use python::{PythonCharger, interpreter, s3_interpreter};
 pub use raw::{RawCharger, opening_refused};
 pub use shared::{logs, passable, shared};
 

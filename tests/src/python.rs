@@ -133,14 +133,23 @@ pub fn interpreter() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| match std::env::var_os("COULOMB_TEST_PYTHON") {
         Some(given) => given.into(),
-        None => make_environment(),
+        None => make_environment("test-python", "requirements.txt"),
     })
 }
 
-fn make_environment() -> PathBuf {
-    let directory = binary::target_directory().join("test-python");
+/// Python with an S3 server: the module `moto.server`.
+///
+/// # Panics
+/// When it can't be installed.
+pub fn s3_interpreter() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| make_environment("test-python-s3", "s3.txt"))
+}
+
+fn make_environment(name: &str, requirements: &str) -> PathBuf {
+    let directory = binary::target_directory().join(name);
     let python = directory.join("bin/python");
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/requirements.txt");
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(requirements);
     let installed = directory.join("installed.txt");
     let read = |path: &Path| std::fs::read(path).ok();
     if read(&installed).is_none() || read(&installed) != read(&requirements) {

@@ -4,6 +4,7 @@
 
 mod analytics;
 mod appenders;
+mod archive;
 mod clash;
 mod demo;
 mod described;

@@ -1,6 +1,6 @@
 //! The runs: writing, verifying, detaching, range by range.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use archive::location;
 use archive::manifest::{self, Manifest};
 use archive::{Location, writer};
@@ -19,29 +19,35 @@ use crate::Exit;
 use crate::command_database::CommandDatabase;
 
 pub async fn run(database: &CommandDatabase, command: Option<Command>, args: WriteArgs) -> anyhow::Result<()> {
+    let to = args.to.as_deref().map(Location::parse).transpose()?;
     let store = database.store().await?;
     let turn = Turn::take(&store).await?;
     let job = |class, json| Job { store: &store, pool: database.pool(), turn: &turn, class, json };
     let ran = match command {
-        None => match (args.class, args.before, &args.to) {
+        None => match (args.class, args.before, &to) {
             (Some(class), Some(before), Some(to)) => {
-                archive_all(&job(class, args.json), before.at(Utc::now()), &Location::parse(to)?, &args).await
+                archive_all(&job(class, args.json), before.at(Utc::now()), to, &args).await
             }
-            _ => bail!("give --class, --before and --to"),
+            _ => Err(anyhow!("give --class, --before and --to")),
         },
         Some(Command::Verify(args)) => {
             let classes = args.class.map_or(Retention::ALL.to_vec(), |class| vec![class]);
-            let mut sound = true;
-            for class in classes {
-                sound &= verify_all(&job(class, args.json)).await?;
-            }
-            if sound { Ok(()) } else { Err(Exit(1).into()) }
+            verify_classes(classes.into_iter().map(|class| job(class, args.json))).await
         }
         Some(Command::Detach(args)) => detach_all(&job(args.class, args.json), args.save_states).await,
         Some(Command::List(_)) => Ok(()),
     };
+    // What went wrong says more than that the lease was not given back, which lapses.
     let given_back = turn.give_back().await;
     ran.map_err(explain).and(given_back)
+}
+
+async fn verify_classes<'a>(jobs: impl Iterator<Item = Job<'a>>) -> anyhow::Result<()> {
+    let mut sound = true;
+    for job in jobs {
+        sound &= verify_all(&job).await?;
+    }
+    if sound { Ok(()) } else { Err(Exit(1).into()) }
 }
 
 /// What to do about storage that can't be used.
@@ -253,10 +259,11 @@ async fn again(job: &Job<'_>, range: &Range) -> anyhow::Result<()> {
     report(job, range, archived, &checked);
     job.store.record_verified(job.class, range.first, &archived.manifest_sha256, false).await?;
     bail!(
-        "positions {} to {} stay in the log: their archive is not what was written. Run `coulomb events archive` again, which \
-         writes it anew",
+        "positions {} to {} of class {} stay in the log: their archive is not what was written. Run `coulomb events archive` \
+         again, which writes it anew",
         range.first,
-        range.last
+        range.last,
+        job.class.as_str()
     )
 }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 const LEASE: &str = "events-archive";
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(20);
 
 pub struct Turn {
     store: EventStore,
@@ -22,7 +22,7 @@ pub struct Turn {
 
 impl Turn {
     /// # Errors
-    /// When another run is under way, or was killed less than a minute ago.
+    /// When another run is under way, or was killed a moment ago.
     pub async fn take(store: &EventStore) -> anyhow::Result<Self> {
         let Some(lease) = store.acquire_lease(LEASE, 0, Uuid::now_v7(), TTL).await? else {
             bail!(
