@@ -173,10 +173,18 @@ async fn what_is_in_an_archive_that_is_not_read_is_said_to_be_missing() {
     looked(&past, Model::Sessions, middle).await.expect("looked");
     assert!(everything(&store, head).await == events);
 
+    // It moves, and whoever knew where it was finds it.
+    std::fs::rename(world.folder.path(), &away).expect("moved");
+    let (from, to) = (world.folder.path().display().to_string(), away.display().to_string());
+    let moved = sqlx::query("UPDATE log_archives SET url = replace(url, $1, $2)").bind(from).bind(to);
+    moved.execute(pool).await.expect("noted");
+    assert!(everything(&store, head).await == events);
+
     // Its states are told by their streams, not by chance.
     let streams: BTreeMap<_, _> = events.iter().map(|event| (event.aggregate_id, event.sequence)).collect();
     for event in events.iter().filter(|event| event.aggregate_type == AggregateType::ChargingSession.as_str()) {
         let loaded = store.load::<ChargingSession>(event.aggregate_id).await.expect("loaded");
         assert_eq!(Some(&loaded.version), streams.get(&event.aggregate_id));
     }
+    std::fs::remove_dir_all(&away).expect("removed");
 }

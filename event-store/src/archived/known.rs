@@ -69,8 +69,27 @@ impl EventStore {
         &self,
         ranges: &[ArchivedRange],
         wanted: Wanted<'_>,
-        (after, upto): (Position, Position),
+        span: (Position, Position),
         keep: impl Fn(&StoredEvent) -> bool,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        let error = match self.archived_of(ranges, wanted, span, &keep).await {
+            Err(Error::Archive(error)) => error,
+            read => return read,
+        };
+        // Archives may have moved.
+        let moved = self.detached_ranges().await?;
+        if *moved == *ranges {
+            return Err(error.into());
+        }
+        self.archived_of(&moved, wanted, span, &keep).await
+    }
+
+    async fn archived_of(
+        &self,
+        ranges: &[ArchivedRange],
+        wanted: Wanted<'_>,
+        (after, upto): (Position, Position),
+        keep: &impl Fn(&StoredEvent) -> bool,
     ) -> Result<Vec<StoredEvent>, Error> {
         let mut events = vec![];
         let ranges = ranges.iter().filter(|range| wanted.classes.is_none_or(|of| of.contains(&range.retention)));
@@ -82,7 +101,7 @@ impl EventStore {
             while from < end {
                 let to = end.min(from + ARCHIVE_POSITIONS);
                 let mut some = archive.read(range, Position(from), Position(to), wanted.stream).await?;
-                some.retain(&keep);
+                some.retain(keep);
                 events.append(&mut some);
                 from = to;
             }
