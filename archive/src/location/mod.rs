@@ -2,35 +2,21 @@
 //!
 //! Credentials are never part of the URL. They come from the variables and places that each provider's own tools use.
 
-use std::fs::File;
-use std::io::Write;
+mod provider;
+mod transfer;
+
 use std::path::{self, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::local::LocalFileSystem;
+use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig, WriteMultipart,
-};
-use schema::digest::hex;
-use sha2::{Digest, Sha256};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use url::Url;
 
-/// A request that fails for a moment is made again so often, and for so long.
-const RETRIES_MAX: usize = 5;
-const RETRY_FOR: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For one request, of which a large object takes many.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// What is larger is sent in pieces of this size, so many at a time.
-const PIECE_BYTES: usize = 16 * 1024 * 1024;
-const PIECES_UNDER_WAY_MAX: usize = 4;
+pub use transfer::{Fetched, Upload};
+
+use transfer::PIECE_BYTES;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -109,7 +95,7 @@ impl Location {
             }
             Path::from_url_path(url.path()).map_err(|error| unusable(error.into()))?
         };
-        Ok(Self { store: store(&url).map_err(unusable)?, folder, url: plain, local })
+        Ok(Self { store: provider::store(&url).map_err(unusable)?, folder, url: plain, local })
     }
 
     /// The URL, without what might be secret.
@@ -164,20 +150,13 @@ impl Location {
 
     /// Writes an object whole, or not at all. It is in its place, and on the disk, when this returns.
     pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
+        if bytes.len() > PIECE_BYTES {
+            let mut upload = self.upload(name).await?;
+            upload.write(bytes).await?;
+            return upload.finish().await.map(|_| ());
+        }
         let path = self.path(name);
-        let put = async {
-            if bytes.len() <= PIECE_BYTES {
-                return self.store.put(&path, bytes.into()).await.map(|_| ());
-            }
-            let upload = self.store.put_multipart(&path).await?;
-            let mut pieces = WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES);
-            for start in (0..bytes.len()).step_by(PIECE_BYTES) {
-                pieces.wait_for_capacity(PIECES_UNDER_WAY_MAX).await?;
-                pieces.put(bytes.slice(start..bytes.len().min(start + PIECE_BYTES)));
-            }
-            pieces.finish().await.map(|_| ())
-        };
-        put.await.map_err(|error| self.error(name, error))?;
+        self.store.put(&path, bytes.into()).await.map_err(|error| self.error(name, error))?;
         if self.local { self.sync(&path).await } else { Ok(()) }
     }
 
@@ -201,50 +180,6 @@ impl Location {
             self.sync(&path).await?;
         }
         Ok(true)
-    }
-
-    /// Begins an object that is written as it is made.
-    pub async fn upload(&self, name: &str) -> Result<Upload, Error> {
-        let upload = self.store.put_multipart(&self.path(name)).await.map_err(|error| self.error(name, error))?;
-        Ok(Upload {
-            pieces: WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES),
-            location: self.clone(),
-            name: name.to_owned(),
-            hash: Sha256::new(),
-            bytes: 0,
-        })
-    }
-
-    /// All of an object as a file that can be read at random, and its hash: one of another machine as a copy that goes when
-    /// it is closed.
-    pub async fn fetch(&self, name: &str) -> Result<Fetched, Error> {
-        let url = self.url_of(name);
-        let disk = |source| Error::Disk { path: format!("the copy of {url}"), source };
-        let mut got = self.store.get(&self.path(name)).await.map_err(|error| self.error(name, error))?;
-        let own = match std::mem::replace(&mut got.payload, GetResultPayload::Stream(stream::empty().boxed())) {
-            GetResultPayload::File(file, _) => Some(file),
-            GetResultPayload::Stream(stream) => {
-                got.payload = GetResultPayload::Stream(stream);
-                None
-            }
-        };
-        if let Some(mut file) = own {
-            let hashed = tokio::task::spawn_blocking(move || {
-                let mut hash = Sha256::new();
-                let bytes = std::io::copy(&mut file, &mut hash)?;
-                Ok(Fetched { file, sha256: hex(&hash.finalize()), bytes })
-            });
-            return hashed.await.map_err(std::io::Error::other).and_then(|fetched| fetched).map_err(disk);
-        }
-        let mut copy = tempfile::tempfile().map_err(disk)?;
-        let (mut hash, mut bytes) = (Sha256::new(), 0);
-        let mut stream = got.into_stream();
-        while let Some(piece) = stream.try_next().await.map_err(|error| self.error(name, error))? {
-            hash.update(&piece);
-            bytes += piece.len() as u64;
-            copy.write_all(&piece).map_err(disk)?;
-        }
-        Ok(Fetched { file: copy, sha256: hex(&hash.finalize()), bytes })
     }
 
     /// Removes what interrupted writing has left in this folder, where that can be seen.
@@ -316,76 +251,11 @@ impl Location {
     }
 }
 
-/// An object that is being written. Dropped, it was never there.
-pub struct Upload {
-    pieces: WriteMultipart,
-    location: Location,
-    name: String,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Upload {
-    pub async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
-        self.hash.update(&bytes);
-        self.bytes += bytes.len() as u64;
-        let bytes = Bytes::from(bytes);
-        for start in (0..bytes.len()).step_by(PIECE_BYTES) {
-            let free = self.pieces.wait_for_capacity(PIECES_UNDER_WAY_MAX).await;
-            free.map_err(|error| self.location.error(&self.name, error))?;
-            self.pieces.put(bytes.slice(start..bytes.len().min(start + PIECE_BYTES)));
-        }
-        Ok(())
-    }
-
-    /// It is in its place, and on the disk, when this returns: its bytes, and their SHA-256.
-    pub async fn finish(self) -> Result<(u64, String), Error> {
-        let Self { pieces, location, name, hash, bytes } = self;
-        pieces.finish().await.map_err(|error| location.error(&name, error))?;
-        if location.local {
-            location.sync(&location.path(&name)).await?;
-        }
-        Ok((bytes, hex(&hash.finalize())))
-    }
-
-    pub async fn abort(self) -> Result<(), Error> {
-        let Self { pieces, location, name, .. } = self;
-        pieces.abort().await.map_err(|error| location.error(&name, error))
-    }
-}
-
-/// An object as a file.
-#[derive(Debug)]
-pub struct Fetched {
-    pub file: File,
-    pub sha256: String,
-    pub bytes: u64,
-}
-
-fn store(url: &Url) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
-    let retry = RetryConfig { max_retries: RETRIES_MAX, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
-    Ok(match url.scheme() {
-        "s3" | "s3a" => {
-            let builder = AmazonS3Builder::from_env().with_url(url.as_str());
-            // With the options a setting of AWS_ALLOW_HTTP would be gone.
-            let allow_http = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
-            Arc::new(builder.with_client_options(client.with_allow_http(allow_http)).with_retry(retry).build()?)
-        }
-        "gs" => {
-            let builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
-            Arc::new(builder.with_client_options(client).with_retry(retry).build()?)
-        }
-        "az" | "abfs" | "abfss" => {
-            let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
-            Arc::new(builder.with_client_options(client).with_retry(retry).build()?)
-        }
-        _ => Arc::new(LocalFileSystem::new()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use schema::digest::hex;
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]
@@ -427,27 +297,6 @@ mod tests {
         for given in ["", "https://example.org/archive", "ftp://example.org", "s3:///prefix", "s3://"] {
             assert!(matches!(Location::parse(given), Err(Error::Unknown { .. })), "{given}");
         }
-    }
-
-    #[tokio::test]
-    async fn what_is_uploaded_is_there_when_it_is_finished() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let location = Location::parse(folder.path().to_str().expect("a name")).expect("a place");
-        let mut upload = location.upload("part").await.expect("begun");
-        upload.write(vec![1; PIECE_BYTES + 1]).await.expect("written");
-        upload.write(vec![2; 3]).await.expect("written");
-        assert!(location.list().await.expect("a list").is_empty(), "nothing half is seen");
-        let (bytes, sha256) = upload.finish().await.expect("finished");
-        let fetched = location.fetch("part").await.expect("fetched");
-        assert_eq!((fetched.bytes, &fetched.sha256), (bytes, &sha256));
-        assert_eq!(bytes, PIECE_BYTES as u64 + 4);
-
-        let mut killed = location.upload("killed").await.expect("begun");
-        killed.write(vec![1; PIECE_BYTES]).await.expect("written");
-        std::mem::forget(killed);
-        location.remove_remains().await.expect("removed");
-        let files: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
-        assert_eq!(files.len(), 1, "{files:?}");
     }
 
     #[tokio::test]
