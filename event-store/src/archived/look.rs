@@ -24,10 +24,12 @@ impl EventStore {
         let next = sqlx::query(include_str!("../past/next.sql")).bind(kept.0);
         let rows = self.database().fetch_all(next).await?;
         let next: i64 = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        // After the look at what comes next: a range may have gone in between.
+        let detached = self.detached_ranges().await?;
         let mut at = kept;
         while at.0 < next - 1 {
             let to = Position((next - 1).min(at.0 + ARCHIVE_POSITIONS));
-            let events = self.archived(detached, Wanted::default(), (at, to), |_| true).await?;
+            let events = self.archived(&detached, Wanted::default(), (at, to), |_| true).await?;
             match events.iter().rfind(|event| event.recorded_at <= time) {
                 Some(last) if last.position == to => at = to,
                 Some(last) => return Ok(last.position),

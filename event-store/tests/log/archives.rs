@@ -225,3 +225,44 @@ async fn a_stream_is_never_folded_over_a_gap() {
         "{error:?}"
     );
 }
+
+/// Nobody who reads meanwhile misses anything: a range and the note that it is detached are seen together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_missing_to_those_who_read_while_ranges_go() {
+    let database = database().await;
+    let (before, streams) = filled(&database).await;
+    let all = everything(&before).await;
+    let some: PartitionSet = PartitionSet::ALL.iter().filter(|partition| partition.number() % 2 == 0).collect();
+    let of_some = before.read(Position::START, 600, some).await.expect("read").events;
+    let (store, shelf) = with_archive(&database, all.clone()).await;
+    let ended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let reader = {
+        let (store, ended) = (store.clone(), Arc::clone(&ended));
+        tokio::spawn(async move {
+            let mut rounds = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let read = store.read(Position::START, 600, some).await.expect("read").events;
+                same(&of_some, &read, "some partitions");
+                let read = store.read(Position::START, 600, PartitionSet::ALL).await.expect("read").events;
+                assert_eq!(read.len(), all.len());
+                let selection = (&[AggregateType::Token][..], &[][..], &Retention::ALL[..]);
+                let read = store.read_selected(Position::START, Position(600), selection).await.expect("read");
+                assert_eq!(read.len(), all.len());
+                assert_eq!(store.read_stream(streams[7], 1).await.expect("read").len(), 30);
+                assert!(everything(&store).await == all);
+                store.forget(streams[8]);
+                assert_eq!(store.load::<Token>(streams[8].id).await.expect("loaded").version, 30);
+                rounds += 1;
+            }
+            rounds
+        })
+    };
+    for first in [1, 101, 201, 301, 401, 501] {
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        detach(&database, &[first]).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    ended.store(true, Ordering::Relaxed);
+    let rounds = reader.await.expect("nothing was missing");
+    assert!(rounds > 7 && shelf.reads.load(Ordering::Relaxed) > 0, "{rounds} rounds");
+}
