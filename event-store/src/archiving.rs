@@ -1,8 +1,6 @@
 //! What moving ranges of the log to an archive needs of it: which ranges there are, their events, what must be there before
 //! one may go, and its going.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use domain::aggregate::Decide;
 use domain::charge_point::ChargePoint;
@@ -29,9 +27,6 @@ use crate::{EventStore, load, read};
 
 /// Events that one statement answers.
 pub const PAGE_EVENTS: i64 = 5_000;
-/// How long a range that goes may keep others waiting, at one try.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
-
 /// A whole range of positions below the head, and what is known of it as to one class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Range {
@@ -252,9 +247,6 @@ impl EventStore {
     /// Takes a range out of the log and drops it, if it is archived and verified. Others wait for a tenth of a second at most.
     pub async fn detach_range(&self, class: Retention, first: Position) -> Result<Detached, sqlx::Error> {
         let mut transaction = self.database().pool.begin().await?;
-        let timeout = format!("{}ms", LOCK_TIMEOUT.as_millis());
-        let set = sqlx::query("SELECT set_config('lock_timeout', $1, true)").bind(timeout);
-        set.persistent(false).execute(&mut *transaction).await?;
         let detach = sqlx::query_scalar("SELECT log_detach_range($1, $2)").bind(class.code()).bind(first.0);
         match detach.persistent(false).fetch_one(&mut *transaction).await {
             Ok(now) => {

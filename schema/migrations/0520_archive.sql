@@ -27,8 +27,8 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT (ARRAY['events_ledger', 'events_operational', 'events_telemetry'])[class]
 $$;
 
--- Takes a range out of the log that is archived and verified, and drops its table. To be called with a short lock_timeout:
--- appends and readers wait as long as this does. SQLSTATE CV030: there is no such archive, or it isn't verified. Answers
+-- Takes a range out of the log that is archived and verified, and drops its table. Appends and readers wait as long as this
+-- does: a tenth of a second at most (SQLSTATE 55P03 then: try again). SQLSTATE CV030: there is no such archive, or it isn't verified. Answers
 -- false where it is detached already.
 --
 -- Whoever reads events and then looks for detached ranges sees each event or its archive: both change in one commit. The
@@ -48,8 +48,14 @@ BEGIN
     IF archive.detached_at IS NOT NULL THEN
         RETURN false;
     END IF;
-    EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, leaf);
-    EXECUTE format('DROP TABLE %I', leaf);
+    IF to_regclass(leaf) IS NOT NULL THEN
+        -- An automatic vacuum gives way to whoever has waited for a second. This lock is in the way of nothing else.
+        PERFORM set_config('lock_timeout', '3s', true);
+        EXECUTE format('LOCK TABLE %I IN SHARE UPDATE EXCLUSIVE MODE', leaf);
+        PERFORM set_config('lock_timeout', '100ms', true);
+        EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, leaf);
+        EXECUTE format('DROP TABLE %I', leaf);
+    END IF;
     UPDATE log_archives a SET detached_at = clock_timestamp() WHERE a.retention = class AND a.first = range_first;
     RETURN true;
 END $$;

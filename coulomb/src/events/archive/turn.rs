@@ -1,22 +1,25 @@
 //! One run of archiving at a time: by a lease, kept up while the run goes on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
 use event_store::EventStore;
 use event_store::leases::Lease;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 const LEASE: &str = "events-archive";
 const TTL: Duration = Duration::from_secs(20);
 
+/// When the lease was last renewed; none: another has it, or had it.
+type Renewed = Arc<Mutex<Option<Instant>>>;
+
 pub struct Turn {
     store: EventStore,
     lease: Lease,
-    lost: Arc<AtomicBool>,
+    renewed: Renewed,
     keeping: JoinHandle<()>,
 }
 
@@ -30,9 +33,9 @@ impl Turn {
                 TTL.as_secs()
             );
         };
-        let lost = Arc::new(AtomicBool::new(false));
-        let keeping = tokio::spawn(keep(store.clone(), lease.clone(), Arc::clone(&lost)));
-        Ok(Self { store: store.clone(), lease, lost, keeping })
+        let renewed = Arc::new(Mutex::new(Some(Instant::now())));
+        let keeping = tokio::spawn(keep(store.clone(), lease.clone(), Arc::clone(&renewed)));
+        Ok(Self { store: store.clone(), lease, renewed, keeping })
     }
 
     /// Before anything that counts.
@@ -40,7 +43,8 @@ impl Turn {
     /// # Errors
     /// When another run has begun meanwhile: this one was frozen.
     pub fn is_ours(&self) -> anyhow::Result<()> {
-        if self.lost.load(Ordering::Relaxed) {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if renewed.is_none_or(|renewed| renewed.elapsed() >= TTL) {
             bail!(
                 "this run was silent for over {} s, and another may have begun: run it again to go on",
                 TTL.as_secs()
@@ -62,16 +66,19 @@ impl Drop for Turn {
     }
 }
 
-async fn keep(store: EventStore, lease: Lease, lost: Arc<AtomicBool>) {
-    let mut renewed = tokio::time::Instant::now();
+async fn keep(store: EventStore, lease: Lease, renewed: Renewed) {
     loop {
         tokio::time::sleep(TTL / 4).await;
+        // Counted from before the question: the answer may come late.
+        let asked = Instant::now();
         match store.renew_lease(&lease, TTL).await {
-            Ok(true) => renewed = tokio::time::Instant::now(),
-            Ok(false) => break,
-            Err(_) if renewed.elapsed() >= TTL => break,
+            Ok(held) => {
+                *renewed.lock().unwrap_or_else(PoisonError::into_inner) = held.then_some(asked);
+                if !held {
+                    return;
+                }
+            }
             Err(error) => tracing::warn!(%error, "the lease of archiving can't be renewed"),
         }
     }
-    lost.store(true, Ordering::Relaxed);
 }
