@@ -1,5 +1,7 @@
 //! `coulomb events archive` on a platform that runs: a range of telemetry is written, read back, and taken out of the log.
 
+mod looked;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -206,12 +208,15 @@ async fn telemetry_moves_to_an_archive() {
     let to_text = to.to_str().expect("a path").to_owned();
     let write = ["--class", "telemetry", "--before", "0s", "--to", &to_text];
 
+    let was = looked::looked(&platform, &[]).await;
     is_killed_and_goes_on(&platform, &write).await;
     what_is_wrong_is_found(&platform, &to).await;
     what_is_needed_stays(&platform, &write, &to).await;
     goes_while_others_append(&platform, &to).await;
     recipes_run(&parent);
     another_class_moves_to_s3(&platform, &storage).await;
+    assert_eq!(looked::looked(&platform, &storage.settings()).await, was);
+    looked::proved_and_built(&platform, &storage.settings());
 
     // What went on goes on: the session is loaded by its state, and ends.
     assert!(!platform.is_there("events_telemetry_1").await && platform.is_there("events_ledger_1").await);
@@ -396,15 +401,29 @@ async fn goes_while_others_append(platform: &Platform, to: &Path) {
         }
         (count, longest)
     });
+    // Somebody reads the range, and is in the middle of it when it is to go.
+    let mut reader = platform.pool().begin().await.expect("a transaction");
+    sqlx::query("SELECT count(*) FROM events_telemetry_1").execute(&mut *reader).await.expect("it is read");
     let detached = {
         let mut command = platform.command(&["detach", "--class", "telemetry", "--save-states", "--json"]);
-        tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("it ends")
+        let detaching = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
+        eventually("the range to be waited for", || async {
+            let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' \
+                           AND relation = to_regclass('events_telemetry_1'))";
+            let waiting: bool = sqlx::query_scalar(waiting).fetch_one(platform.pool()).await.expect("locks");
+            waiting.then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(platform.is_there("events_telemetry_1").await, "it goes when its reader has");
+        reader.commit().await.expect("committed");
+        detaching.await.expect("it ends")
     };
     stop.send(true).expect("it appends");
     let (appended, longest) = appending.await.expect("it appended");
     assert!(detached.status.success(), "{}", both(&detached));
     eprintln!("{appended} appends while two ranges went, the longest {longest:?}");
-    assert!(appended > 10 && longest < Duration::from_secs(2), "{appended} appends, the longest {longest:?}");
+    assert!(appended > 10 && longest < Duration::from_secs(1), "{appended} appends, the longest {longest:?}");
     let lines: Vec<Value> = String::from_utf8_lossy(&detached.stdout)
         .lines()
         .map(|line| serde_json::from_str(line).expect("a line is JSON"))
