@@ -72,5 +72,6 @@ fn event_json(event: &RecordedEvent) -> Value {
         "event_type": event.event_type,
         "event_version": event.event_version,
         "understood": event.event.is_ok(),
+        "error": event.event.as_ref().err().map(|error| error.to_string()),
     })
 }
