@@ -16,6 +16,9 @@ use crate::{Error, Moment, Past};
 /// The events by which charge points get their names.
 const NAMING: [&str; 2] = ["ChargePointRegistered", "ChargePointRenamed"];
 
+/// Rows of a boundary that are read at a time.
+const STEP_ROWS_MAX: u32 = 2_000;
+
 impl Past {
     /// A page of a list as it was. Its cursors are those of the list as it is; the moment is not in them.
     pub async fn list(&self, query: &Query, at: &Moment) -> Result<Page, Error> {
@@ -39,7 +42,8 @@ impl Past {
             *row = settled(fold.as_ref(), RowChange::clone(row))?;
         }
 
-        // Of the boundary's rows those that nothing has changed since.
+        // Of the boundary's rows those that nothing has changed since. Where much has changed, as among sessions that are
+        // active, further pages are larger: each of them may be a long way to its first row.
         let mut step = query.clone();
         let mut unchanged = 0;
         while unchanged <= limit {
@@ -49,7 +53,10 @@ impl Past {
                 unchanged += 1;
             }
             match page.next {
-                Some(next) => step = step.after(Some(next)),
+                Some(next) => {
+                    let rows = step.rows_max().max(STEP_ROWS_MAX.min(4 * step.rows_max()));
+                    step = step.after(Some(next)).limit(rows);
+                }
                 None => break,
             }
         }
