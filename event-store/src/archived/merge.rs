@@ -139,11 +139,12 @@ impl EventStore {
         let (mut events, version) = self.marked::<T>(statement).await?;
         events.sort_by_key(T::sequence);
         let end = upto.min(version).min(after.saturating_add(limit));
+        // What lies above a gap doesn't count for what is missing in it.
+        events.retain(|event| event.sequence() <= end);
         let is_whole = |events: &[T]| events.len() as i64 >= end - after;
         if is_whole(&events) {
             return Ok(events);
         }
-        events.retain(|event| event.sequence() <= end);
         self.fill(stream, (after, end), &mut events).await?;
         if is_whole(&events) {
             return Ok(events);
