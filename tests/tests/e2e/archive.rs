@@ -48,15 +48,7 @@ struct Open {
 impl Platform {
     async fn start(log: &str, settings: &[(&str, &str)]) -> Self {
         let database = database(&schema::MIGRATOR).await;
-        for statement in [
-            "DROP TABLE events_ledger_1, events_operational_1, events_telemetry_1",
-            "DROP TABLE events_ledger_10000001, events_operational_10000001, events_telemetry_10000001",
-            "DELETE FROM log_ranges",
-        ] {
-            sqlx::query(statement).execute(database.pool()).await.expect("an empty log without ranges");
-        }
-        let options = StoreOptions { range_positions: RANGE_POSITIONS, ranges_ahead: 4, ..StoreOptions::default() };
-        let store = EventStore::connect(database.pool().clone(), options).await.expect("a log");
+        let store = small_ranges(&database).await;
         let (network, program) = Network::start_on(database.url(), logs(log), settings).await;
         let mut sessions = vec![];
         for _ in 0..3 {
@@ -65,11 +57,7 @@ impl Platform {
         let open = open(&network).await;
         sessions.push(open.session.clone());
         fill(&store, &sessions).await;
-        eventually("everybody to have read the log", || async {
-            let behind = sqlx::query("SELECT FROM log_consumers_behind($1)").bind(EVENTS);
-            behind.fetch_all(database.pool()).await.expect("they are asked").is_empty().then_some(())
-        })
-        .await;
+        read_by_all(database.pool()).await;
         Self { network, _program: program, store, open, database }
     }
 
@@ -119,6 +107,28 @@ impl Platform {
     }
 }
 
+/// An empty log whose ranges are small.
+pub(crate) async fn small_ranges(database: &TestDatabase) -> EventStore {
+    for statement in [
+        "DROP TABLE events_ledger_1, events_operational_1, events_telemetry_1",
+        "DROP TABLE events_ledger_10000001, events_operational_10000001, events_telemetry_10000001",
+        "DELETE FROM log_ranges",
+    ] {
+        sqlx::query(statement).execute(database.pool()).await.expect("an empty log without ranges");
+    }
+    let options = StoreOptions { range_positions: RANGE_POSITIONS, ranges_ahead: 4, ..StoreOptions::default() };
+    EventStore::connect(database.pool().clone(), options).await.expect("a log")
+}
+
+/// Waits until whoever reads the log has read what may be archived.
+pub(crate) async fn read_by_all(pool: &PgPool) {
+    eventually("everybody to have read the log", || async {
+        let behind = sqlx::query("SELECT FROM log_consumers_behind($1)").bind(EVENTS);
+        behind.fetch_all(pool).await.expect("they are asked").is_empty().then_some(())
+    })
+    .await;
+}
+
 fn both(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -163,7 +173,7 @@ async fn ended(network: &Network) -> String {
 }
 
 /// Appends the readings that sessions have had again and again.
-async fn fill(store: &EventStore, sessions: &[String]) {
+pub(crate) async fn fill(store: &EventStore, sessions: &[String]) {
     let mut readings = vec![];
     for session in sessions {
         let stream = StreamId::new(AggregateType::ChargingSession, session.parse::<Uuid>().expect("an id"));

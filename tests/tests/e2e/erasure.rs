@@ -1,4 +1,7 @@
-//! A person is erased: from the store, the read models, those as they were, builds beside them, and what was exported sealed.
+//! A person is erased: from the store, the read models, those as they were, builds beside them, exports that are
+//! sealed, and archives.
+
+mod archived;
 
 use std::path::Path;
 use std::process::Command;
