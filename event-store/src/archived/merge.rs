@@ -1,5 +1,7 @@
 //! What the log has, and what its archives have, as one.
 
+use std::collections::HashSet;
+
 use schema::log::{Position, RecordedEvent, StreamId};
 use schema::stored::StoredEvent;
 use sqlx::postgres::{PgArguments, PgRow};
@@ -168,7 +170,10 @@ impl EventStore {
         let detached = self.detached_ranges().await?;
         let mut found = vec![];
         let missing = (end - after) as usize - events.len();
-        let wanted = |event: &StoredEvent| event.sequence > after && event.sequence <= end;
+        // Archives may have by now what the log had a moment ago.
+        let had: HashSet<i64> = events.iter().map(T::sequence).collect();
+        let wanted =
+            |event: &StoredEvent| event.sequence > after && event.sequence <= end && !had.contains(&event.sequence);
         while found.len() < missing
             && let Some(next) = detached.iter().filter(|range| range.last.0 > from).map(|range| range.first.0 - 1).min()
         {

@@ -7,11 +7,13 @@ use domain::envelope::Retention;
 use domain::event::AggregateType;
 use domain::token::Token;
 use embedded_postgres::testing::TestDatabase;
+use event_store::past::Span;
 use event_store::stored::Filter;
 use event_store::{Archive, ArchiveError, ArchivedRange, EventStore, PartitionSet, StoreOptions, read};
 use futures_util::future::BoxFuture;
 use schema::log::{Position, RecordedEvent, StreamId};
 use schema::stored::StoredEvent;
+use sqlx::postgres::PgConnection;
 
 use crate::support::{append, database, store_with, stream, write};
 
@@ -68,17 +70,30 @@ async fn filled(database: &TestDatabase) -> (EventStore, Vec<StreamId>) {
 
 /// Takes ranges out of the log, as is done when they are archived.
 async fn detach(database: &TestDatabase, firsts: &[i64]) {
+    let mut connection = database.pool().acquire().await.expect("a connection");
     for first in firsts {
-        let archived = "INSERT INTO log_archives (retention, first, last, url, manifest_sha256, events, bytes, verified_at) \
-                        VALUES (2, $1, $1 + 99, 'memory:///', decode(repeat('00', 32), 'hex'), 100, 0, now())";
-        sqlx::query(archived).bind(first).execute(database.pool()).await.expect("noted");
-        let detached = sqlx::query_scalar::<_, bool>("SELECT log_detach_range(2::smallint, $1)").bind(first);
-        assert!(detached.fetch_one(database.pool()).await.expect("detached"));
+        detach_in(&mut connection, *first).await;
     }
 }
 
+async fn detach_in(connection: &mut PgConnection, first: i64) {
+    let archived = "INSERT INTO log_archives (retention, first, last, url, manifest_sha256, events, bytes, verified_at) \
+                    SELECT 2, first, last, 'memory:///', decode(repeat('00', 32), 'hex'), 100, 0, now() \
+                    FROM log_ranges WHERE first = $1";
+    sqlx::query(archived).bind(first).execute(&mut *connection).await.expect("noted");
+    let detached = sqlx::query_scalar::<_, bool>("SELECT log_detach_range(2::smallint, $1)").bind(first);
+    assert!(detached.fetch_one(connection).await.expect("detached"));
+}
+
 async fn everything(store: &EventStore) -> Vec<StoredEvent> {
-    store.look(Position::START, Position(i64::MAX), &Filter::default()).await.expect("looked").events
+    let (head, _) = store.head().await.expect("the end of the log");
+    let (mut events, mut after) = (vec![], Position::START);
+    while after < head {
+        let mut look = store.look(after, head, &Filter::default()).await.expect("looked");
+        events.append(&mut look.events);
+        after = look.upto;
+    }
+    events
 }
 
 fn same(before: &[RecordedEvent], after: &[RecordedEvent], what: &str) {
@@ -224,6 +239,74 @@ async fn a_stream_is_never_folded_over_a_gap() {
         matches!(error, read::Error::Gone { stream, first: 1, last } if stream == streams[3] && last > 1),
         "{error:?}"
     );
+}
+
+/// However many events the log has above a gap: a page of a stream has those of the gap.
+#[tokio::test]
+async fn a_page_of_a_partly_detached_stream_has_no_gap() {
+    let database = database().await;
+    let (before, streams) = filled(&database).await;
+    let long = stream();
+    for version in (0..2_300).step_by(100) {
+        before.append(append(vec![write(long, version, 100)])).await.expect("appended");
+    }
+    let whole = before.read_stream(streams[3], 1).await.expect("read");
+    let whole_long = before.read_stream(long, 1).await.expect("read");
+    assert_eq!((whole.len(), whole_long.len(), whole_long[0].position), (30, 2_300, Position(601)));
+    let (after, _) = with_archive(&database, everything(&before).await).await;
+
+    // Its beginning, then some of its middle too.
+    for firsts in [&[1][..], &[201, 301], &[501]] {
+        detach(&database, firsts).await;
+        for (from, limit) in (0..30).flat_map(|from| [1, 2, 5, 7, 29, 100].map(|limit| (from, limit))) {
+            let span = Span { after: from, upto: 28, version: 30, first_position: Position::START };
+            let page = after.read_span(streams[3], span, limit).await.expect("read");
+            let end = 28.min(from + limit).max(from);
+            same(&whole[from as usize..end as usize], &page, &format!("{limit} after {from} without {firsts:?}"));
+        }
+    }
+    // 300 of 1,300, then all of the first 1,000.
+    for firsts in [&[601, 901, 1_201][..], &[701, 801, 1_001, 1_101, 1_301, 1_401, 1_501]] {
+        detach(&database, firsts).await;
+        same(&whole_long, &after.read_stream(long, 1).await.expect("read"), &format!("without {firsts:?}"));
+    }
+}
+
+/// What was read of a range before it went is not counted for what is missing of another.
+#[tokio::test]
+async fn a_range_that_goes_while_a_stream_is_read_is_not_taken_for_the_one_that_is_missing() {
+    let database = database().await;
+    let (before, streams) = filled(&database).await;
+    // Farther on than an archive is asked for at once.
+    sqlx::query("SELECT log_make_ranges(20000, 20)").execute(database.pool()).await.expect("ranges");
+    let others = stream();
+    for version in (0..17_000).step_by(1_000) {
+        before.append(append(vec![write(others, version, 1_000)])).await.expect("appended");
+    }
+    before.append(append(vec![write(streams[3], 30, 2)])).await.expect("appended");
+    let far = before.read_stream(streams[3], 31).await.expect("read")[0].position;
+    before.append(append(vec![write(others, 17_000, 100)])).await.expect("appended");
+    let whole = before.read_stream(streams[3], 1).await.expect("read");
+    let (after, _) = with_archive(&database, everything(&before).await).await;
+    let range_of_far = sqlx::query_scalar("SELECT first FROM log_ranges WHERE $1 BETWEEN first AND last").bind(far.0);
+    detach(&database, &[range_of_far.fetch_one(database.pool()).await.expect("a range")]).await;
+
+    let mut going = database.pool().begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE log_archives IN ACCESS EXCLUSIVE MODE").execute(&mut *going).await.expect("locked");
+    let reading = {
+        let (after, stream) = (after.clone(), streams[3]);
+        tokio::spawn(async move { after.read_stream(stream, 1).await })
+    };
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'log_archives'::regclass)";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(database.pool()).await.expect("the locks") {
+        assert!(!reading.is_finished(), "it did not look for archives");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for first in [1, 101, 201] {
+        detach_in(&mut going, first).await;
+    }
+    going.commit().await.expect("gone");
+    same(&whole, &reading.await.expect("it ran").expect("read"), "a stream");
 }
 
 /// Nobody who reads meanwhile misses anything: a range and the note that it is detached are seen together.
