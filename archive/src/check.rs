@@ -24,8 +24,6 @@ pub enum Finding {
     Altered { object: String, expected: String, found: String },
     #[error("{object} can't be read: {why}")]
     Unreadable { object: String, why: String },
-    #[error("{object} is in no manifest")]
-    Stray { object: String },
     #[error("the manifest is of {found}, and should be of {expected}")]
     OtherManifest { expected: String, found: String },
     #[error("{object}: {found} events, and its manifest says {expected}")]

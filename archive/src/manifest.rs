@@ -86,7 +86,7 @@ impl Manifest {
     }
 }
 
-/// The folder of a range, below that of all archives.
+/// Where the folders of a range are, below that of all archives. Each writing of it has one of its own in there.
 pub fn folder(class: Retention, first: i64, last: i64) -> String {
     format!("{}/{first:019}-{last:019}", class.as_str())
 }

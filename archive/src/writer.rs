@@ -1,7 +1,8 @@
-//! A range of the log, written as parts and, at last, its manifest.
+//! A range of the log, written as parts and, at last, its manifest, to a folder that nothing else is written to.
 //!
-//! Each run gives its parts names of its own, so that one that was frozen and wakes can't write over those of another. What
-//! is done is kept in a list beside the parts, by which the next run goes on.
+//! Nothing that is there is changed or removed. Each run gives its parts names of its own, so that one that was frozen and
+//! wakes can't write over those of another. What is done is written down by the log, by which the next run goes on: what
+//! stands in the storage says nothing of whose it is.
 
 use chrono::{DateTime, Utc};
 use domain::envelope::Retention;
@@ -15,9 +16,6 @@ use uuid::Uuid;
 use crate::location::{self, Location, Upload};
 use crate::manifest::{self, Block, FORMAT, Manifest, Part};
 use crate::part::PartWriter;
-
-/// The list of what is done, until there is a manifest.
-const UNFINISHED: &str = "unfinished.json";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -63,17 +61,18 @@ pub struct RangeWriter {
 }
 
 impl RangeWriter {
-    /// `location`: the folder of the range. Goes on with what an interrupted run has left of it.
-    pub async fn open(location: Location, class: Retention, first: Position, last: Position) -> Result<Self, Error> {
+    /// `location`: the folder. `done`: what an interrupted run has [done](Self::done) there, with which this one goes on.
+    pub async fn open(
+        location: Location,
+        class: Retention,
+        (first, last): (Position, Position),
+        done: Option<&str>,
+    ) -> Result<Self, Error> {
         location.remove_remains().await?;
-        let done = match location.get(UNFINISHED).await {
-            Ok(json) => match serde_json::from_slice::<Unfinished>(&json) {
-                Ok(Unfinished { format: FORMAT, done }) => done,
-                // Of another program, or not whole: what is there is written again.
-                _ => vec![],
-            },
-            Err(location::Error::Missing { .. }) => vec![],
-            Err(error) => return Err(error.into()),
+        let done = match done.map(serde_json::from_str::<Unfinished>) {
+            Some(Ok(Unfinished { format: FORMAT, done })) => done,
+            // Of another program: all is written again.
+            Some(_) | None => vec![],
         };
         let there = location.list().await?;
         let is_there = |done: &Done| done.part.as_ref().is_none_or(|part| there.contains(&part.name));
@@ -82,14 +81,6 @@ impl RangeWriter {
         let done = done.filter(is_there).collect();
         let run = Uuid::new_v4().simple().to_string()[..8].to_owned();
         Ok(Self { location, class, first: first.0, last: last.0, done, run })
-    }
-
-    /// Takes away a manifest and what was done, so that all of it is written again.
-    pub async fn start_again(&mut self) -> Result<(), Error> {
-        self.location.remove(manifest::NAME).await?;
-        self.location.remove(UNFINISHED).await?;
-        self.done.clear();
-        Ok(())
     }
 
     /// The first and the last position of each part that is to be written yet.
@@ -126,16 +117,18 @@ impl RangeWriter {
         }
     }
 
-    /// Puts a part in its place, and writes down that it is there.
+    /// Puts a part in its place.
     pub async fn finish_part(&mut self, part: PartInProgress) -> Result<(), Error> {
         self.done.push(part.finish().await?);
-        let unfinished = Unfinished { format: FORMAT, done: self.done.clone() };
-        self.location.put(UNFINISHED, serde_json::to_vec(&unfinished)?.into()).await?;
         Ok(())
     }
 
-    /// Writes the manifest, from where on the range counts, and removes what is not in it. Answers the manifest and its
-    /// SHA-256.
+    /// The parts that are in their places, in JSON: to be written down after each.
+    pub fn done(&self) -> Result<String, Error> {
+        Ok(serde_json::to_string(&Unfinished { format: FORMAT, done: self.done.clone() })?)
+    }
+
+    /// Writes the manifest, from where on the range counts. Answers it and its SHA-256.
     pub async fn finish(mut self) -> Result<(Manifest, [u8; 32]), Error> {
         self.done.sort_by_key(|done| done.first_position);
         let mut generations: Vec<_> = self.done.iter().flat_map(|done| done.generations.clone()).collect();
@@ -158,11 +151,6 @@ impl RangeWriter {
         let sha256 = manifest::sha256(&json);
         if !self.location.put_new(manifest::NAME, json.into()).await? {
             return Err(Error::Taken { url: self.location.url().to_owned() });
-        }
-        for name in self.location.list().await? {
-            if name != manifest::NAME && !manifest.parts.iter().any(|part| part.name == name) {
-                self.location.remove(&name).await?;
-            }
         }
         Ok((manifest, sha256))
     }
@@ -255,20 +243,25 @@ mod tests {
         writer.finish_part(part).await.expect("finished");
     }
 
+    async fn open(folder: &tempfile::TempDir, last: i64, done: Option<&str>) -> RangeWriter {
+        let span = (Position(1), Position(last));
+        RangeWriter::open(place(folder), Retention::Telemetry, span, done).await.expect("opened")
+    }
+
     #[tokio::test]
-    async fn an_interrupted_range_goes_on_with_what_is_there() {
+    async fn an_interrupted_range_goes_on_with_what_is_done() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (first, last) = (Position(1), Position(3 * PART_POSITIONS));
-        let open = || RangeWriter::open(place(&folder), Retention::Telemetry, first, last);
-        let mut writer = open().await.expect("opened");
+        let last = 3 * PART_POSITIONS;
+        let mut writer = open(&folder, last, None).await;
         let missing = writer.missing();
         assert_eq!(missing.len(), 3);
         write(&mut writer, missing[0], &[1, 2, 65_537]).await;
+        let done = writer.done().expect("JSON");
         let mut cut_off = writer.part(missing[1].0, missing[1].1);
         cut_off.push(event(missing[1].0.0)).await.expect("pushed");
         drop((cut_off, writer));
 
-        let mut writer = open().await.expect("opened again");
+        let mut writer = open(&folder, last, Some(&done)).await;
         assert_eq!(writer.missing(), missing[1..]);
         write(&mut writer, missing[1], &[]).await;
         write(&mut writer, missing[2], &[missing[2].1.0]).await;
@@ -277,29 +270,67 @@ mod tests {
         let json = place(&folder).get(manifest::NAME).await.expect("it is there");
         assert_eq!(manifest::sha256(&json), sha256);
         assert_eq!(Manifest::from_json(&json).expect("it can be read"), manifest);
-        assert_eq!(place(&folder).list().await.expect("a list").len(), 3, "nothing else is left");
+        assert_eq!(place(&folder).list().await.expect("a list").len(), 3, "nothing else is there");
+    }
 
-        let again = open().await.expect("opened");
-        let error = again.finish().await.expect_err("there is a manifest");
+    #[tokio::test]
+    async fn a_frozen_run_that_wakes_harms_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let span = (Position(1), Position(10));
+        let mut frozen = open(&folder, 10, None).await;
+        let mut late = frozen.part(span.0, span.1);
+        late.push(event(3)).await.expect("pushed");
+
+        let mut successor = open(&folder, 10, None).await;
+        write(&mut successor, span, &[3]).await;
+        let (manifest, _) = successor.finish().await.expect("finished");
+        let is_whole = async || {
+            let json = place(&folder).get(manifest::NAME).await.expect("it is there");
+            assert_eq!(Manifest::from_json(&json).expect("it can be read"), manifest);
+            let fetched = place(&folder).fetch(&manifest.parts[0].name).await.expect("it is there");
+            assert_eq!(fetched.sha256, manifest.parts[0].sha256);
+        };
+        is_whole().await;
+        // Its staged bytes are gone with the successor's opening, or its part comes to stand beside the other.
+        let _ = frozen.finish_part(late).await;
+        is_whole().await;
+        let error = frozen.finish().await.expect_err("there is a manifest");
         assert!(matches!(error, Error::Taken { .. }), "{error}");
+        is_whole().await;
+    }
+
+    #[tokio::test]
+    async fn what_others_have_there_is_neither_taken_nor_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let theirs = [("unfinished.json", r#"{"format":1,"done":[]}"#), ("events-1-10-other.parquet", "theirs")];
+        for (name, bytes) in theirs {
+            place(&folder).put(name, bytes.into()).await.expect("put");
+        }
+        let mut writer = open(&folder, 10, None).await;
+        assert_eq!(writer.missing().len(), 1);
+        write(&mut writer, (Position(1), Position(10)), &[3]).await;
+        writer.finish().await.expect("finished");
+        for (name, bytes) in theirs {
+            assert_eq!(place(&folder).get(name).await.expect("it is there"), bytes);
+        }
     }
 
     #[tokio::test]
     async fn a_part_that_is_gone_is_written_again() {
         let folder = tempfile::tempdir().expect("a folder");
-        let open = || RangeWriter::open(place(&folder), Retention::Telemetry, Position(1), Position(10));
-        let mut writer = open().await.expect("opened");
+        let mut writer = open(&folder, 10, None).await;
         write(&mut writer, (Position(1), Position(10)), &[3]).await;
+        let done = writer.done().expect("JSON");
+        assert_eq!(open(&folder, 10, Some(&done)).await.missing().len(), 0);
         let name = writer.done[0].part.clone().expect("a part").name;
-        place(&folder).remove(&name).await.expect("removed");
-        assert_eq!(open().await.expect("opened").missing().len(), 1);
+        std::fs::remove_file(folder.path().join("range").join(name)).expect("removed");
+        assert_eq!(open(&folder, 10, Some(&done)).await.missing().len(), 1);
     }
 
     #[tokio::test]
     async fn events_out_of_order_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let writer = RangeWriter::open(place(&folder), Retention::Telemetry, Position(1), Position(10)).await;
-        let writer = writer.expect("opened");
+        let writer = open(&folder, 10, None).await;
         let mut part = writer.part(Position(1), Position(10));
         part.push(event(3)).await.expect("pushed");
         assert!(matches!(part.push(event(3)).await, Err(Error::Disorder { .. })));

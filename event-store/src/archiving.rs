@@ -1,6 +1,8 @@
 //! What moving ranges of the log to an archive needs of it: which ranges there are, their events, what must be there before
 //! one may go, and its going.
 
+mod record;
+
 use chrono::{DateTime, Utc};
 use domain::aggregate::Decide;
 use domain::charge_point::ChargePoint;
@@ -21,6 +23,8 @@ use schema::stored::StoredEvent;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
+
+pub use record::{Folder, Leftover, RecordError, Recorded};
 
 use crate::row::EventRow;
 use crate::{EventStore, load, read};
@@ -215,52 +219,6 @@ impl EventStore {
             .bind(json);
         self.database().execute(statement).await?;
         Ok(())
-    }
-
-    /// Writes down that a range is archived at a URL; not yet verified.
-    pub async fn record_archive(
-        &self,
-        class: Retention,
-        (first, last): (Position, Position),
-        url: &str,
-        manifest_sha256: [u8; 32],
-        (events, bytes): (i64, i64),
-    ) -> Result<(), sqlx::Error> {
-        let statement = sqlx::query(include_str!("archiving/record.sql")).bind(class.code()).bind(first.0).bind(last.0);
-        let statement = statement.bind(url).bind(manifest_sha256.to_vec()).bind(events).bind(bytes);
-        self.database().execute(statement).await.map(|_| ())
-    }
-
-    /// Writes down whether an archive was found to be whole and right, by its manifest's hash. False: it was written anew
-    /// meanwhile.
-    pub async fn record_verified(
-        &self,
-        class: Retention,
-        first: Position,
-        manifest_sha256: &[u8],
-        verified: bool,
-    ) -> Result<bool, sqlx::Error> {
-        let statement = sqlx::query(include_str!("archiving/verified.sql")).bind(class.code()).bind(first.0);
-        Ok(self.database().execute(statement.bind(manifest_sha256).bind(verified)).await? == 1)
-    }
-
-    /// Takes a range out of the log and drops it, if it is archived and verified. Others wait for a tenth of a second at most.
-    pub async fn detach_range(&self, class: Retention, first: Position) -> Result<Detached, sqlx::Error> {
-        let mut transaction = self.database().pool.begin().await?;
-        let detach = sqlx::query_scalar("SELECT log_detach_range($1, $2)").bind(class.code()).bind(first.0);
-        match detach.persistent(false).fetch_one(&mut *transaction).await {
-            Ok(now) => {
-                transaction.commit().await?;
-                Ok(if now { Detached::Now } else { Detached::Before })
-            }
-            Err(error) => {
-                transaction.rollback().await?;
-                let code = error.as_database_error().and_then(|error| error.code());
-                // lock_not_available, deadlock_detected
-                let busy = code.is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"));
-                if busy { Ok(Detached::Busy) } else { Err(error) }
-            }
-        }
     }
 }
 

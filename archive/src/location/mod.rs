@@ -25,6 +25,12 @@ pub enum Error {
          gs://bucket/prefix or az://container/prefix"
     )]
     Unknown { given: String },
+    #[error(
+        "what is given as the place for an archive is no URL that can be understood; it is not repeated here, since a secret may be \
+         in it. Give a folder, or a URL such as file:///var/archive, s3://bucket/prefix, gs://bucket/prefix or \
+         az://container/prefix"
+    )]
+    NoUrl,
     #[error("{url} has a user, a password or parameters in it: leave them out. {variables}")]
     Credentials { url: String, variables: &'static str },
     #[error("{url} can't be used. {variables}")]
@@ -64,7 +70,7 @@ impl Location {
     pub fn parse(given: &str) -> Result<Self, Error> {
         let unknown = || Error::Unknown { given: given.to_owned() };
         let url = if given.contains("://") {
-            Url::parse(given).map_err(|_| unknown())?
+            Url::parse(given).map_err(|_| Error::NoUrl)?
         } else if given.is_empty() {
             return Err(unknown());
         } else {
@@ -72,18 +78,19 @@ impl Location {
             Url::from_directory_path(folder).map_err(|()| unknown())?
         };
         let variables = match url.scheme() {
-            "file" => "",
-            "s3" | "s3a" => S3,
-            "gs" => GCS,
-            "az" | "abfs" | "abfss" => AZURE,
-            _ => return Err(unknown()),
+            "file" => Some(""),
+            "s3" | "s3a" => Some(S3),
+            "gs" => Some(GCS),
+            "az" | "abfs" | "abfss" => Some(AZURE),
+            _ => None,
         };
         let plain = Self::plain(&url);
         // In an Azure URL the container may stand where the user does elsewhere.
-        let user = !url.username().is_empty() && variables != AZURE;
+        let user = !url.username().is_empty() && variables != Some(AZURE);
         if user || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err(Error::Credentials { url: plain, variables });
+            return Err(Error::Credentials { url: plain, variables: variables.unwrap_or_default() });
         }
+        let variables = variables.ok_or_else(|| Error::Unknown { given: format!("{}:", url.scheme()) })?;
         let unusable = |source| Error::Configuration { url: plain.clone(), variables, source: Box::new(source) };
         let local = url.scheme() == "file";
         let folder = if local {
@@ -167,7 +174,11 @@ impl Location {
         let put = match self.store.put_opts(&path, bytes.clone().into(), create).await {
             // Of a provider without conditions.
             Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
-                self.store.put(&path, bytes.into()).await
+                match self.store.head(&path).await {
+                    Ok(_) => return Ok(false),
+                    Err(object_store::Error::NotFound { .. }) => self.store.put(&path, bytes.into()).await,
+                    Err(error) => Err(error),
+                }
             }
             put => put,
         };
@@ -182,7 +193,8 @@ impl Location {
         Ok(true)
     }
 
-    /// Removes what interrupted writing has left in this folder, where that can be seen.
+    /// Removes what interrupted writing of this machine's has left in this folder: bytes of objects that never came to be. Objects
+    /// are never removed.
     pub async fn remove_remains(&self) -> Result<(), Error> {
         if !self.local {
             return Ok(());
@@ -241,14 +253,6 @@ impl Location {
         });
         Ok(own.collect())
     }
-
-    /// Removes an object. One that is not there is no error.
-    pub async fn remove(&self, name: &str) -> Result<(), Error> {
-        match self.store.delete(&self.path(name)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.error(name, error)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -285,10 +289,26 @@ mod tests {
 
     #[test]
     fn no_secret_is_in_a_url() {
-        for given in ["s3://key:secret@bucket/prefix", "s3://secret@bucket", "gs://bucket/prefix?token=secret"] {
+        for given in [
+            "s3://key:hidden@bucket/prefix",
+            "s3://hidden@bucket",
+            "gs://bucket/prefix?token=hidden",
+            "https://key:hidden@host/bucket",
+            "https://host/bucket?token=hidden",
+            "mem://hidden@bucket",
+        ] {
             let error = Location::parse(given).expect_err(given);
             assert!(matches!(error, Error::Credentials { .. }), "{error}");
-            assert!(!error.to_string().contains("secret@") && !error.to_string().contains("=secret"), "{error}");
+            assert!(!error.to_string().contains("hidden"), "{error}");
+        }
+        for given in [
+            "s3://key:hidden@bucket:port/",
+            "key:hidden@host/bucket://",
+            "https//key:hidden@host?x://",
+            "s3:///?hidden",
+        ] {
+            let error = Location::parse(given).expect_err(given);
+            assert!(!error.to_string().contains("hidden"), "{error}");
         }
     }
 
@@ -318,9 +338,6 @@ mod tests {
         assert_eq!((fetched.bytes, fetched.sha256), (5, hex(&Sha256::digest("bytes"))));
         assert!(!location.put_new("small", Bytes::from_static(b"others")).await.expect("it is there"));
         assert!(location.put_new("new", Bytes::from_static(b"new")).await.expect("it was not there"));
-        location.remove("new").await.expect("removed");
-        location.remove("small").await.expect("removed");
-        location.remove("small").await.expect("removed before");
-        assert!(matches!(location.get("small").await, Err(Error::Missing { .. })));
+        assert!(matches!(location.get("other").await, Err(Error::Missing { .. })));
     }
 }

@@ -86,7 +86,7 @@ impl World {
         let (start, last) = (Position(first), Position(first + RANGE - 1));
         let place = Location::parse(self.folder.path().to_str().expect("a path")).expect("a place");
         let place = place.folder(&archive::manifest::folder(class, first, last.0));
-        let mut writer = RangeWriter::open(place.clone(), class, start, last).await.expect("a range");
+        let mut writer = RangeWriter::open(place.clone(), class, (start, last), None).await.expect("a range");
         let reader = self.with_reader().await;
         let look = reader.look(Position(first - 1), last, &Filter::default()).await.expect("looked");
         let events: Vec<StoredEvent> = look.events.into_iter().filter(|of| of.retention == class.code()).collect();

@@ -2,6 +2,7 @@
 
 mod appending;
 mod archives;
+mod archiving;
 mod contention;
 mod following;
 mod keys;

@@ -1,5 +1,6 @@
 //! A range goes out of the log, if nothing needs it there.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,7 +10,7 @@ use schema::digest::{BLOCK_POSITIONS, positions_of};
 use schema::log::{Position, StreamId};
 use serde_json::json;
 
-use super::job::Job;
+use super::job::{Job, Refused};
 use super::needs;
 
 /// How many open streams are named.
@@ -21,27 +22,34 @@ const TRY_EVERY: Duration = Duration::from_millis(400);
 /// A range that was archived, and verified in this run.
 ///
 /// # Errors
-/// When something needs it, which is said, and then nothing was changed but for states that were stored.
+/// [`Refused`] when something needs it, and then nothing was changed but for states that were stored.
 pub async fn detach(job: &Job<'_>, range: &Range, save_states: bool) -> anyhow::Result<()> {
     let (first, last) = (range.first, range.last);
-    let refused = || format!("positions {first} to {last} of class {} stay in the log", job.class.as_str());
+    let refused = |why: String| Err(Refused(format!("{} stay in the log: {why}", job.name(range))).into());
     let behind = needs::behind(job, last).await?;
     if let Some((consumer, reached)) = behind.first() {
-        bail!("{}: {consumer} read up to position {reached}. Wait until it has caught up, and run it again", refused());
+        return refused(format!(
+            "{consumer} read up to position {reached}. Wait until it has caught up, and run it again"
+        ));
     }
     let parked = needs::parked(job, range).await?;
     if let Some((model, keys)) = parked.first() {
-        bail!(
-            "{}: {keys} keys of {model} are parked and wait for events of it. See `coulomb projections parked`, and retry or \
-             skip them",
-            refused()
-        );
+        return refused(format!(
+            "{keys} keys of {model} are parked and wait for events of it. See `coulomb projections parked`, and retry or skip \
+             them"
+        ));
     }
-    let saved = states(job, range, save_states).await.with_context(refused)?;
+    let (named, saved) = states(job, range, save_states).await.with_context(|| job.name(range))?;
+    if !named.is_empty() {
+        return refused(format!(
+            "these could be loaded only by events that would go: {named}. With --save-states their states are stored first"
+        ));
+    }
     for _ in 0..TRIES_MAX {
         job.turn.is_ours()?;
-        match job.store.detach_range(job.class, first).await? {
+        match job.store.detach_range(job.turn.lease(), job.class, first).await? {
             Detached::Now => {
+                job.detached.lock().unwrap_or_else(PoisonError::into_inner).push(job.name(range));
                 job.line("detached", range, json!({"states_saved": saved}));
                 if !job.json {
                     let states = if saved == 0 { String::new() } else { format!(", after storing {saved} states") };
@@ -53,14 +61,14 @@ pub async fn detach(job: &Job<'_>, range: &Range, save_states: bool) -> anyhow::
             Detached::Busy => tokio::time::sleep(TRY_EVERY).await,
         }
     }
-    bail!(
-        "{}: somebody reads the log without a pause. Look for long transactions in pg_stat_activity, and run it again",
-        refused()
+    refused(
+        "somebody reads the log without a pause. Look for long transactions in pg_stat_activity, and run it again"
+            .into(),
     )
 }
 
-/// Sees to it that every open stream has a state above the range. Answers how many were stored.
-async fn states(job: &Job<'_>, range: &Range, save: bool) -> anyhow::Result<u64> {
+/// Sees to it that every open stream has a state above the range. Answers those that have none, and how many were stored.
+async fn states(job: &Job<'_>, range: &Range, save: bool) -> anyhow::Result<(String, u64)> {
     let step = job.step("looking for open streams", range);
     let (mut named, mut saved) = (vec![], 0);
     let mut at = Position(range.first.0 - 1);
@@ -78,15 +86,9 @@ async fn states(job: &Job<'_>, range: &Range, save: bool) -> anyhow::Result<u64>
         at = upto;
         step.at(at.0 - range.first.0 + 1);
     }
-    if named.is_empty() {
-        return Ok(saved);
-    }
     let more = if named.len() > NAMED_MAX { ", and others" } else { "" };
     named.truncate(NAMED_MAX);
-    bail!(
-        "these could be loaded only by events that would go: {}{more}. With --save-states their states are stored first",
-        named.join(", ")
-    )
+    Ok((named.join(", ") + more, saved))
 }
 
 async fn store(job: &Job<'_>, stream: &WithoutState) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! What all steps of a run share: the log, the class, and how far it is.
 
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,12 +17,26 @@ use super::turn::Turn;
 
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
+/// Why a range stays as it is. Others may go on.
+#[derive(Debug)]
+pub struct Refused(pub String);
+
+impl Display for Refused {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.0)
+    }
+}
+
+impl Error for Refused {}
+
 pub struct Job<'a> {
     pub store: &'a EventStore,
     pub pool: &'a PgPool,
     pub turn: &'a Turn,
     pub class: Retention,
     pub json: bool,
+    /// What this run has taken out of the log.
+    pub detached: &'a Mutex<Vec<String>>,
 }
 
 impl Job<'_> {
@@ -36,6 +52,11 @@ impl Job<'_> {
             line.extend(more);
         }
         say!("{line}");
+    }
+
+    /// A range as it is named.
+    pub fn name(&self, range: &Range) -> String {
+        format!("positions {} to {} of class {}", range.first, range.last, self.class.as_str())
     }
 
     /// Of a step that goes over all positions of a range.

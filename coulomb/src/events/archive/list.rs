@@ -1,7 +1,7 @@
 //! `coulomb events archive list`.
 
 use domain::envelope::Retention;
-use event_store::archiving::Range;
+use event_store::archiving::{Leftover, Range};
 use serde_json::json;
 
 use super::ListArgs;
@@ -15,6 +15,9 @@ pub async fn run(database: &CommandDatabase, args: ListArgs) -> anyhow::Result<(
         for range in store.archivable_ranges(class).await? {
             none &= range.archive.is_none();
             show(class, &range, args.json);
+        }
+        for left in store.archive_leftovers(class).await? {
+            show_left(class, &left, args.json);
         }
     }
     if none && !args.json {
@@ -60,5 +63,20 @@ fn show(class: Retention, range: &Range, json: bool) {
             archive.bytes as f64 / 1e6,
             archive.url
         ),
+    }
+}
+
+/// A folder in which nothing counts.
+fn show_left(class: Retention, left: &Leftover, json: bool) {
+    let Leftover { url, first, last, unfinished } = left;
+    let state = if *unfinished { "unfinished" } else { "left over" };
+    let class = class.as_str();
+    if json {
+        let line = json!({"class": class, "first_position": first, "last_position": last, "state": state, "url": url});
+        say!("{line}");
+    } else if *unfinished {
+        say!("{class:<11} {first}-{last}  {state}, the next run goes on with {url}");
+    } else {
+        say!("{class:<11} {first}-{last}  {state}, nothing needs {url}: it may be removed");
     }
 }

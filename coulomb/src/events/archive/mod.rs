@@ -40,7 +40,8 @@ each in ranges of positions. A range is taken when it lies wholly below the end 
 read back and compared with the log row by row, and with the digests that were sealed. It stays in the log until it is
 detached; then rebuilds and looks into the past read it from the archive.
 
-It may run beside Coulomb, by a timer, and be killed at any moment: the next run goes on. Detaching is refused while an open
+It may run beside Coulomb, by a timer, and be killed at any moment: the next run goes on. Each writing of a range has a folder of
+its own, and nothing in the storage is ever overwritten or removed: `list` names folders that are left over. Detaching is refused while an open
 session, a charger or another live thing could be loaded only by the events that go: --save-states stores their states.
 
 Where to: a folder, file:///..., s3://bucket/prefix, gs://bucket/prefix, az://container/prefix. Credentials come from the

@@ -1,19 +1,20 @@
 //! The runs: writing, verifying, detaching, range by range.
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, anyhow, bail};
 use archive::location;
-use archive::manifest::{self, Manifest};
 use archive::{Location, writer};
 use chrono::Utc;
 use domain::envelope::Retention;
-use event_store::archiving::{Archived, Range};
+use event_store::archiving::{Archived, Range, Recorded};
 use schema::log::Position;
 use serde_json::json;
 
-use super::job::Job;
+use super::job::{Job, Refused};
 use super::turn::Turn;
 use super::verify::{Checked, verify};
-use super::write::write;
+use super::write::{Written, write};
 use super::{Command, WriteArgs, detach, needs};
 use crate::Exit;
 use crate::command_database::CommandDatabase;
@@ -22,7 +23,8 @@ pub async fn run(database: &CommandDatabase, command: Option<Command>, args: Wri
     let to = args.to.as_deref().map(Location::parse).transpose()?;
     let store = database.store().await?;
     let turn = Turn::take(&store).await?;
-    let job = |class, json| Job { store: &store, pool: database.pool(), turn: &turn, class, json };
+    let detached = Mutex::default();
+    let job = |class, json| Job { store: &store, pool: database.pool(), turn: &turn, class, json, detached: &detached };
     let ran = match command {
         None => match (args.class, args.before, &to) {
             (Some(class), Some(before), Some(to)) => {
@@ -39,7 +41,8 @@ pub async fn run(database: &CommandDatabase, command: Option<Command>, args: Wri
     };
     // What went wrong says more than that the lease was not given back, which lapses.
     let given_back = turn.give_back().await;
-    ran.map_err(explain).and(given_back)
+    let detached = detached.lock().unwrap_or_else(PoisonError::into_inner);
+    ran.map_err(|error| explain(error, &detached)).and(given_back)
 }
 
 async fn verify_classes<'a>(jobs: impl Iterator<Item = Job<'a>>) -> anyhow::Result<()> {
@@ -51,16 +54,45 @@ async fn verify_classes<'a>(jobs: impl Iterator<Item = Job<'a>>) -> anyhow::Resu
 }
 
 /// What to do about storage that can't be used.
-fn explain(error: anyhow::Error) -> anyhow::Error {
+fn explain(error: anyhow::Error, detached: &[String]) -> anyhow::Error {
     let of_storage = error
         .chain()
         .any(|cause| cause.is::<location::Error>() || matches!(cause.downcast_ref(), Some(writer::Error::Location(_))));
-    if !of_storage {
-        return error;
+    let gone = match detached {
+        [] => "Nothing was taken out of the log".to_owned(),
+        detached => format!("Taken out of the log before that, verified: {}; nothing else", detached.join(", ")),
+    };
+    if of_storage {
+        return error
+            .context(format!("the archive's storage can't be used. {gone}: run the same command again, it goes on"));
     }
-    error.context(
-        "the archive's storage can't be used. Nothing was taken out of the log: run the same command again, it goes on",
-    )
+    if detached.is_empty() { error } else { error.context(gone) }
+}
+
+/// What is wrong with ranges that could not go on, when all others have.
+#[derive(Default)]
+struct Refusals(Vec<String>);
+
+impl Refusals {
+    /// Takes note of a refusal.
+    ///
+    /// # Errors
+    /// Whatever else went wrong.
+    fn note<T>(&mut self, job: &Job<'_>, range: &Range, result: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+        match result.map_err(|error| error.downcast::<Refused>()) {
+            Ok(done) => Ok(Some(done)),
+            Err(Ok(Refused(why))) => {
+                job.line("refused", range, json!({"why": why}));
+                self.0.push(why);
+                Ok(None)
+            }
+            Err(Err(error)) => Err(error),
+        }
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(anyhow!(self.0.join("\n"))) }
+    }
 }
 
 /// Everything that may be archived and isn't, in the order of positions.
@@ -72,7 +104,7 @@ async fn archive_all(
 ) -> anyhow::Result<()> {
     job.store.seal_digests().await?;
     let ripe = Ripe { sealed: job.store.sealed_to().await?, recorded: job.store.recorded_to(before).await? };
-    let (mut done, mut rest) = (0, None);
+    let (mut done, mut rest, mut refusals) = (0, None, Refusals::default());
     for range in job.store.archivable_ranges(job.class).await? {
         match &range.archive {
             Some(archive) if archive.detached_at.is_some() => continue,
@@ -83,26 +115,42 @@ async fn archive_all(
             rest = Some((range.first, why));
             break;
         }
-        let fresh = archive_range(job, &range, to).await?;
+        let archived = archive_range(job, &range, to).await;
+        let Some(archived) = refusals.note(job, &range, archived)? else { continue };
+        done += u32::from(args.detach || matches!(archived, Archiving::Now(_)));
         if args.detach {
-            if !fresh {
-                again(job, &range).await?;
-            }
-            detach::detach(job, &range, args.save_states).await?;
+            let detached = detach_archived(job, &range, archived, args.save_states).await;
+            refusals.note(job, &range, detached)?;
         }
-        done += u32::from(fresh || args.detach);
     }
     if job.json {
-        return Ok(());
+        return refusals.end();
     }
-    if done == 0 {
+    if done == 0 && refusals.0.is_empty() {
         say!("Nothing of class {} is to be archived now.", job.class.as_str());
     }
     match rest {
         Some((first, why)) => say!("From position {first} on it waits: {why}."),
         None => say!("The range in which the log ends follows when it is full."),
     }
-    Ok(())
+    refusals.end()
+}
+
+/// Takes a range out that is archived, and reads it back unless that was just done.
+async fn detach_archived(job: &Job<'_>, range: &Range, archived: Archiving, save_states: bool) -> anyhow::Result<()> {
+    let checked = match archived {
+        Archiving::Now(checked) => checked,
+        Archiving::Before => again(job, range).await?,
+    };
+    if let Some(beside) = checked.beside.first() {
+        let why = "its digests can't be proved without an archive beside it, which is damaged";
+        return Err(Refused(format!(
+            "{} stay in the log: {why}: {beside}. Bring that object back from where copies are kept, and run it again",
+            job.name(range)
+        ))
+        .into());
+    }
+    detach::detach(job, range, save_states).await
 }
 
 /// How far the log is of an age to be archived.
@@ -125,75 +173,50 @@ impl Ripe {
     }
 }
 
-/// Writes a range unless it is archived, and reads it back unless that was done. False: there was nothing to do.
-async fn archive_range(job: &Job<'_>, range: &Range, to: &Location) -> anyhow::Result<bool> {
-    let archived = match &range.archive {
-        Some(archive) if archive.verified_at.is_some() => return Ok(false),
-        Some(archive) => archive.clone(),
-        None => {
-            let place = to.folder(&manifest::folder(job.class, range.first.0, range.last.0));
-            let written = match there(&place).await? {
-                There::Manifest(found) => *found,
-                There::Nothing => write(job, range, &place, false).await?,
-                There::Other => write(job, range, &place, true).await?,
-            };
-            record(job, range, &place, written).await?
+/// What there was to do of a range.
+enum Archiving {
+    /// It was archived and verified before.
+    Before,
+    /// It is verified now.
+    Now(Checked),
+}
+
+/// Writes a range unless it is archived, and reads it back unless that was done.
+async fn archive_range(job: &Job<'_>, range: &Range, to: &Location) -> anyhow::Result<Archiving> {
+    if let Some(archived) = &range.archive {
+        if archived.verified_at.is_some() {
+            return Ok(Archiving::Before);
         }
-    };
-    let checked = verify(job, range, &archived).await?;
-    if checked.is_sound() {
-        return verified(job, range, &archived, &checked).await.map(|()| true);
+        let checked = verify(job, range, archived).await?;
+        if checked.is_sound() {
+            verified(job, range, archived, &checked).await?;
+            return Ok(Archiving::Now(checked));
+        }
+        report(job, range, archived, &checked);
     }
-    // What an earlier run has left there. The log still has all of it.
-    report(job, range, &archived, &checked);
-    let place = Location::parse(&archived.url)?;
-    let archived = record(job, range, &place, write(job, range, &place, true).await?).await?;
-    let checked = verify(job, range, &archived).await?;
-    if checked.is_sound() {
-        return verified(job, range, &archived, &checked).await.map(|()| true);
+    for again in [false, true] {
+        let written = write(job, range, to, again).await?;
+        let archived = of(&written)?;
+        let checked = verify(job, range, &archived).await?;
+        if checked.is_sound() {
+            let Archived { url, manifest_sha256, events, bytes, .. } = &archived;
+            let recorded = Recorded { url, manifest_sha256, events: *events, bytes: *bytes };
+            job.store.record_archive(job.turn.lease(), job.class, (range.first, range.last), &recorded).await?;
+            report(job, range, &archived, &checked);
+            return Ok(Archiving::Now(checked));
+        }
+        report(job, range, &archived, &checked);
     }
-    report(job, range, &archived, &checked);
-    bail!(
-        "what is read back from {} is not what was written, twice: use other storage. Nothing was taken out of the log",
-        archived.url
-    )
+    bail!("what is read back from {} is not what was written, twice: use other storage", to.url())
 }
 
-/// What is in the place of a manifest that nobody has written down.
-enum There {
-    Nothing,
-    /// That of a run that was killed before it wrote it down.
-    Manifest(Box<(Manifest, [u8; 32])>),
-    /// It is no manifest, or of another program.
-    Other,
-}
-
-async fn there(place: &Location) -> anyhow::Result<There> {
-    match place.get(manifest::NAME).await {
-        Ok(json) => Ok(match Manifest::from_json(&json) {
-            Ok(manifest) => There::Manifest(Box::new((manifest, manifest::sha256(&json)))),
-            Err(_) => There::Other,
-        }),
-        Err(location::Error::Missing { .. }) => Ok(There::Nothing),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn record(
-    job: &Job<'_>,
-    range: &Range,
-    place: &Location,
-    (manifest, sha256): (Manifest, [u8; 32]),
-) -> anyhow::Result<Archived> {
-    let events = i64::try_from(manifest.events).context("a manifest of too many events")?;
-    let bytes = i64::try_from(manifest.bytes()).context("a manifest of too many bytes")?;
-    job.turn.is_ours()?;
-    job.store.record_archive(job.class, (range.first, range.last), place.url(), sha256, (events, bytes)).await?;
+/// As it is going to be written down.
+fn of(written: &Written) -> anyhow::Result<Archived> {
     Ok(Archived {
-        url: place.url().to_owned(),
-        manifest_sha256: sha256.to_vec(),
-        events,
-        bytes,
+        url: written.place.url().to_owned(),
+        manifest_sha256: written.sha256.to_vec(),
+        events: i64::try_from(written.manifest.events).context("a manifest of too many events")?,
+        bytes: i64::try_from(written.manifest.bytes()).context("a manifest of too many bytes")?,
         archived_at: Utc::now(),
         verified_at: None,
         detached_at: None,
@@ -202,7 +225,7 @@ async fn record(
 
 /// A sound archive is written down as such.
 async fn verified(job: &Job<'_>, range: &Range, archived: &Archived, checked: &Checked) -> anyhow::Result<()> {
-    if !job.store.record_verified(job.class, range.first, &archived.manifest_sha256, true).await? {
+    if !job.store.record_verified(job.turn.lease(), job.class, range.first, &archived.manifest_sha256, true).await? {
         bail!("positions {} to {} were archived anew meanwhile: run it again", range.first, range.last);
     }
     report(job, range, archived, checked);
@@ -215,12 +238,19 @@ fn report(job: &Job<'_>, range: &Range, archived: &Archived, checked: &Checked) 
     let more = json!({
         "url": archived.url, "events": archived.events, "bytes": archived.bytes, "sound": checked.is_sound(),
         "findings": wrong, "findings_count": checked.count, "unproven_blocks": checked.unproven_blocks,
+        "damaged_beside": checked.beside, "strays": checked.strays,
     });
     job.line("verified", range, more);
     if job.json {
         return;
     }
     let what = format!("Positions {} to {} of class {}", range.first, range.last, job.class.as_str());
+    for stray in &checked.strays {
+        say!("{what}: {stray} is in no manifest, and nothing needs it: it may be removed from {}", archived.url);
+    }
+    for beside in &checked.beside {
+        say!("{what}: an archive beside them is damaged, and their digests can't be proved without it: {beside}");
+    }
     if checked.is_sound() {
         let against = if range.attached { "row by row what the log has" } else { "what was archived" };
         say!(
@@ -250,21 +280,28 @@ fn report(job: &Job<'_>, range: &Range, archived: &Archived, checked: &Checked) 
 ///
 /// # Errors
 /// When it is not sound any more; it does not count as verified then.
-async fn again(job: &Job<'_>, range: &Range) -> anyhow::Result<()> {
+async fn again(job: &Job<'_>, range: &Range) -> anyhow::Result<Checked> {
     let Some(archived) = &range.archive else { bail!("positions {} and on are not archived", range.first) };
     let checked = verify(job, range, archived).await?;
     if checked.is_sound() {
-        return verified(job, range, archived, &checked).await;
+        verified(job, range, archived, &checked).await?;
+        return Ok(checked);
     }
     report(job, range, archived, &checked);
-    job.store.record_verified(job.class, range.first, &archived.manifest_sha256, false).await?;
-    bail!(
-        "positions {} to {} of class {} stay in the log: their archive is not what was written. Run `coulomb events archive` \
-         again, which writes it anew",
-        range.first,
-        range.last,
-        job.class.as_str()
-    )
+    job.store.record_verified(job.turn.lease(), job.class, range.first, &archived.manifest_sha256, false).await?;
+    let what = job.name(range);
+    let why = match range.attached {
+        true => format!(
+            "{what} stay in the log: their archive is not what was written. Run `coulomb events archive` again, which writes \
+             it anew"
+        ),
+        false => format!(
+            "{what} are not in the log any more, and their archive is not what was written: bring the objects of {} back from \
+             where copies are kept",
+            archived.url
+        ),
+    };
+    Err(Refused(why).into())
 }
 
 /// Answers whether all are sound.
@@ -273,34 +310,36 @@ async fn verify_all(job: &Job<'_>) -> anyhow::Result<bool> {
     for range in job.store.archivable_ranges(job.class).await? {
         let Some(archived) = &range.archive else { continue };
         let checked = verify(job, &range, archived).await?;
-        job.store.record_verified(job.class, range.first, &archived.manifest_sha256, checked.is_sound()).await?;
+        job.store
+            .record_verified(job.turn.lease(), job.class, range.first, &archived.manifest_sha256, checked.is_sound())
+            .await?;
         report(job, &range, archived, &checked);
         if !checked.is_sound() && !job.json {
-            match archived.detached_at {
-                Some(_) => {
+            match range.attached {
+                false => {
                     say!("  The log has none of it any more: bring these objects back from where copies are kept.")
                 }
-                None => say!("  The log has all of it: run `coulomb events archive` again, which writes it anew."),
+                true => say!("  The log has all of it: run `coulomb events archive` again, which writes it anew."),
             }
         }
-        sound &= checked.is_sound();
+        sound &= checked.is_sound() && checked.beside.is_empty();
     }
     Ok(sound)
 }
 
 async fn detach_all(job: &Job<'_>, save_states: bool) -> anyhow::Result<()> {
-    let mut none = true;
+    let (mut none, mut refusals) = (true, Refusals::default());
     for range in job.store.archivable_ranges(job.class).await? {
         let Some(archived) = &range.archive else { continue };
         if archived.detached_at.is_some() {
             continue;
         }
         none = false;
-        again(job, &range).await?;
-        detach::detach(job, &range, save_states).await?;
+        let detached = detach_archived(job, &range, Archiving::Before, save_states).await;
+        refusals.note(job, &range, detached)?;
     }
     if none && !job.json {
         say!("Nothing of class {} is archived that the log still has.", job.class.as_str());
     }
-    Ok(())
+    refusals.end()
 }

@@ -38,7 +38,12 @@ impl Turn {
         Ok(Self { store: store.clone(), lease, renewed, keeping })
     }
 
-    /// Before anything that counts.
+    /// Under which everything that counts is written down.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Before work that may be in vain, as far as this process knows.
     ///
     /// # Errors
     /// When another run has begun meanwhile: this one was frozen.

@@ -25,8 +25,12 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     pub count: usize,
     pub events: u64,
-    /// Blocks of which something was dropped for good: they were compared with the manifest alone.
+    /// Blocks of which something was dropped for good, or is damaged: they were compared with the manifest alone.
     pub unproven_blocks: u64,
+    /// What is wrong with archives that share blocks with it: where, and what. It says nothing against this one.
+    pub beside: Vec<String>,
+    /// Objects that are in no manifest, such as parts of a run that was killed. Nothing reads them.
+    pub strays: Vec<String>,
 }
 
 impl Checked {
@@ -78,7 +82,7 @@ pub async fn verify(job: &Job<'_>, range: &Range, archived: &Archived) -> anyhow
     }
     for name in place.list().await? {
         if name != manifest::NAME && !manifest.parts.iter().any(|part| part.name == name) {
-            checked.found([Finding::Stray { object: name }]);
+            checked.strays.push(name);
         }
     }
     let step = job.step("verifying", range);
@@ -96,6 +100,7 @@ pub async fn verify(job: &Job<'_>, range: &Range, archived: &Archived) -> anyhow
         job.turn.is_ours()?;
     }
     let mut checked = reading.checked;
+    checked.beside = reading.beside.damaged();
     if checked.is_sound() && checked.events != manifest.events {
         let (expected, found) = (manifest.events, checked.events);
         checked.found([Finding::Count { object: object(), expected, found }]);
