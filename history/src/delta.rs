@@ -101,11 +101,12 @@ impl Past {
             parked: HashSet::new(),
             stood_still,
             alone: HashSet::new(),
+            skipped: self.skips(model, at.position).await?,
         };
         while let Some(read) = reads.next().await {
             // It is neither aborted nor does it panic.
             let Ok(events) = read else { return Err(Error::Busy { retry_after: std::time::Duration::from_secs(1) }) };
-            self.advance(&mut fold, &events?, at).await?;
+            self.advance(&mut fold, &events?).await?;
         }
         let Fold { rows, alone, .. } = fold;
         let mut rows: HashMap<_, _> = rows.into_iter().filter_map(|(key, row)| Some((key, Arc::new(row?)))).collect();
@@ -118,7 +119,8 @@ impl Past {
         Ok(Delta { rows })
     }
 
-    async fn advance(&self, fold: &mut Fold<'_>, events: &[RecordedEvent], at: &Moment) -> Result<(), Error> {
+    async fn advance(&self, fold: &mut Fold<'_>, events: &[RecordedEvent]) -> Result<(), Error> {
+        let events: Vec<_> = events.iter().filter(|event| !fold.skipped.contains(&event.position)).collect();
         let touches: Vec<_> = events.iter().map(|event| touch(fold.fold, event)).collect();
         let mut wanted: Vec<&str> = vec![];
         let mut seen: HashSet<&str> = HashSet::new();
@@ -138,14 +140,12 @@ impl Past {
                 fold.rows.insert(version.row.key.clone(), Some(Arc::unwrap_or_clone(version.row)));
             }
         }
-        for (event, touch) in events.iter().zip(touches) {
+        for (event, touch) in events.into_iter().zip(touches) {
             if fold.parked.contains(&event.stream) {
                 continue;
             }
             let Ok(fact) = Fact::of(event) else {
-                if !self.skipped(fold.model, event.partition_key, event.position, at.position).await? {
-                    fold.parked.insert(event.stream);
-                }
+                fold.parked.insert(event.stream);
                 continue;
             };
             let Some(touch) = touch else { continue };
@@ -184,4 +184,6 @@ struct Fold<'f> {
     /// Rows of such keys, of those that were released since, and those to which an event can't be applied: each is folded by
     /// itself.
     alone: HashSet<String>,
+    /// Events that are passed over by then, whether the fold could apply them or not.
+    skipped: HashSet<Position>,
 }

@@ -1,6 +1,6 @@
 //! One row as it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::envelope::Retention;
@@ -98,7 +98,7 @@ impl Past {
         let after = row.as_ref().map_or(Position::START, |row| row.position);
         let fold = self.fold_of(model).await?;
         let row = row.map(Arc::unwrap_or_clone);
-        let mut folding = Folding { model, key, fold: fold.as_ref(), row, parked: false };
+        let mut folding = Folding { model, key, fold: fold.as_ref(), row, parked: false, skips: None };
         match source {
             Source::Stream(stream) => self.fold_stream(&mut folding, stream, after, at).await?,
             Source::Event(stream, sequence) => {
@@ -159,13 +159,23 @@ impl Past {
             if folding.parked {
                 return Ok(());
             }
+            let key = event.partition_key;
+            let skips = match folding.skips.take() {
+                Some((of, skips)) if of == key => skips,
+                // All events of a row are of one key.
+                _ => self.skips_of(folding.model, key, at.position).await?,
+            };
+            let skipped = skips.contains(&event.position);
+            folding.skips = Some((key, skips));
+            if skipped {
+                continue;
+            }
             let touch = touch(folding.fold, event).filter(|touch| touch.key == folding.key);
             folding.row = match step(folding.fold, touch, folding.row.take(), event) {
                 Stepped::Same(row) => row,
                 Stepped::Changed(row) => Some(row),
                 Stepped::Parked(row) => {
-                    let skipped = self.skipped(folding.model, event.partition_key, event.position, at.position);
-                    folding.parked = !skipped.await?;
+                    folding.parked = true;
                     row
                 }
             };
@@ -208,4 +218,6 @@ struct Folding<'k> {
     row: Option<RowChange>,
     /// It stands still, whatever comes.
     parked: bool,
+    /// Events of a key that are passed over by then, whether the fold could apply them or not.
+    skips: Option<(Uuid, HashSet<Position>)>,
 }

@@ -1,5 +1,6 @@
 //! One event of the past applied to one row.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::Event;
@@ -63,19 +64,30 @@ impl Past {
         Ok(Arc::clone(of_live.unwrap_or_else(|| self.folds().newest(model))))
     }
 
-    /// Whether somebody has had the read model go on without an event, by an event at `upto` or before it.
-    pub(crate) async fn skipped(
+    /// The events of one key that somebody has had the read model go on without, by events at `upto` or before it.
+    pub(crate) async fn skips_of(
         &self,
         model: Model,
         partition_key: Uuid,
-        at: Position,
         upto: Position,
-    ) -> Result<bool, Error> {
+    ) -> Result<HashSet<Position>, Error> {
         let id = ReadModel::key_stream_id(model.name(), partition_key);
         let told = self.store().read_stream(StreamId { aggregate: AggregateType::ReadModel, id }, 1).await?;
-        Ok(told.iter().filter(|event| event.position <= upto).any(|event| match event.event.as_deref() {
-            Ok(Event::ReadModel(ReadModelEvent::ParkedEventSkipped { position, .. })) => *position == at.0,
-            _ => false,
-        }))
+        Ok(skips(model, &told, upto))
     }
+
+    /// Those of all keys.
+    pub(crate) async fn skips(&self, model: Model, upto: Position) -> Result<HashSet<Position>, Error> {
+        Ok(skips(model, &self.store().skips().await?, upto))
+    }
+}
+
+fn skips(model: Model, told: &[RecordedEvent], upto: Position) -> HashSet<Position> {
+    let skip = |event: &RecordedEvent| match event.event.as_deref() {
+        Ok(Event::ReadModel(ReadModelEvent::ParkedEventSkipped { model: of, position, .. })) if of == model.name() => {
+            Some(Position(*position))
+        }
+        _ => None,
+    };
+    told.iter().filter(|event| event.position <= upto).filter_map(skip).collect()
 }

@@ -1,12 +1,21 @@
 //! Moments, and what is kept no more.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::Event;
+use domain::envelope::{Actor, Envelope};
+use domain::event::AggregateType;
+use domain::id::TenantId;
+use domain::read_model::{ReadModel, ReadModelEvent};
+use event_store::{Append, Expected, Write};
 use history::{Asked, Error};
+use read_models::fold_all;
 use read_models::testing::Network;
-use schema::log::Position;
+use schema::log::{NewEvent, Position, RecordedEvent, StreamId};
 use schema::view::{Model, Query};
 
-use crate::support::{World, assert_same, expected, of};
+use crate::support::{World, assert_same, expected, json, of};
 
 #[tokio::test]
 async fn a_time_is_the_last_position_that_was_recorded_by_then() {
@@ -131,5 +140,69 @@ async fn lists_and_rows_agree_on_what_was_parked() {
                 assert_same(&alone, &[listed], &format!("{} at {position}", model.name()));
             }
         }
+    }
+}
+
+/// What was skipped is passed over from then on, even by a fold that could apply it.
+#[tokio::test]
+async fn what_was_skipped_by_then_is_passed_over() {
+    let world = World::new(1_000).await;
+    let mut network = Network::new(12);
+    let before = world.grow(&mut network, 300).await;
+    let log = world.log().await;
+    // Of a few sessions an event without which they are others.
+    let sessions = |left_out: Option<Position>, upto: Position| {
+        let events = log.iter().filter(|event| Some(event.position) != left_out && event.position <= upto);
+        fold_all(events.map(AsRef::as_ref)).ok()
+    };
+    let whole = sessions(None, before).unwrap();
+    let mut skipped: Vec<&RecordedEvent> = vec![];
+    for event in log.iter().filter(|event| event.stream.aggregate == AggregateType::ChargingSession) {
+        let slot = (Model::Sessions, event.stream.id.to_string());
+        if skipped.len() < 4
+            && skipped.iter().all(|other| other.partition_key != event.partition_key)
+            && let Some(without) = sessions(Some(event.position), before)
+            && without.contains_key(&slot)
+            && json(&without[&slot].row) != json(&whole[&slot].row)
+        {
+            skipped.push(event);
+        }
+    }
+    assert_eq!(skipped.len(), 4);
+    for event in &skipped {
+        let key = event.partition_key;
+        let skip = ReadModelEvent::ParkedEventSkipped {
+            model: Model::Sessions.name().to_owned(),
+            partition_key: key,
+            position: event.position.0,
+        };
+        let id = ReadModel::key_stream_id(Model::Sessions.name(), key);
+        let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test")));
+        let write = Write {
+            stream: StreamId { aggregate: AggregateType::ReadModel, id },
+            expected: Expected::New,
+            events: vec![NewEvent::new(Event::ReadModel(skip), envelope, key)],
+            fence: None,
+        };
+        world.store.append(Append { writes: vec![write], guards: vec![], key: None }).await.unwrap();
+    }
+
+    // After none of the skips, after two, after all.
+    for count in [0, 2, 4] {
+        let at = world.at(before.0 + count).await;
+        let passed_over: Vec<Position> = skipped[..count as usize].iter().map(|event| event.position).collect();
+        let events = log.iter().filter(|event| !passed_over.contains(&event.position));
+        let rows = fold_all(events.map(AsRef::as_ref)).unwrap();
+        let what = format!("after {count} skips");
+        assert_same(&world.pages(Query::of(Model::Sessions), &at).await, &of(&rows, Model::Sessions), &what);
+        for event in &skipped {
+            let key = event.stream.id.to_string();
+            let row = world.past.get(Model::Sessions, &key, &at).await.unwrap().unwrap();
+            let slot = (Model::Sessions, key);
+            assert_same(&[row.as_ref().clone()], &[&rows[&slot]], &what);
+        }
+        // Of another read model nothing was skipped.
+        let chargers = of(&whole, Model::ChargePoints);
+        assert_same(&world.pages(Query::of(Model::ChargePoints), &at).await, &chargers, &what);
     }
 }

@@ -6,6 +6,7 @@ use event_store::EventStore;
 use projection_service::parked;
 use projection_service::rebuild::Progress;
 use read_models::testing::Network;
+use read_models::{Folds, Rows, fold_all};
 use schema::log::Position;
 use schema::view::{Model, ViewStore};
 use sqlx::postgres::PgPool;
@@ -13,7 +14,7 @@ use sqlx::postgres::PgPool;
 use super::{build, rebuilder};
 use crate::folds::refusing;
 use crate::poison::operator;
-use crate::support::{Process, contained, empty, grow, store_options};
+use crate::support::{Process, contained, empty, grow, log, store_options, tables};
 
 /// Skips whatever the sessions can't apply, until nothing of them is parked. Answers how many events that were.
 async fn skip_all(pool: &PgPool, store: &EventStore, views: &ViewStore) -> usize {
@@ -47,6 +48,30 @@ async fn a_later_build_goes_on_without_what_was_skipped() {
     let rebuilder = rebuilder(pool, refusing()).await;
     assert_eq!(build(&rebuilder, Model::Sessions).await, 0);
     assert_eq!(parked::list(pool, Some(Model::Sessions), None, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_later_build_goes_on_without_what_was_skipped_even_if_its_fold_could_apply_it() {
+    let database = empty().await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
+    let views = ViewStore::new(pool.clone(), false);
+    let head = grow(&store, &mut Network::new(21), 600).await;
+    let refusing = Process::start_with_folds(database.url(), "refusing", false, refusing());
+    contained(&views, head).await;
+    assert!(skip_all(pool, &store, &views).await > 2);
+    drop(refusing);
+
+    let _today = Process::start(database.url(), "today");
+    let whole = fold_all(log(&store).await.iter().map(AsRef::as_ref)).unwrap();
+    let live = tables(&views).await;
+    let told = |rows: &Rows| {
+        let sessions = rows.iter().filter(|((model, _), _)| *model == Model::Sessions);
+        sessions.map(|((_, key), row)| (key.clone(), row.row.to_json())).collect::<Vec<_>>()
+    };
+    assert_ne!(told(&live), told(&whole), "it makes no difference that something was skipped");
+    let rebuilder = rebuilder(pool, Folds::of_today()).await;
+    assert_eq!(build(&rebuilder, Model::Sessions).await, 0);
 }
 
 #[tokio::test]
