@@ -136,9 +136,8 @@ impl Archived {
     fn read(folder: &Path) -> Self {
         let mut parts = BTreeMap::new();
         for class in CLASSES {
-            let ranges = listed(&folder.join(class));
-            let files = ranges.iter().flat_map(|range| listed(range));
-            let of_class: Vec<_> = files.filter(|file| file.extension().is_some_and(|is| is == "parquet")).collect();
+            let mut of_class = files(&folder.join(class));
+            of_class.retain(|file| file.extension().is_some_and(|is| is == "parquet"));
             assert!(!of_class.is_empty(), "nothing of class {class}");
             parts.extend(of_class.into_iter().map(|part| (part.clone(), values(&part))));
         }
@@ -159,9 +158,10 @@ impl Archived {
     }
 }
 
-fn listed(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    entries.map(|entry| entry.expect("an entry").path()).collect()
+/// All that are below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|entry| if entry.is_dir() { files(&entry) } else { vec![entry] }).collect()
 }
 
 fn values(part: &Path) -> Vec<String> {
