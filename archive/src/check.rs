@@ -152,7 +152,8 @@ mod tests {
     use crate::part::tests::event;
 
     fn part() -> Part {
-        Part { name: "part".into(), first_position: 1, last_position: 10, events: 0, bytes: 0, sha256: String::new() }
+        let (name, sha256) = ("part".into(), String::new());
+        Part { name, first_position: 1, last_position: 10, events: 0, bytes: 0, sha256, row_groups: vec![] }
     }
 
     #[test]

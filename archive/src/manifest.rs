@@ -43,6 +43,8 @@ pub struct Part {
     pub events: u64,
     pub bytes: u64,
     pub sha256: String,
+    /// Of each row group, the SHA-256 of its values: `part::values_sha256`.
+    pub row_groups: Vec<String>,
 }
 
 /// As `schema::digest::BlockDigest`, over the range's events alone.

@@ -16,8 +16,10 @@ use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterPr
 use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type};
+use schema::digest::hex;
 use schema::log::{Generation, Position};
 use schema::stored::StoredEvent;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Rows that stand together: what is read of a file at once, and held in memory by who reads.
@@ -134,6 +136,8 @@ pub struct PartWriter {
     file: SerializedFileWriter<Vec<u8>>,
     rows: Vec<StoredEvent>,
     bytes: usize,
+    /// The [hash](values_sha256) of each row group.
+    groups: Vec<String>,
 }
 
 impl PartWriter {
@@ -144,7 +148,7 @@ impl PartWriter {
         let schema = Type::group_type_builder("events").with_fields(fields).build()?;
         let said = said.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
         let file = SerializedFileWriter::new(vec![], Arc::new(schema), Arc::new(properties(said)))?;
-        Ok(Self { file, rows: vec![], bytes: 0 })
+        Ok(Self { file, rows: vec![], bytes: 0, groups: vec![] })
     }
 
     /// Takes the next event. Answers whether there is something to [take](Self::take).
@@ -164,10 +168,10 @@ impl PartWriter {
         Ok(std::mem::take(self.file.inner_mut()))
     }
 
-    /// The last bytes of the file.
-    pub fn finish(mut self) -> Result<Vec<u8>, ParquetError> {
+    /// The last bytes of the file, and the [hash](values_sha256) of each of its row groups.
+    pub fn finish(mut self) -> Result<(Vec<u8>, Vec<String>), ParquetError> {
         self.write_group()?;
-        self.file.into_inner()
+        Ok((self.file.into_inner()?, self.groups))
     }
 
     fn write_group(&mut self) -> Result<(), ParquetError> {
@@ -184,8 +188,28 @@ impl PartWriter {
             }
         }
         group.close()?;
+        self.groups.push(values_sha256(&rows));
         Ok(())
     }
+}
+
+/// By which a row group is known: of all values of all its rows, so that who reads one alone sees that none was altered.
+pub fn values_sha256(rows: &[StoredEvent]) -> String {
+    let mut hash = Sha256::new();
+    for row in rows {
+        let numbers = [row.position.0, row.sequence, row.generation.0, row.recorded_at.timestamp_micros()];
+        for number in numbers.into_iter().chain([row.retention.into(), row.partition.into()]) {
+            hash.update(number.to_be_bytes());
+        }
+        for id in [row.event_id, row.partition_key, row.aggregate_id, row.payload_hash] {
+            hash.update(id.as_bytes());
+        }
+        for text in [&row.aggregate_type, &row.event_type, &row.event_version, &row.payload, &row.metadata] {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+    }
+    hex(&hash.finalize())
 }
 
 fn properties(said: Vec<KeyValue>) -> WriterProperties {
@@ -412,7 +436,8 @@ pub(crate) mod tests {
             }
         }
         assert!(!file.is_empty(), "a row group was ready");
-        file.extend(part.finish().expect("finished"));
+        let (last, groups) = part.finish().expect("finished");
+        file.extend(last);
         let file = SerializedFileReader::new(Bytes::from(file)).expect("it can be read");
         assert_eq!(file.num_row_groups(), 5);
         let mut read = vec![];
@@ -421,7 +446,9 @@ pub(crate) mod tests {
             let position = group.metadata().column(0).statistics().expect("statistics of positions");
             assert!(position.min_bytes_opt().is_some());
             assert!(group.metadata().column(9).bloom_filter_offset().is_some(), "streams can be looked for");
-            read.extend(decode(group.as_ref()).expect("decoded"));
+            let rows = decode(group.as_ref()).expect("decoded");
+            assert_eq!(values_sha256(&rows), groups[number]);
+            read.extend(rows);
         }
         assert!(read == events, "nothing was changed");
     }

@@ -211,7 +211,8 @@ impl PartInProgress {
     async fn finish(mut self) -> Result<Done, Error> {
         self.end_block();
         let Some((writer, mut upload)) = self.writing.take() else { return Ok(self.done) };
-        upload.write(writer.finish()?).await?;
+        let (last, row_groups) = writer.finish()?;
+        upload.write(last).await?;
         let (bytes, sha256) = upload.finish().await?;
         self.done.part = Some(Part {
             name: self.name,
@@ -220,6 +221,7 @@ impl PartInProgress {
             events: self.events,
             bytes,
             sha256,
+            row_groups,
         });
         Ok(self.done)
     }

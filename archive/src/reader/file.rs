@@ -116,7 +116,7 @@ impl PartFile {
         Ok(filters)
     }
 
-    /// The events of a row group, each with the payload that was appended.
+    /// The events of a row group, all of whose values are those that were written, each with the payload that was appended.
     pub async fn decode(
         &self,
         location: &Location,
@@ -132,6 +132,7 @@ impl PartFile {
         let (start, length) = place.unwrap_or_default();
         let window = Window::fetch(location, part, start..start.saturating_add(length)).await?;
         let metadata = Arc::clone(&self.metadata);
+        let expected = part.row_groups.get(group).cloned();
         let span = self.positions.get(group).copied().unwrap_or((part.first_position, part.last_position));
         let decoding = tokio::task::spawn_blocking(move || {
             let properties = Arc::new(ReaderProperties::builder().build());
@@ -139,7 +140,12 @@ impl PartFile {
             let reader = SerializedRowGroupReader::new(Arc::new(window), metadata.row_group(group), pages, properties)
                 .and_then(|reader| part::decode(&reader))
                 .map_err(|error| error.to_string());
-            reader.and_then(|events| checked::checked(events, span, class))
+            reader.and_then(|events| {
+                if expected != Some(part::values_sha256(&events)) {
+                    return Err(format!("row group {group} is not the one that was written down"));
+                }
+                checked::checked(events, span, class)
+            })
         });
         let decoded = match decoding.await {
             Ok(decoded) => decoded,

@@ -20,6 +20,11 @@ fn part_name(first: i64) -> String {
 }
 
 async fn archive(folder: &TempDir) -> ArchivedRange {
+    archive_altered(folder, |_| {}).await
+}
+
+/// Events are altered as they are written, after their manifest was made.
+async fn archive_altered(folder: &TempDir, alter: fn(&mut StoredEvent)) -> ArchivedRange {
     let place = Location::parse(folder.path().to_str().expect("a path")).expect("a place");
     let (first, second) = (events()[..25_000].to_vec(), events()[25_000..].to_vec());
     let mut parts = vec![];
@@ -27,16 +32,20 @@ async fn archive(folder: &TempDir) -> ArchivedRange {
         let count = events.len() as u64;
         let mut part = PartWriter::new(&[]).expect("a part");
         let mut file = vec![];
-        for event in events {
+        let mut known = PartWriter::new(&[]).expect("a part");
+        for mut event in events {
+            known.push(event.clone()).expect("pushed");
+            alter(&mut event);
             if part.push(event).expect("pushed") {
                 file.extend(part.take().expect("taken"));
             }
         }
-        file.extend(part.finish().expect("finished"));
+        file.extend(part.finish().expect("finished").0);
+        let row_groups = known.finish().expect("finished").1;
         let name = part_name(first_position);
         let (bytes, sha256) = (file.len() as u64, String::new());
         place.put(&name, file.into()).await.expect("put");
-        parts.push(Part { name, first_position, last_position, events: count, bytes, sha256 });
+        parts.push(Part { name, first_position, last_position, events: count, bytes, sha256, row_groups });
     }
     let manifest = Manifest {
         format: manifest::FORMAT,
@@ -147,6 +156,25 @@ async fn what_is_not_what_was_archived_is_refused() {
     std::fs::remove_file(folder.path().join(manifest::NAME)).expect("removed");
     let gone = read(&Reader::default(), &range, 0, 10).await;
     assert!(matches!(&gone, Err(ArchiveError::Missing { what, .. }) if what == manifest::NAME), "{gone:?}");
+}
+
+/// Every value counts, not only payloads.
+#[tokio::test]
+async fn a_value_beside_the_payload_that_was_altered_is_noticed() {
+    let alterations: [fn(&mut StoredEvent); 4] = [
+        |event| event.sequence += i64::from(event.position == Position(3)),
+        |event| event.metadata = event.metadata.replace('{', "{ "),
+        |event| event.aggregate_id = Uuid::nil(),
+        |event| event.recorded_at += std::time::Duration::from_micros(1),
+    ];
+    for (which, alter) in alterations.into_iter().enumerate() {
+        let folder = TempDir::new().expect("a folder");
+        let range = archive_altered(&folder, alter).await;
+        let told = read(&Reader::default(), &range, 0, 10).await.map(|events| events.len());
+        let noticed =
+            matches!(&told, Err(ArchiveError::Altered { what, .. }) if what.contains("row group 0 is not the one"));
+        assert!(noticed, "{which}: {told:?}");
+    }
 }
 
 /// A reader that failed tries again: storage comes back.

@@ -202,13 +202,53 @@ fn again(reading: &schema::log::RecordedEvent) -> NewEvent {
     NewEvent::new((**event).clone(), Arc::clone(&reading.envelope), reading.partition_key)
 }
 
-/// The folder of the range that begins at a position, and its only part.
-fn place(to: &Path, first: i64) -> (PathBuf, PathBuf) {
-    let folder = to.join(format!("telemetry/{first:019}-{:019}", first + RANGE_POSITIONS - 1));
-    let files = std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let part = files.filter(|file| file.extension().is_some_and(|ext| ext == "parquet")).collect::<Vec<_>>();
-    assert_eq!(part.len(), 1, "{part:?}");
-    (folder, part[0].clone())
+/// The folder of the archive of the range that begins at a position, and its only part.
+fn place(platform: &Platform, first: i64) -> (PathBuf, PathBuf) {
+    let ranges = platform.told(&["list", "--class", "telemetry"], 0);
+    let archived = ranges.iter().find(|range| range["first_position"] == first && range["events"].is_i64());
+    let url = text(&archived.unwrap_or_else(|| panic!("{first} in {ranges:?}"))["url"]);
+    let folder = PathBuf::from(url.strip_prefix("file://").expect("a folder"));
+    let manifest = std::fs::read(folder.join("manifest.json")).expect("it can be read");
+    let manifest = Manifest::from_json(&manifest).expect("a manifest");
+    assert_eq!(manifest.parts.len(), 1, "{manifest:?}");
+    (folder.clone(), folder.join(&manifest.parts[0].name))
+}
+
+/// What another log has in the same place: a copy of this one, or an installation that was given the same address.
+struct Others(Vec<(PathBuf, String)>);
+
+impl Others {
+    fn put(to: &Path) -> Self {
+        let manifest = json!({"format": 1, "class": "telemetry", "first_position": 1, "last_position": RANGE_POSITIONS,
+            "events": 0, "generations": [], "recorded_from": null, "recorded_to": null, "parts": [], "blocks": [],
+            "program_version": "1"});
+        let range = to.join(format!("telemetry/{:019}-{RANGE_POSITIONS:019}", 1));
+        let mut files = vec![];
+        for folder in [range.clone(), range.join("01900000000070008000000000000000")] {
+            std::fs::create_dir_all(&folder).expect("a folder");
+            for (name, text) in [
+                ("manifest.json", manifest.to_string()),
+                ("unfinished.json", r#"{"format":1,"done":[]}"#.to_owned()),
+                ("events-0000000000000000001-0000000000000030000-0a0b0c0d.parquet", "theirs".to_owned()),
+            ] {
+                std::fs::write(folder.join(name), &text).expect("it can be written");
+                files.push((folder.join(name), text));
+            }
+        }
+        Self(files)
+    }
+
+    fn are_untouched(&self) {
+        for (file, text) in &self.0 {
+            assert_eq!(std::fs::read_to_string(file).ok().as_ref(), Some(text), "{}", file.display());
+        }
+    }
+
+    fn take_away(self) {
+        for (file, _) in self.0 {
+            std::fs::remove_file(file).expect("it is there");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,10 +261,14 @@ async fn telemetry_moves_to_an_archive() {
     let write = ["--class", "telemetry", "--before", "0s", "--to", &to_text];
 
     let was = looked::looked(&platform, &[]).await;
+    let others = Others::put(&to);
     is_killed_and_goes_on(&platform, &write).await;
-    what_is_wrong_is_found(&platform, &to).await;
-    what_is_needed_stays(&platform, &write, &to).await;
-    goes_while_others_append(&platform, &to).await;
+    what_is_wrong_is_found(&platform).await;
+    what_is_needed_stays(&platform, &write).await;
+    goes_while_others_append(&platform).await;
+    others.are_untouched();
+    others.take_away();
+    what_is_left_over_may_be_removed(&platform);
     recipes_run(&parent);
     another_class_moves_to_s3(&platform, &storage).await;
     assert_eq!(looked::looked(&platform, &storage.settings()).await, was);
@@ -250,7 +294,8 @@ async fn is_killed_and_goes_on(platform: &Platform, write: &[&str]) {
         killed.wait().expect("it is gone");
         // What counts is whole.
         for range in platform.told(&["list", "--class", "telemetry"], 0) {
-            assert!(range["in_log"] == true && range["state"] != "detached", "{range}");
+            let begun = range["state"] == "unfinished";
+            assert!(begun || (range["in_log"] == true && range["state"] != "detached"), "{range}");
         }
         let other = platform.command(write).output().expect("it runs");
         let why = both(&other);
@@ -262,6 +307,13 @@ async fn is_killed_and_goes_on(platform: &Platform, write: &[&str]) {
     let ranges = platform.told(&["list", "--class", "telemetry"], 0);
     let states: Vec<_> = ranges.iter().map(|range| (range["first_position"].as_i64(), text(&range["state"]))).collect();
     assert_eq!(states, [(Some(1), "archived".to_owned()), (Some(30_001), "archived".to_owned())], "{ranges:?}");
+    // Killed after the manifest, and before it was written down: it is read back, and not written anew.
+    let (written, _) = place(platform, 30_001);
+    let unwritten = "DELETE FROM log_archives WHERE retention = 3 AND first = 30001; \
+                     UPDATE log_archive_folders SET state = 'unfinished' WHERE retention = 3 AND first = 30001 AND state = 'recorded'";
+    platform.execute(unwritten).await;
+    platform.told(write, 0);
+    assert_eq!(place(platform, 30_001).0, written);
     let again = platform.command(write).output().expect("it runs");
     assert!(both(&again).contains("Nothing of class telemetry is to be archived now"), "{}", both(&again));
     let sound = platform.told(&["verify"], 0);
@@ -273,8 +325,8 @@ async fn is_killed_and_goes_on(platform: &Platform, write: &[&str]) {
 }
 
 /// A byte, a part, a row, a row of the log: each is found and named.
-async fn what_is_wrong_is_found(platform: &Platform, to: &Path) {
-    let (folder, part) = place(to, 1);
+async fn what_is_wrong_is_found(platform: &Platform) {
+    let (folder, part) = place(platform, 1);
     let name = part.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
     let whole = std::fs::read(&part).expect("it can be read");
 
@@ -288,7 +340,10 @@ async fn what_is_wrong_is_found(platform: &Platform, to: &Path) {
     assert_eq!(platform.found(1), [format!("{name} is missing")]);
     std::fs::write(&part, &whole).expect("it can be written");
     std::fs::write(folder.join("stray.parquet"), "").expect("it can be written");
-    assert_eq!(platform.found(1), ["stray.parquet is in no manifest"]);
+    let sound = platform.told(&["verify"], 0);
+    let strays = sound.iter().find(|line| line["stage"] == "verified" && line["first_position"] == 1);
+    let strays = strays.map(|line| line["strays"].to_string()).unwrap_or_default();
+    assert!(strays.contains("stray.parquet"), "nothing reads it, and it is named: {sound:?}");
     std::fs::remove_file(folder.join("stray.parquet")).expect("it can be removed");
 
     // Whoever changes a row with all that says what it was, but for what the log knows of it.
@@ -337,7 +392,7 @@ fn tamper(part: &Path, manifest: &Path) -> Position {
             }
         }
     }
-    bytes.extend(writer.finish().expect("finished"));
+    bytes.extend(writer.finish().expect("finished").0);
     let json = std::fs::read(manifest).expect("it can be read");
     let mut known = Manifest::from_json(&json).expect("a manifest");
     known.parts[0].bytes = bytes.len() as u64;
@@ -348,7 +403,7 @@ fn tamper(part: &Path, manifest: &Path) -> Position {
 }
 
 /// While anything needs a range, it stays.
-async fn what_is_needed_stays(platform: &Platform, write: &[&str], to: &Path) {
+async fn what_is_needed_stays(platform: &Platform, write: &[&str]) {
     let detach = ["detach", "--class", "telemetry"];
     let stays = "positions 1 to 30000 of class telemetry stay in the log";
 
@@ -373,11 +428,14 @@ async fn what_is_needed_stays(platform: &Platform, write: &[&str], to: &Path) {
     .expect("a key is parked");
     let parked = platform.refused(&detach);
     assert!(parked.contains("1 keys of meter_values are parked") && parked.contains("projections parked"), "{parked}");
+    // It keeps no other from being tried, which has a reason of its own.
+    let other = "positions 30001 to 60000 of class telemetry stay in the log: these could be loaded only by";
+    assert!(parked.contains(other), "{parked}");
     platform.execute(&format!("DELETE FROM views.parked_events WHERE partition_key = '{key}'")).await;
     platform.execute(&format!("DELETE FROM views.parked_keys WHERE partition_key = '{key}'")).await;
 
     // Damaged meanwhile: it does not go, and the next run writes it anew.
-    let (_, part) = place(to, 1);
+    let (_, part) = place(platform, 1);
     let mut bytes = std::fs::read(&part).expect("it can be read");
     bytes[100] ^= 1;
     std::fs::write(&part, bytes).expect("it can be written");
@@ -389,13 +447,20 @@ async fn what_is_needed_stays(platform: &Platform, write: &[&str], to: &Path) {
         .as_database_error()
         .and_then(|error| error.code().map(String::from));
     assert_eq!(code.as_deref(), Some("CV030"));
+    let damaged = std::fs::read(&part).expect("it can be read");
+    platform.execute("ALTER TABLE events_telemetry DETACH PARTITION events_telemetry_1").await;
+    let gone = platform.refused(write);
+    assert!(gone.contains("are not in the log any more") && gone.contains("back from where copies are kept"), "{gone}");
+    let back = "ALTER TABLE events_telemetry ATTACH PARTITION events_telemetry_1 FOR VALUES FROM (1) TO (30001)";
+    platform.execute(back).await;
     platform.told(write, 0);
     platform.told(&["verify"], 0);
+    assert_eq!(std::fs::read(&part).expect("it can be read"), damaged, "it is written elsewhere");
     assert!(platform.is_there("events_telemetry_1").await, "it is all there");
 }
 
 /// Ranges go while a session reports, without keeping it waiting for long, and what is archived is still proved.
-async fn goes_while_others_append(platform: &Platform, to: &Path) {
+async fn goes_while_others_append(platform: &Platform) {
     let stream = StreamId::new(AggregateType::ChargingSession, platform.open.session.parse::<Uuid>().expect("an id"));
     let events = platform.store.read_stream(stream, 1).await.expect("a stream");
     let reading = events.into_iter().find(|event| event.event_type == "MeterValuesRecorded").expect("a reading");
@@ -451,11 +516,25 @@ async fn goes_while_others_append(platform: &Platform, to: &Path) {
     let sound = platform.told(&["verify"], 0);
     let verified = sound.iter().filter(|line| line["stage"] == "verified");
     assert!(verified.clone().all(|line| line["unproven_blocks"] == 0) && verified.count() == 2, "{sound:?}");
-    let (_, part) = place(to, 1);
+    let (_, part) = place(platform, 1);
     let whole = std::fs::read(&part).expect("it can be read");
     std::fs::remove_file(&part).expect("it can be removed");
     let lost = platform.command(&["verify", "--class", "telemetry"]).output().expect("it runs");
     assert!(!lost.status.success() && both(&lost).contains("bring these objects back"), "{}", both(&lost));
+    // What is beside it is read all the same, and says what it can't be proved without.
+    let name = part.file_name().and_then(|name| name.to_str()).expect("a name");
+    let beside = both(&lost);
+    assert!(
+        beside.contains("an archive beside them is damaged") && beside.contains(&format!("{name} is missing")),
+        "{beside}"
+    );
+    assert!(beside.contains("Positions 30001 to 60000 of class telemetry: "), "{beside}");
+    let ledger = ["--class", "ledger", "--before", "0s", "--to", &url_beside(&part), "--detach", "--save-states"];
+    let stays = platform.refused(&ledger);
+    let why = format!(
+        "positions 1 to 30000 of class ledger stay in the log: its digests can't be proved without an archive beside"
+    );
+    assert!(stays.contains(&why) && stays.contains(&format!("{name} is missing")), "{stays}");
     std::fs::write(&part, whole).expect("it can be written");
     platform.told(&["verify"], 0);
 
@@ -465,6 +544,24 @@ async fn goes_while_others_append(platform: &Platform, to: &Path) {
         "{}",
         both(&nothing)
     );
+}
+
+/// A place for what the recipes are not to read.
+fn url_beside(part: &Path) -> String {
+    let archive = part.ancestors().nth(4).expect("a folder");
+    archive.with_file_name("other").to_str().expect("a path").to_owned()
+}
+
+/// `list` names what was begun and doesn't count; without it everything is as whole as before.
+fn what_is_left_over_may_be_removed(platform: &Platform) {
+    let lines = platform.told(&["list"], 0);
+    let left: Vec<_> =
+        lines.iter().filter(|line| line["state"] == "left over").map(|line| text(&line["url"])).collect();
+    assert!(!left.is_empty(), "the range that was damaged has been written twice: {lines:?}");
+    for url in left {
+        std::fs::remove_dir_all(url.strip_prefix("file://").expect("a folder")).expect("it is there");
+    }
+    platform.told(&["verify"], 0);
 }
 
 /// An S3 server in a process of its own.
@@ -549,7 +646,8 @@ async fn another_class_moves_to_s3(platform: &Platform, storage: &Storage) {
     assert!(!platform.is_there("events_operational_1").await);
     let proved = on_s3(&["verify"]);
     assert!(proved.status.success(), "{}", both(&proved));
-    assert_eq!(storage.names().await.iter().filter(|name| name.ends_with("unfinished.json")).count(), 0);
+    let after = storage.names().await;
+    assert!(names.iter().all(|name| after.contains(name)), "nothing was removed: {names:?}, {after:?}");
 }
 
 /// What the documentation says about the files works beside them.
