@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use schema::log::{Position, StreamId};
 use schema::stored::StoredEvent;
 
-pub(crate) use known::{Archives, Wanted};
+pub(crate) use known::{ARCHIVE_POSITIONS, Archives, Wanted};
 pub(crate) use merge::decoded_stored;
 
 /// A range of positions whose events of one retention class are in an archive, and not in the log any more.

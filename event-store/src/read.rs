@@ -10,7 +10,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::EventStore;
-use crate::archived::{ArchiveError, Wanted, decoded_stored};
+use crate::archived::{ARCHIVE_POSITIONS, ArchiveError, Wanted, decoded_stored};
 use crate::partitions::PartitionSet;
 use crate::row::EventRow;
 
@@ -140,15 +140,19 @@ impl EventStore {
         Ok(events)
     }
 
-    /// Of events that the log doesn't have, those that archives have.
-    async fn archived_at(&self, positions: BTreeSet<Position>) -> Result<Vec<RecordedEvent>, Error> {
+    /// Of events that the log doesn't have, those that archives have: asked for in spans, since an archive answers one event as
+    /// slowly as all that stand around it.
+    async fn archived_at(&self, mut positions: BTreeSet<Position>) -> Result<Vec<RecordedEvent>, Error> {
         let detached = self.detached_ranges().await?;
         let mut events = vec![];
-        for position in positions {
-            let span = (Position(position.0 - 1), position);
-            for event in self.archived(&detached, Wanted::default(), span, |_| true).await? {
+        while let Some(&first) = positions.first() {
+            let farther = positions.split_off(&Position(first.0.saturating_add(ARCHIVE_POSITIONS)));
+            let span = (Position(first.0 - 1), positions.last().copied().unwrap_or(first));
+            let wanted = |event: &StoredEvent| positions.contains(&event.position);
+            for event in self.archived(&detached, Wanted::default(), span, wanted).await? {
                 events.push(decoded_stored(&event)?);
             }
+            positions = farther;
         }
         Ok(events)
     }

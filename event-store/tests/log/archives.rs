@@ -155,6 +155,11 @@ async fn what_is_archived_is_read_as_if_it_were_in_the_log() {
     same(&ranges[0], &after.read(window.0, window.1, PartitionSet::ALL).await.expect("read").events, "a range");
     same(&ranges[1], &after.read(window.0, window.1, some).await.expect("read").events, "some partitions");
     same(&at, &after.read_at(&positions).await.expect("read"), "positions");
+    let reads = shelf.reads.load(Ordering::Relaxed);
+    let every: Vec<Position> = (1..=600).step_by(3).map(Position).collect();
+    assert_eq!(after.read_at(&every).await.expect("read").len(), every.len());
+    let reads = shelf.reads.load(Ordering::Relaxed) - reads;
+    assert!(reads <= 4, "the archives of 4 ranges were asked {reads} times");
     same(&selected, &after.read_selected(Position(50), Position(550), selection).await.expect("read"), "selected");
     let again =
         after.read_typed(AggregateType::Token, &["TokenRegistered"], &classes, Position(10), Position(550)).await;

@@ -52,7 +52,7 @@ pub struct ParkedKey {
     pub partition: i16,
     /// Of the event that could not be applied.
     pub position: Position,
-    /// Empty where it has not been tried to apply it.
+    /// Empty where it has not been tried to apply it, `(not read)` where a release could not read it.
     pub event_type: String,
     pub error: String,
     pub parked_at: DateTime<Utc>,

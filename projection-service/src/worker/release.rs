@@ -1,21 +1,24 @@
 //! Releasing a parked key: what waited is folded in order, right where the log says so.
 
-use event_store::EventStore;
+use event_store::{EventStore, read};
 use schema::log::{Position, RecordedEvent};
 use schema::view::RowChange;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::Error;
 use super::batch::{Folded, Plan, Slot};
 use super::builds::Build;
 use super::parked::{Operation, Parked};
 use super::rows::Rows;
+use super::{Error, chain};
 
 /// Parked events that one release folds: all of them are in memory, and in one transaction. The rest stays parked, and can
 /// be released next.
 pub(crate) const RELEASED_EVENTS_MAX: i64 = if cfg!(test) { 10 } else { 10_000 };
+
+/// In place of the type of an event that a release could not read.
+const NOT_READ: &str = "(not read)";
 
 /// What became of a key that one build had parked.
 #[derive(Debug)]
@@ -88,9 +91,21 @@ pub(super) async fn release(
     if skip.is_some_and(|skip| skip != waiting.stopped_at) {
         return Ok(Some((released(None), vec![])));
     }
-    let Waiting { mut positions, .. } = waiting;
+    let Waiting { stopped_at, mut positions } = waiting;
     let beyond = (positions.len() as i64 > RELEASED_EVENTS_MAX).then(|| positions.pop()).flatten();
-    let events = store.read_at(&positions).await.map_err(event_store::feed::Error::Read)?;
+    let events = match store.read_at(&positions).await {
+        Ok(events) => events,
+        // Others don't wait for what one key lacks: it stays parked, and says why.
+        Err(error) if is_of_the_key(&error) => {
+            let error = chain(&error);
+            tracing::error!(model = build.model.name(), key = %partition_key, error, "a key can't be released");
+            let position = positions.first().copied().unwrap_or(stopped_at);
+            let error = format!("{error}. Then release the key again");
+            let rest = Rest { position, event_type: NOT_READ.to_owned(), error };
+            return Ok(Some((released(Some(Outcome { rest: Some(rest) })), vec![])));
+        }
+        Err(error) => return Err(event_store::feed::Error::Read(error).into()),
+    };
 
     parked.release(build, partition_key);
     let folded = fold(rows, builds, nth, &events, parked).await?;
@@ -113,6 +128,14 @@ pub(super) async fn release(
         (nth, row)
     };
     Ok(Some((released(Some(Outcome { rest })), folded.rows.into_iter().map(place).collect())))
+}
+
+/// Whether its events can't be read, while others can.
+fn is_of_the_key(error: &read::Error) -> bool {
+    match error {
+        read::Error::Archive(_) | read::Error::Gone { .. } | read::Error::NotKept { .. } => true,
+        read::Error::Unavailable(_) | read::Error::Corrupt { .. } | read::Error::UnknownAggregate { .. } => false,
+    }
 }
 
 fn unfinished(position: Position) -> Rest {

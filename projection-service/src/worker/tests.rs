@@ -1,16 +1,22 @@
 //! Hands that change at the worst moment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_postgres::testing::database;
 use event_store::feed::Error::OtherGeneration;
 use event_store::leases::Share;
-use event_store::{Append, EventStore, Expected, PartitionSet, StoreOptions, Write};
+use event_store::stored::Filter;
+use event_store::{
+    Append, Archive, ArchiveError, ArchivedRange, EventStore, Expected, PartitionSet, StoreOptions, Write,
+};
+use futures_util::future::BoxFuture;
 use read_models::fold_all;
 use read_models::testing::Network;
-use schema::log::{Generation, Position};
+use schema::log::{Generation, Position, StreamId};
 use schema::partition::PARTITION_COUNT;
+use schema::stored::StoredEvent;
 use schema::view::{FeedStart, Model, ViewFeeds};
 use sqlx::postgres::PgPool;
 use tokio::sync::watch;
@@ -261,4 +267,96 @@ async fn a_key_with_much_that_waits_is_released_step_by_step() {
     let row = &views.tables().get(Model::ChargePoints, &key.to_string()).await.unwrap().rows.unwrap();
     assert_eq!(row.row.to_json(), expected[&(Model::ChargePoints, key.to_string())].row.to_json());
     assert_eq!(row.position, position);
+}
+
+/// What waits in a range of the log that went, for as long as nothing can read its archive.
+#[derive(Debug, Default)]
+struct Shelf(Vec<StoredEvent>);
+
+impl Archive for Shelf {
+    fn read<'a>(
+        &'a self,
+        range: &'a ArchivedRange,
+        after: Position,
+        upto: Position,
+        _: Option<StreamId>,
+    ) -> BoxFuture<'a, Result<Vec<StoredEvent>, ArchiveError>> {
+        let is_of = |event: &&StoredEvent| {
+            event.retention == range.retention.code() && event.position > after && event.position <= upto
+        };
+        let events: Vec<StoredEvent> = self.0.iter().filter(is_of).cloned().collect();
+        let what = "shelf".to_owned();
+        let read =
+            if self.0.is_empty() { Err(ArchiveError::Missing { url: range.url.clone(), what }) } else { Ok(events) };
+        Box::pin(async move { read })
+    }
+}
+
+#[tokio::test]
+async fn a_release_of_what_an_archive_does_not_give_stops_nobody_else() {
+    let database = database(&schema::MIGRATOR).await;
+    let pool = database.pool();
+    let small = "DROP TABLE events_ledger_1, events_operational_1, events_telemetry_1, events_ledger_10000001, \
+                 events_operational_10000001, events_telemetry_10000001";
+    for statement in [small, "DELETE FROM log_ranges"] {
+        sqlx::query(statement).execute(pool).await.unwrap();
+    }
+    let options = StoreOptions { range_positions: 100, ..StoreOptions::default() };
+    let store = EventStore::connect(pool.clone(), options).await.unwrap();
+    let config = Config::default();
+    let views = Views::new(&config, pool.clone());
+    let mut network = Network::new(17);
+    let mut position = grow(&store, &mut network, 120).await;
+    let events = store.look(Position::START, position, &Filter::default()).await.unwrap().events;
+    assert_eq!(events.len() as i64, position.0);
+    let first = events.iter().find(|event| event.aggregate_type == "ChargePoint").unwrap();
+    let (key, class) = (first.partition_key, first.retention);
+    let set = async |version: &str| {
+        let statement = sqlx::query("UPDATE events SET event_version = $1 WHERE position = $2");
+        statement.bind(version).bind(first.position.0).execute(pool).await.unwrap();
+    };
+    set("77").await;
+    let reader = async |events| {
+        let options = StoreOptions { archive: Some(Arc::new(Shelf(events))), ..StoreOptions::default() };
+        EventStore::connect(pool.clone(), options).await.unwrap()
+    };
+    let without = reader(vec![]).await;
+    let share = take(&without, ALL, Uuid::now_v7(), Duration::from_secs(60)).await;
+    let mut tenure = Tenure::claim(&config, &without, pool, &views, &share).await.unwrap();
+    while tenure.at() < position {
+        tenure.next().await.unwrap();
+    }
+    let parked = async || parked::list(pool, Some(Model::ChargePoints), Some(key), 1).await.unwrap().pop();
+    let before = parked().await.unwrap();
+    assert_eq!(before.position, first.position);
+    let archived = "INSERT INTO log_archives (retention, first, last, url, manifest_sha256, events, bytes, verified_at) \
+                    VALUES ($1, 1, 100, 'memory:///', decode(repeat('00', 32), 'hex'), 100, 0, now())";
+    sqlx::query(archived).bind(class).execute(pool).await.unwrap();
+    sqlx::query("SELECT log_detach_range($1, 1)").bind(class).execute(pool).await.unwrap();
+
+    let operator = Operator { name: "test".to_owned(), reason: None };
+    parked::release(pool, &store, &operator, Model::ChargePoints, key).await.unwrap();
+    position = grow(&store, &mut network, 10).await;
+    while tenure.at() < position {
+        tenure.next().await.expect("the others go on");
+    }
+    let still = parked().await.unwrap();
+    assert_eq!(still.position, first.position);
+    assert!(still.waiting >= before.waiting && !still.is_unfinished());
+    assert!(still.error.contains("the archive at memory:/// has no shelf"), "{}", still.error);
+
+    // Once it is there, nothing is missing.
+    drop(tenure);
+    let with = reader(events.clone()).await;
+    let mut tenure = Tenure::claim(&config, &with, pool, &views, &share).await.unwrap();
+    while parked().await.is_some() {
+        position = parked::release(pool, &store, &operator, Model::ChargePoints, key).await.unwrap();
+        while tenure.at() < position {
+            tenure.next().await.unwrap();
+        }
+    }
+    let log = with.read(Position::START, 10_000, PartitionSet::ALL).await.unwrap();
+    let expected = fold_all(&log.events).unwrap();
+    let row = &views.tables().get(Model::ChargePoints, &key.to_string()).await.unwrap().rows.unwrap();
+    assert_eq!(row.row.to_json(), expected[&(Model::ChargePoints, key.to_string())].row.to_json());
 }
