@@ -441,13 +441,13 @@ pub(crate) mod tests {
         let file = SerializedFileReader::new(Bytes::from(file)).expect("it can be read");
         assert_eq!(file.num_row_groups(), 5);
         let mut read = vec![];
-        for number in 0..5 {
+        for (number, known) in groups.iter().enumerate() {
             let group = file.get_row_group(number).expect("a group");
             let position = group.metadata().column(0).statistics().expect("statistics of positions");
             assert!(position.min_bytes_opt().is_some());
             assert!(group.metadata().column(9).bloom_filter_offset().is_some(), "streams can be looked for");
             let rows = decode(group.as_ref()).expect("decoded");
-            assert_eq!(values_sha256(&rows), groups[number]);
+            assert_eq!(values_sha256(&rows), *known);
             read.extend(rows);
         }
         assert!(read == events, "nothing was changed");
