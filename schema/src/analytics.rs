@@ -40,12 +40,12 @@ pub struct View {
     pub columns: Vec<(String, String)>,
 }
 
-/// All views: one on all events, one for each event type, those on read models.
+/// All views: one on all events, one for each event type, those on read models, and which events are in archives.
 pub fn views() -> Vec<View> {
     event_views::all().into_iter().chain(read_models()).collect()
 }
 
-/// Views on read models: a comment for the view, lines `-- <column>: <what it is>`, and the definition.
+/// Views on tables: a comment for the view, lines `-- <column>: <what it is>`, and the definition.
 fn read_models() -> Vec<View> {
     const FILES: &[(&str, &str)] = &[
         ("charge_points", include_str!("analytics/charge_points.sql")),
@@ -59,6 +59,7 @@ fn read_models() -> Vec<View> {
         ("sites", include_str!("analytics/sites.sql")),
         ("tariffs", include_str!("analytics/tariffs.sql")),
         ("plans", include_str!("analytics/plans.sql")),
+        ("archives", include_str!("analytics/archives.sql")),
     ];
     FILES.iter().map(|(name, text)| read_model(name, text)).collect()
 }

@@ -18,7 +18,8 @@ fn every_event() -> View {
     let definition = format!("SELECT {},\n    e.payload\nFROM public.events e\n{METADATA}", envelope());
     let mut columns = envelope_comments();
     columns.push(("payload".to_owned(), "The event as it is stored, under the name of its type".to_owned()));
-    let says = "Every event, in the order of commits. Each type has a view of its own, with its members as columns.";
+    let says = "Every event that the log has, in the order of commits: those in detached ranges (analytics.archives) are in \
+                no view. Each type has a view of its own, with its members as columns.";
     View { name: "events".to_owned(), definition, says: says.to_owned(), columns }
 }
 

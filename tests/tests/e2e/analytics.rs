@@ -161,6 +161,27 @@ async fn what_a_charger_wrote_breaks_no_view() {
     }
 }
 
+/// What the views on events lack is said to analysts.
+#[tokio::test]
+async fn an_analyst_sees_what_is_in_archives_only() {
+    let database = with_views().await;
+    let archived = "INSERT INTO log_archives VALUES (3, 1, 100, 's3://archive/x', decode(repeat('00', 32), 'hex'), 42, 7, \
+                    now(), now(), now())";
+    sqlx::query(archived).execute(database.pool()).await.expect("noted");
+    let mut analyst = database.pool().begin().await.expect("a transaction");
+    sqlx::query("SET LOCAL ROLE coulomb_analyst").execute(&mut *analyst).await.expect("the role");
+    let archives = "SELECT class, first_position, last_position, events, url, archived_at <= detached_at \
+                    FROM analytics.archives";
+    let rows: Vec<(String, i64, i64, i64, String, bool)> =
+        sqlx::query_as(archives).fetch_all(&mut *analyst).await.expect("it can be read");
+    assert_eq!(rows, [("telemetry".to_owned(), 1, 100, 42, "s3://archive/x".to_owned(), true)]);
+    let says = "SELECT concat_ws(' ', obj_description('analytics'::regnamespace, 'pg_namespace'), \
+                obj_description('analytics.position_at'::regproc, 'pg_proc'), \
+                obj_description('analytics.events'::regclass, 'pg_class'))";
+    let says: String = sqlx::query_scalar(says).fetch_one(&mut *analyst).await.expect("comments");
+    assert_eq!(says.matches("analytics.archives").count(), 3, "{says}");
+}
+
 #[tokio::test]
 async fn an_analyst_can_read_the_views_and_nothing_else() {
     let database = with_views().await;
