@@ -531,10 +531,9 @@ async fn goes_while_others_append(platform: &Platform) {
     assert!(beside.contains("Positions 30001 to 60000 of class telemetry: "), "{beside}");
     let ledger = ["--class", "ledger", "--before", "0s", "--to", &url_beside(&part), "--detach", "--save-states"];
     let stays = platform.refused(&ledger);
-    let why = format!(
-        "positions 1 to 30000 of class ledger stay in the log: its digests can't be proved without an archive beside"
-    );
-    assert!(stays.contains(&why) && stays.contains(&format!("{name} is missing")), "{stays}");
+    let why =
+        "positions 1 to 30000 of class ledger stay in the log: its digests can't be proved without an archive beside";
+    assert!(stays.contains(why) && stays.contains(&format!("{name} is missing")), "{stays}");
     std::fs::write(&part, whole).expect("it can be written");
     platform.told(&["verify"], 0);
 
