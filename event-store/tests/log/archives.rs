@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::envelope::Retention;
-use domain::event::AggregateType;
+use domain::event::{AggregateType, Event};
+use domain::read_model::{ReadModel, ReadModelEvent};
 use domain::token::Token;
 use embedded_postgres::testing::TestDatabase;
 use event_store::past::Span;
 use event_store::stored::Filter;
-use event_store::{Archive, ArchiveError, ArchivedRange, EventStore, PartitionSet, StoreOptions, read};
+use event_store::{
+    Archive, ArchiveError, ArchivedRange, EventStore, Expected, PartitionSet, StoreOptions, Write, read,
+};
 use futures_util::future::BoxFuture;
-use schema::log::{Position, RecordedEvent, StreamId};
+use schema::log::{NewEvent, Position, RecordedEvent, StreamId};
 use schema::stored::StoredEvent;
 use sqlx::postgres::PgConnection;
+use uuid::Uuid;
 
-use crate::support::{append, database, store_with, stream, write};
+use crate::support::{append, database, envelope, store_with, stream, write};
 
 /// An archive in memory.
 #[derive(Debug, Default)]
@@ -312,6 +316,34 @@ async fn a_range_that_goes_while_a_stream_is_read_is_not_taken_for_the_one_that_
     }
     going.commit().await.expect("gone");
     same(&whole, &reading.await.expect("it ran").expect("read"), "a stream");
+}
+
+/// What was skipped is known for good, wherever it was told.
+#[tokio::test]
+async fn skips_are_found_in_archives_and_in_the_log() {
+    let database = database().await;
+    let (before, _) = filled(&database).await;
+    let keys = [Uuid::from_u128(1), Uuid::from_u128(2)];
+    let filler = stream();
+    // Each key's first in a range that goes, its second, or what only the other has, in one that stays.
+    for (round, some) in [&keys[..], &keys[..1]].into_iter().enumerate() {
+        for key in some {
+            let position = round as i64 + 1;
+            let skip =
+                ReadModelEvent::ParkedEventSkipped { model: "sessions".to_owned(), partition_key: *key, position };
+            let id = ReadModel::key_stream_id("sessions", *key);
+            let events = vec![NewEvent::new(Event::ReadModel(skip), envelope(), *key)];
+            let stream = StreamId { aggregate: AggregateType::ReadModel, id };
+            let write = Write { stream, expected: Expected::Any, events, fence: None };
+            before.append(append(vec![write])).await.expect("appended");
+        }
+        before.append(append(vec![write(filler, round as i64 * 100, 100)])).await.expect("appended");
+    }
+    let skips = before.skips().await.expect("read");
+    assert_eq!(skips.iter().map(|event| event.position.0).collect::<Vec<_>>(), [601, 602, 703]);
+    let (after, _) = with_archive(&database, everything(&before).await).await;
+    detach(&database, &[601]).await;
+    same(&skips, &after.skips().await.expect("read"), "skips");
 }
 
 /// Nobody who reads meanwhile misses anything: a range and the note that it is detached are seen together.
