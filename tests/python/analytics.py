@@ -4,21 +4,13 @@ Arguments: the document, the notebook. The export is in ./exports. The last line
 """
 
 import json
-import re
 import sys
 
-import duckdb
+import recipes
 
 document, notebook = (open(path, encoding="utf-8").read() for path in sys.argv[1:3])
 
-recipes = re.findall(r"<!-- duckdb -->\s*```sql\n(.*?)```", document, re.DOTALL)
-connection = duckdb.connect()
-for recipe in recipes:
-    for statement in duckdb.extract_statements(recipe):
-        rows = connection.execute(statement).fetchall()
-        print(len(rows), "rows:", recipe.strip().splitlines()[0])
-        made = statement.type == duckdb.StatementType.CREATE
-        assert rows or made, f"nothing came of: {recipe}"
+count = recipes.run(document)
 
 names = {}
 for number, cell in enumerate(json.loads(notebook)["cells"]):
@@ -30,4 +22,4 @@ sessions = [
     {"session_id": str(session_id), "charger": charger, "energy_kwh": float(energy), "cost": f"{cost:.2f}"}
     for session_id, charger, energy, cost in names["sessions"]
 ]
-print(json.dumps({"recipes": len(recipes), "sessions": sessions}))
+print(json.dumps({"recipes": count, "sessions": sessions}))

@@ -9,13 +9,20 @@ import sys
 
 import duckdb
 
-with open(sys.argv[1], encoding="utf-8") as document:
-    recipes = re.findall(r"<!-- duckdb -->\s*```sql\n(.*?)```", document.read(), re.DOTALL)
-connection = duckdb.connect()
-for recipe in recipes:
-    for statement in duckdb.extract_statements(recipe):
-        rows = connection.execute(statement).fetchall()
-        print(len(rows), "rows:", recipe.strip().splitlines()[0])
-        made = statement.type == duckdb.StatementType.CREATE
-        assert rows or made, f"nothing came of: {recipe}"
-print(json.dumps({"recipes": len(recipes)}))
+
+def run(document):
+    """Runs the recipes of a document's text. Answers how many there are."""
+    recipes = re.findall(r"<!-- duckdb -->\s*```sql\n(.*?)```", document, re.DOTALL)
+    connection = duckdb.connect()
+    for recipe in recipes:
+        for statement in duckdb.extract_statements(recipe):
+            rows = connection.execute(statement).fetchall()
+            print(len(rows), "rows:", recipe.strip().splitlines()[0])
+            made = statement.type == duckdb.StatementType.CREATE
+            assert rows or made, f"nothing came of: {recipe}"
+    return len(recipes)
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as document:
+        print(json.dumps({"recipes": run(document.read())}))

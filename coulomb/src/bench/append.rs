@@ -16,7 +16,7 @@ use event_store::{EventStore, StoreOptions};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 
-use super::line::BenchLine;
+use super::line::{BenchLine, median};
 
 /// Writers that commit one event at a time.
 const WRITERS: [usize; 2] = [32, 256];
@@ -121,9 +121,4 @@ async fn pool(database: &PgConnectOptions, connections: u32) -> anyhow::Result<P
 /// As a process of its own would have it.
 async fn store(database: &PgConnectOptions) -> anyhow::Result<EventStore> {
     Ok(EventStore::connect(pool(database, 4).await?, StoreOptions::default()).await?)
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }

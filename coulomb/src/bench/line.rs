@@ -47,6 +47,12 @@ impl BenchLine {
     }
 }
 
+/// The one in the middle; 0 of none.
+pub(super) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
 /// Three digits after the point: more is noise.
 fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolCopyExt, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 
-use super::line::BenchLine;
+use super::line::{BenchLine, median};
 use memory::Memory;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -129,9 +129,4 @@ async fn read_back(pool: &PgPool, events: i64) -> anyhow::Result<f64> {
     // After the last row something else comes.
     anyhow::ensure!(count >= events, "{count} events were read back, of {events}");
     Ok(events as f64 / began.elapsed().as_secs_f64())
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }

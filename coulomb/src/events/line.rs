@@ -1,6 +1,6 @@
 //! An event as a line: for people, or as JSON.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Local, Utc};
 use schema::columns::{self, ENVELOPE, EventTable};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::disclosure::Opener;
 use super::names::Identities;
+use crate::command_database::CommandDatabase;
 
 /// Characters of one member that a line for people shows.
 const MEMBER_CHARS_MAX: usize = 60;
@@ -96,6 +97,16 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// For stdout; in colours where people read them.
+    pub async fn new(database: &CommandDatabase, json: bool, opener: Option<&Opener>) -> anyhow::Result<Self> {
+        Ok(Self {
+            json,
+            color: io::stdout().is_terminal() && !json,
+            opened: opener.is_some(),
+            identities: Identities::load(database.pool()).await?,
+        })
+    }
+
     /// Position, time, whose, what, and what it says.
     pub fn write(&self, out: &mut impl Write, shown: &Shown) -> io::Result<()> {
         if self.json {

@@ -1,6 +1,6 @@
 //! `coulomb events show`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anyhow::bail;
 use domain::event::AggregateType;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::disclosure::{DisclosureArgs, Opener};
 use super::filter::Selection;
 use super::line::{Lines, Shown, is_enough};
-use super::names::{self, Identities};
+use super::names;
 use crate::command_database::CommandDatabase;
 use crate::settings::Settings;
 
@@ -43,12 +43,7 @@ pub async fn run(settings: &Settings, database: &CommandDatabase, args: Args) ->
     let filter = Filter { aggregates: aggregates.clone(), stream: Some(id), ..Filter::default() };
     let selection = Selection { filter, after: Position::START, upto, ends: true };
     let opener = args.disclosure.begin(settings, database, &store, "events show", &selection, None).await?;
-    let lines = Lines {
-        json: args.json,
-        color: io::stdout().is_terminal() && !args.json,
-        opened: opener.is_some(),
-        identities: Identities::load(database.pool()).await?,
-    };
+    let lines = Lines::new(database, args.json, opener.as_ref()).await?;
     let mut shown = Ok(());
     for aggregate in aggregates {
         if !args.json && shown.is_ok() {

@@ -1,6 +1,6 @@
 //! `coulomb events tail`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use event_store::feed::{From, Log};
 use event_store::{EventStore, PartitionSet};
@@ -9,7 +9,6 @@ use schema::log::Position;
 use super::disclosure::{DisclosureArgs, Opener};
 use super::filter::{FilterArgs, Selection};
 use super::line::{Lines, Shown, is_enough};
-use super::names::Identities;
 use crate::command_database::CommandDatabase;
 use crate::settings::Settings;
 
@@ -50,12 +49,7 @@ pub async fn run(settings: &Settings, database: &CommandDatabase, args: Args) ->
     let selection = args.filter.select(database.pool(), &store).await?;
     let recorded = Selection { ends: !args.follow, ..selection.clone() };
     let opener = args.disclosure.begin(settings, database, &store, "events tail", &recorded, None).await?;
-    let lines = Lines {
-        json: args.json,
-        color: io::stdout().is_terminal() && !args.json,
-        opened: opener.is_some(),
-        identities: Identities::load(database.pool()).await?,
-    };
+    let lines = Lines::new(database, args.json, opener.as_ref()).await?;
     let screen = Screen { store, selection, lines, opener };
     let newest = match args.lines {
         None if args.filter.begins() => None,
