@@ -10,6 +10,7 @@ mod cache;
 mod caretaker;
 mod database;
 pub mod feed;
+pub mod kafka;
 mod lane;
 pub mod leases;
 pub mod load;

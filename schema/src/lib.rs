@@ -10,8 +10,10 @@ pub mod log;
 pub mod metadata;
 mod migrations;
 pub mod partition;
+pub mod record;
 pub mod reference;
 pub mod stored;
+pub mod topics;
 pub mod upcast;
 pub mod view;
 
