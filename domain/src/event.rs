@@ -7,6 +7,7 @@ use crate::charge_point::ChargePointEvent;
 use crate::disclosure::DisclosureEvent;
 use crate::driver::DriverEvent;
 use crate::envelope::Retention;
+use crate::log::LogEvent;
 use crate::plan::PlanEvent;
 use crate::published_tariff::TariffEvent;
 use crate::read_model::ReadModelEvent;
@@ -96,6 +97,7 @@ catalogue! {
     Tariff(TariffEvent),
     ReadModel(ReadModelEvent),
     Disclosure(DisclosureEvent),
+    Log(LogEvent),
 }
 
 impl Event {
@@ -110,7 +112,8 @@ impl Event {
             | Self::Token(_)
             | Self::Driver(_)
             | Self::ReadModel(_)
-            | Self::Disclosure(_) => Retention::Operational,
+            | Self::Disclosure(_)
+            | Self::Log(_) => Retention::Operational,
         }
     }
 }

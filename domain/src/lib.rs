@@ -10,6 +10,7 @@ pub mod driver;
 pub mod envelope;
 pub mod event;
 pub mod id;
+pub mod log;
 pub mod outlet;
 pub mod plan;
 pub mod published_tariff;

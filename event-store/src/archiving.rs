@@ -10,6 +10,7 @@ use domain::disclosure::Disclosure;
 use domain::driver::Driver;
 use domain::envelope::Retention;
 use domain::event::AggregateType;
+use domain::log::Log;
 use domain::plan::Plan;
 use domain::published_tariff::PublishedTariff;
 use domain::read_model::ReadModel;
@@ -116,6 +117,7 @@ kinds! {
     Tariff => PublishedTariff,
     ReadModel => ReadModel,
     Disclosure => Disclosure,
+    Log => Log,
 }
 
 #[derive(Debug, thiserror::Error)]

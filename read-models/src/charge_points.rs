@@ -46,7 +46,8 @@ impl ReadModel for ChargePoints {
             | Event::Plan(_)
             | Event::Tariff(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 

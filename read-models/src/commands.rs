@@ -145,7 +145,7 @@ impl Done {
                 TariffEvent::TariffPublished { .. } => "publish_tariff",
             },
             // Done to read models and with the history, not to the network.
-            Event::StationCommand(_) | Event::ReadModel(_) | Event::Disclosure(_) => return None,
+            Event::StationCommand(_) | Event::ReadModel(_) | Event::Disclosure(_) | Event::Log(_) => return None,
         };
         Some(Self { command_id, kind, charge_point_id, session_id })
     }

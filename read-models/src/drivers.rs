@@ -32,7 +32,8 @@ impl ReadModel for Drivers {
             | Event::Plan(_)
             | Event::Tariff(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 

@@ -35,7 +35,8 @@ impl MeterValues {
             | Event::Plan(_)
             | Event::Tariff(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 }

@@ -29,7 +29,8 @@ impl ReadModel for Plans {
             | Event::Driver(_)
             | Event::Tariff(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 

@@ -40,7 +40,8 @@ impl ReadModel for Sessions {
             | Event::Plan(_)
             | Event::Tariff(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 

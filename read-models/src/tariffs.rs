@@ -29,7 +29,8 @@ impl ReadModel for Tariffs {
             | Event::Driver(_)
             | Event::Plan(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 

@@ -31,7 +31,8 @@ impl ReadModel for Tokens {
             | Event::Plan(_)
             | Event::Tariff(_)
             | Event::ReadModel(_)
-            | Event::Disclosure(_) => None,
+            | Event::Disclosure(_)
+            | Event::Log(_) => None,
         }
     }
 

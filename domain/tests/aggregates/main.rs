@@ -3,6 +3,7 @@
 mod charge_point;
 mod claims;
 mod disclosure;
+mod log;
 mod people;
 mod places_and_prices;
 mod read_model;

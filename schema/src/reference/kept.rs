@@ -45,6 +45,7 @@ pub fn partition_key(aggregate: AggregateType, event_type: &str) -> PartitionKey
         | AggregateType::Plan
         | AggregateType::Tariff
         | AggregateType::Disclosure
+        | AggregateType::Log
         | AggregateType::Unknown => PartitionKey::Stream,
         AggregateType::StationCommand | AggregateType::ChargingSession => PartitionKey::ChargePoint,
         AggregateType::ReadModel => match event_type {

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::examples_of_charging::{charging, disclosures, people_and_places, read_models};
+use crate::examples_of_charging::{charging, disclosures, of_the_log, people_and_places, read_models};
 
 pub fn examples() -> Vec<Event> {
     let charge_points = charge_point().into_iter().map(Event::ChargePoint);
@@ -24,6 +24,7 @@ pub fn examples() -> Vec<Event> {
         .chain(people_and_places())
         .chain(read_models())
         .chain(disclosures())
+        .chain(of_the_log())
         .collect()
 }
 

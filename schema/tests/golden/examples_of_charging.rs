@@ -4,6 +4,7 @@ use domain::disclosure::{Disclosed, DisclosureEvent};
 use domain::driver::DriverEvent;
 use domain::event::Event;
 use domain::id::{ConnectorId, EvseId, TransactionId};
+use domain::log::{GenerationReason, LogEvent};
 use domain::money::Currency;
 use domain::plan::{PlanDetails, PlanEvent};
 use domain::published_tariff::{Pricing, TariffEvent};
@@ -207,4 +208,16 @@ pub fn disclosures() -> Vec<Event> {
         destination: Some("/srv/exports/2024-05".into()),
     };
     vec![Event::Disclosure(DisclosureEvent::PersonalDataDisclosed(disclosed))]
+}
+
+pub fn of_the_log() -> Vec<Event> {
+    let began = LogEvent::GenerationBegan {
+        generation: 2,
+        reason: GenerationReason::Promoted,
+        shared_upto: 4_711,
+        lost_from: Some(4_712),
+        lost_upto: Some(4_720),
+    };
+    let lost = LogEvent::PositionLost { generation: 2, lost_from: 4_712, lost_upto: 4_720 };
+    [began, lost].map(Event::Log).to_vec()
 }

@@ -117,7 +117,8 @@ fn concerns(event: &Event) -> bool {
         | Event::Plan(_)
         | Event::Tariff(_)
         | Event::ReadModel(_)
-        | Event::Disclosure(_) => false,
+        | Event::Disclosure(_)
+        | Event::Log(_) => false,
     }
 }
 
