@@ -81,11 +81,11 @@ fn initialise(installation: &Installation, directory: &Directory, durable: bool)
 }
 
 /// 256 bits, in digits that need no escape in a URL.
-fn random_password() -> String {
+pub(crate) fn random_password() -> String {
     rand::rng().random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn write_secret(path: &Path, secret: &str) -> Result<(), Error> {
+pub(crate) fn write_secret(path: &Path, secret: &str) -> Result<(), Error> {
     // Made anew, so that the mode holds and no older reader has it open.
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound

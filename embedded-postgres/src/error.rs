@@ -72,6 +72,9 @@ pub enum Error {
     #[error("the new server does not answer")]
     Connect(#[from] sqlx::Error),
 
+    #[error("PgBouncer is not installed. On Debian and Ubuntu: apt-get install pgbouncer")]
+    PgBouncerMissing,
+
     #[error("the migrations of the test template failed")]
     Migrate(#[from] sqlx::migrate::MigrateError),
 }

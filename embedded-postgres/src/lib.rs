@@ -17,6 +17,9 @@
 //! The server never outlives its owner for long: a guardian (`guardian.sh`) waits on a pipe whose other end only the
 //! owner holds, and stops the server when it closes. Where even the guardian was killed, the next start in the same
 //! directory stops what was left.
+//!
+//! A server can also be a standby of another one (`start_standby`, `promote`), and stand behind a PgBouncer: for tests,
+//! and for a whole cluster on one machine.
 
 mod account;
 mod cluster;
@@ -26,10 +29,14 @@ mod guardian;
 mod installation;
 mod leftover;
 mod lock;
+mod pgbouncer;
+mod processes;
 mod server;
 mod settings;
+mod standby;
 pub mod testing;
 
 pub use error::Error;
 pub use installation::{Installation, VERSION_MIN};
+pub use pgbouncer::{PgBouncer, PgBouncerOptions};
 pub use server::{EmbeddedPostgres, Options};

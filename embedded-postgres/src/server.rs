@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tokio::process::Child;
 use tokio::time::Instant;
 
@@ -23,7 +22,9 @@ use crate::guardian::Guardian;
 use crate::installation::Installation;
 use crate::leftover;
 use crate::lock::OwnerLock;
+use crate::processes::{self, send};
 use crate::settings::Tuning;
+use crate::standby::{self, Upstream};
 
 /// Until the server takes connections. After a crash it first replays what was not checkpointed.
 const READY_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -88,6 +89,30 @@ impl EmbeddedPostgres {
     /// # Errors
     /// When no fit binaries are installed, another process owns the directory, or the server does not start.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        let server = Self::start_as(options, None).await?;
+        server.create_database().await?;
+        Ok(server)
+    }
+
+    /// Starts a standby that follows `primary`, as a copy of what that has now. What was in the directory is gone.
+    ///
+    /// # Errors
+    /// As [`EmbeddedPostgres::start`], and when the primary can't be copied.
+    pub async fn start_standby(options: Options, primary: &Self) -> Result<Self, Error> {
+        let upstream =
+            Upstream { port: primary.port(), password: primary.password().to_owned(), name: standby::any_name() };
+        Self::start_as(options, Some(upstream)).await
+    }
+
+    /// Starts the server that is in the directory as it was left: a standby goes on following.
+    ///
+    /// # Errors
+    /// As [`EmbeddedPostgres::start`].
+    pub async fn start_again(options: Options) -> Result<Self, Error> {
+        Self::start_as(options, None).await
+    }
+
+    async fn start_as(options: Options, upstream: Option<Upstream>) -> Result<Self, Error> {
         let directory = Directory::open(&options.data_dir)?;
         let lock = OwnerLock::take(directory.home())?;
         if options.ephemeral {
@@ -95,7 +120,10 @@ impl EmbeddedPostgres {
         }
         // A server that was left is stopped before its cluster is touched in any way.
         leftover::clear(directory.account, &directory.data(), &directory.socket()).await?;
-        let (installation, password) = cluster::prepare(&directory, options.durable)?;
+        let (installation, password) = match upstream {
+            None => cluster::prepare(&directory, options.durable)?,
+            Some(upstream) => standby::prepare(&directory, &upstream)?,
+        };
 
         let mut attempt = 1;
         let (child, guardian, port) = loop {
@@ -111,9 +139,7 @@ impl EmbeddedPostgres {
         };
         std::fs::write(directory.port(), port.to_string()).map_err(Error::file("can't write", &directory.port()))?;
         let address = Address { socket: directory.usable_socket(), port, password };
-        let server = Self { guardian, child, address, log: directory.log(), _lock: lock };
-        server.create_database().await?;
-        Ok(server)
+        Ok(Self { guardian, child, address, log: directory.log(), _lock: lock })
     }
 
     /// The URL of the owner's database on the server that another process runs in `data_dir`, with the password in it;
@@ -152,6 +178,68 @@ impl EmbeddedPostgres {
 
     pub fn port(&self) -> u16 {
         self.address.port
+    }
+
+    /// Of the one role.
+    pub fn password(&self) -> &str {
+        &self.address.password
+    }
+
+    /// The URL of a database over TCP, as another machine would have it.
+    pub fn tcp_url_of(&self, database: &str) -> String {
+        Address { socket: None, ..self.address.clone() }.url(database)
+    }
+
+    /// The first value of the first row that a statement answers; empty when there is none.
+    ///
+    /// # Errors
+    /// When the server refuses the statement, or does not answer.
+    pub async fn ask(&self, statement: &str) -> Result<String, Error> {
+        let mut connection = connect(&self.url_of("postgres")).await?;
+        let row = connection.fetch_optional(statement).await?;
+        connection.close().await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
+    }
+
+    /// Changes one of the server's settings, from now on and at later starts.
+    ///
+    /// # Errors
+    /// When the server knows no such setting or value, or does not answer.
+    pub async fn set(&self, name: &str, value: &str) -> Result<(), Error> {
+        let mut connection = connect(&self.url_of("postgres")).await?;
+        connection.execute(format!("ALTER SYSTEM SET {name} = '{value}'").as_str()).await?;
+        connection.execute("SELECT pg_reload_conf()").await?;
+        Ok(connection.close().await?)
+    }
+
+    /// Makes a standby a primary. Answers when it takes writes.
+    ///
+    /// # Errors
+    /// When it is none, or does not become one within a minute.
+    pub async fn promote(&self) -> Result<(), Error> {
+        self.ask("SELECT pg_promote(true, 60)::text").await.map(drop)
+    }
+
+    /// Ends all of the server's processes at once, as a machine that fails. The directory stays, unless it is ephemeral.
+    pub async fn kill(mut self) {
+        if let Some(pid) = self.child.id() {
+            processes::kill_all(pid);
+            let _ = self.child.wait().await;
+        }
+        self.guardian.dismiss().await;
+    }
+
+    /// All of the server's processes stand still, until [`EmbeddedPostgres::thaw`].
+    pub fn freeze(&self) {
+        if let Some(pid) = self.child.id() {
+            processes::freeze(pid);
+        }
+    }
+
+    pub fn thaw(&self) {
+        if let Some(pid) = self.child.id() {
+            processes::thaw(pid);
+        }
     }
 
     /// The server's process; none when it has ended.
@@ -316,11 +404,4 @@ fn choose_port(directory: &Directory, wanted: Option<u16>) -> Result<u16, Error>
     }
     let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     probe.map(|address| address.port()).map_err(Error::file("can't find a free port on", Path::new("127.0.0.1")))
-}
-
-/// A process that is gone already needs no signal.
-fn send(pid: u32, signal: Signal) {
-    if let Ok(pid) = i32::try_from(pid) {
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
 }

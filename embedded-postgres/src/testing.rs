@@ -3,6 +3,8 @@
 //! One server for each test process (or the one at `COULOMB_TEST_DATABASE_URL`), one template for each set of
 //! migrations, one clone for each test, dropped at its end. The server ends with the process, however that ends.
 
+mod replicated;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use tokio::sync::OnceCell;
 
 use crate::error::Error;
 use crate::server::{EmbeddedPostgres, Options, connect};
+
+pub use replicated::Replicated;
 
 /// A role on a running server that may create databases; none is started then.
 pub const URL_VARIABLE: &str = "COULOMB_TEST_DATABASE_URL";
