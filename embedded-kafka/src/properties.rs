@@ -41,11 +41,11 @@ pub(crate) fn of_node(layout: &Layout, number: u16, secured: Option<&Secured>, m
         listeners.extend([("TLS", "SSL", ports.tls), ("SASL", "SASL_PLAINTEXT", ports.sasl)]);
         listeners.push(("SASLTLS", "SASL_SSL", ports.sasl_tls));
     }
-    let joined = |text: &dyn Fn(&(&str, &str, u16)) -> Option<String>| {
-        listeners.iter().filter_map(text).collect::<Vec<_>>().join(",")
-    };
-    let address = |(name, _, port): &(&str, &str, u16)| Some(format!("{name}://127.0.0.1:{port}"));
-    let advertised = |listener: &(&str, &str, u16)| address(listener).filter(|_| listener.0 != "CONTROLLER");
+    type Listener = (&'static str, &'static str, u16);
+    let joined =
+        |text: &dyn Fn(&Listener) -> Option<String>| listeners.iter().filter_map(text).collect::<Vec<_>>().join(",");
+    let address = |(name, _, port): &Listener| Some(format!("{name}://127.0.0.1:{port}"));
+    let advertised = |listener: &Listener| address(listener).filter(|_| listener.0 != "CONTROLLER");
 
     let mut all: Vec<(String, String)> = vec![
         ("node.id".into(), number.to_string()),
@@ -54,7 +54,7 @@ pub(crate) fn of_node(layout: &Layout, number: u16, secured: Option<&Secured>, m
         ("advertised.listeners".into(), joined(&advertised)),
         (
             "listener.security.protocol.map".into(),
-            joined(&|(name, protocol, _): &(&str, &str, u16)| Some(format!("{name}:{protocol}"))),
+            joined(&|(name, protocol, _): &Listener| Some(format!("{name}:{protocol}"))),
         ),
         ("log.dirs".into(), layout.node(number).join("data").display().to_string()),
     ];
