@@ -70,6 +70,42 @@ need_python_venv() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 }
 
+# librdkafka, the client of Kafka, is built from source against these.
+need_openssl() {
+    local program
+    if ! command -v pkg-config >/dev/null; then missing+=(pkg-config); fi
+    program=$(mktemp)
+    # What a compiler finds counts, wherever it comes from.
+    if ! cc -x c -c -o "$program" - 2>/dev/null <<<'#include <openssl/ssl.h>'; then missing+=(libssl-dev); fi
+    if ! cc -x c -c -o "$program" - 2>/dev/null <<<'#include <zlib.h>'; then missing+=(zlib1g-dev); fi
+    rm -f "$program"
+}
+
+# Kafka for the tests: Maven fetches it, Java runs it. With COULOMB_KAFKA_LIBS it is there already.
+need_kafka() {
+    local major=0 java=java
+    if [ -n "${JAVA_HOME:-}" ] && [ -x "$JAVA_HOME/bin/java" ]; then java=$JAVA_HOME/bin/java; fi
+    if command -v "$java" >/dev/null; then
+        major=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+    fi
+    if [ "${major:-0}" -lt 17 ]; then missing+=(default-jre-headless); fi
+    if [ -z "${COULOMB_KAFKA_LIBS:-}" ] && ! command -v mvn >/dev/null; then missing+=(maven); fi
+    if ! command -v openssl >/dev/null; then missing+=(openssl); fi
+}
+
+# A program and its package. Servers are looked for where they are although they are not in everybody's PATH.
+need_program() {
+    if ! PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; then missing+=("$2"); fi
+}
+
+# What stands around the cluster: in the tests, and in `cargo xtask cluster`.
+need_cluster_programs() {
+    need_program pgbouncer pgbouncer
+    need_program nginx nginx-light
+    need_program kcat kcat
+    need_program promtool prometheus
+}
+
 install_missing() {
     if [ "${#missing[@]}" -eq 0 ]; then return; fi
     if ! command -v apt-get >/dev/null; then
@@ -94,19 +130,41 @@ install_missing() {
     apt_install "${missing[@]}"
 }
 
-# Debian's package of Postgres would make a cluster of its own and start it now and at every boot. Coulomb starts a private
-# one, so that is switched off for as long as the installation takes.
+# Debian's packages start their servers at once and at every boot, and that of Postgres makes a cluster of its own. Coulomb starts
+# private ones, so all of that is switched off: the cluster and the start for as long as the installation takes, the boot
+# for the servers that were installed here and now. Who wants one of them types `systemctl enable`.
 apt_install() {
-    local switch=/etc/postgresql-common/createcluster.d/coulomb.conf status=0
+    local switch=/etc/postgresql-common/createcluster.d/coulomb.conf policy=/usr/sbin/policy-rc.d status=0 ours="" units unit
     if [[ " $* " == *" postgresql "* ]]; then
         "${sudo[@]}" mkdir -p "${switch%/*}" || return
         echo "create_main_cluster = false" | "${sudo[@]}" tee "$switch" >/dev/null || return
     fi
+    # One that is there, as in most containers, says what its owner wants.
+    if [ ! -e "$policy" ]; then
+        ours=$policy
+        printf '#!/bin/sh\n# Made by Coulomb for one installation: starts nothing.\nexit 101\n' |
+            "${sudo[@]}" tee "$policy" >/dev/null && "${sudo[@]}" chmod 755 "$policy" || return
+    fi
+    units=$(installed_units)
     # A source of somebody else's that does not answer is no reason to stop: the installation will tell.
     quietly "${sudo[@]}" apt-get -qq update || echo "apt-get update failed; going on with what is known ..." >&2
     # On a machine that has just started, the daily upgrade may hold the lock.
     quietly "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
         --no-install-recommends install "$@" || status=$?
-    "${sudo[@]}" rm -f "$switch"
+    "${sudo[@]}" rm -f "$switch" ${ours:+"$ours"}
+    if command -v systemctl >/dev/null; then
+        while read -r unit; do
+            # One that can't be enabled can't be disabled, and is started by nobody.
+            [ -z "$unit" ] || "${sudo[@]}" systemctl disable --quiet "$unit" >/dev/null 2>&1 || true
+        done < <(comm -13 <(echo "$units") <(installed_units))
+    fi
     return "$status"
+}
+
+# The servers, sockets and timers that packages have brought, one a line and sorted.
+installed_units() {
+    local unit
+    for unit in /lib/systemd/system/*.service /lib/systemd/system/*.socket /lib/systemd/system/*.timer; do
+        [ ! -e "$unit" ] || echo "${unit##*/}"
+    done | sort
 }
