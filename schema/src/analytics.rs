@@ -5,8 +5,8 @@
 mod event_views;
 mod says;
 
+use pool::Pool;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
 use sqlx::postgres::PgDatabaseError;
 
 /// Whose turn it is to make views, where several processes start at once: "analytic" in ASCII.
@@ -82,7 +82,7 @@ fn read_model(name: &str, text: &str) -> View {
 ///
 /// # Errors
 /// Where something else depends on a view that must change in more than additional columns: it is named.
-pub async fn make(pool: &PgPool) -> Result<bool, Error> {
+pub async fn make(pool: &Pool) -> Result<bool, Error> {
     let views = views();
     let definitions = digest(&views);
     let made =

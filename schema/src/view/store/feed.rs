@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pool::Pool;
 use sqlx::Row as _;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 
 use super::{Error, ViewStore, changes, reached};
@@ -22,8 +22,8 @@ const BATCH_ROWS_MAX: i64 = 1_000;
 
 #[derive(Debug, Clone)]
 pub struct FeedOptions {
-    /// A direct connection on which to be notified; none: polling alone. A pooler in transaction mode can't carry it.
-    pub listen: Option<PgConnectOptions>,
+    /// Where to be notified, on a connection of its own; none, or no direct way to it: polling alone.
+    pub listen: Option<Pool>,
     /// Without a notice, how often the tables are looked at.
     pub poll_every: Duration,
 }
@@ -47,10 +47,10 @@ impl TableFeeds {
     /// Must be called inside a tokio runtime.
     pub fn new(store: ViewStore, options: FeedOptions) -> Self {
         let (noticed, notices) = watch::channel(());
-        if let Some(connect) = options.listen {
+        if let Some(pool) = options.listen.filter(|pool| pool.direct().is_some()) {
             tokio::spawn(async move {
                 tokio::select! {
-                    () = listen(connect, &noticed) => {}
+                    () = listen(pool, &noticed) => {}
                     () = noticed.closed() => {}
                 }
             });
@@ -77,19 +77,17 @@ impl ViewFeeds for TableFeeds {
     }
 }
 
-async fn listen(connect: PgConnectOptions, noticed: &watch::Sender<()>) {
+async fn listen(pool: Pool, noticed: &watch::Sender<()>) {
     loop {
-        if let Err(error) = listen_once(&connect, noticed).await {
+        if let Err(error) = listen_once(&pool, noticed).await {
             tracing::warn!(%error, "no notices from the read models; polling");
         }
         tokio::time::sleep(LISTEN_AGAIN_AFTER).await;
     }
 }
 
-async fn listen_once(connect: &PgConnectOptions, noticed: &watch::Sender<()>) -> Result<(), sqlx::Error> {
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await?;
-    let mut listener = PgListener::connect_with(&pool).await?;
-    listener.listen(CHANNEL).await?;
+async fn listen_once(pool: &Pool, noticed: &watch::Sender<()>) -> Result<(), sqlx::Error> {
+    let mut listener = pool.listen(CHANNEL).await?;
     loop {
         // At the start, for what came before we listened.
         noticed.send_replace(());

@@ -6,7 +6,8 @@ mod list;
 
 use std::sync::Arc;
 
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use pool::Pool;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query as Statement;
 use sqlx::{Postgres, Row as _};
 
@@ -23,8 +24,7 @@ pub use feed::{FeedOptions, TableFeed, TableFeeds};
 /// The tables of the read models. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ViewStore {
-    pool: PgPool,
-    transaction_pooler: bool,
+    pool: Pool,
 }
 
 /// An answer, and how far the read models were when it was given: read in one snapshot.
@@ -43,10 +43,8 @@ pub struct Page {
 }
 
 impl ViewStore {
-    /// `transaction_pooler`: connections lead through a pooler in transaction mode, where no statement outlives its
-    /// transaction.
-    pub fn new(pool: PgPool, transaction_pooler: bool) -> Self {
-        Self { pool, transaction_pooler }
+    pub fn new(pool: impl Into<Pool>) -> Self {
+        Self { pool: pool.into() }
     }
 
     /// How far the read models are.
@@ -74,13 +72,7 @@ impl ViewStore {
     }
 
     async fn fetch_all(&self, statement: Statement<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
-        if !self.transaction_pooler {
-            return Ok(statement.fetch_all(&self.pool).await?);
-        }
-        let mut transaction = self.pool.begin().await?;
-        let rows = statement.persistent(false).fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(rows)
+        Ok(statement.fetch_all(&self.pool).await?)
     }
 }
 

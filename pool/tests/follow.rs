@@ -1,0 +1,90 @@
+//! The pool follows the node that is the primary.
+
+use std::time::Duration;
+
+use embedded_postgres::EmbeddedPostgres;
+use embedded_postgres::testing::Replicated;
+use pool::{Followed, Hosts, Options, Replication, follow};
+
+const SOON: Duration = Duration::from_secs(15);
+
+fn options() -> Options {
+    Options { connections_max: 8, acquire_wait_max: Duration::from_secs(2) }
+}
+
+fn hosts(servers: &[&EmbeddedPostgres]) -> Hosts {
+    let (user, password) = ("coulomb", servers[0].password());
+    let hosts: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect();
+    format!("postgres://{user}:{password}@{}/postgres?sslmode=disable", hosts.join(",")).parse().expect("a URL")
+}
+
+async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, wait).await.unwrap_or_else(|_| panic!("not within {SOON:?}: {what}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_primary_fails_and_the_standby_is_promoted() {
+    let mut pair = Replicated::start(false).await.expect("both start");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    // The standby comes first in the list: the order decides nothing.
+    let hosts = hosts(&[&second, &first]);
+    let Followed { pool, mut state } = follow(hosts, options()).await.expect("there is a primary");
+    sqlx::query("CREATE TABLE n (n bigint)").execute(&pool).await.expect("the primary takes writes");
+    let asynchronous = |state: &pool::State| state.replication == Replication::Asynchronous { standbys: 1 };
+    within("the standby is seen", state.wait_for(asynchronous)).await.expect("it looks");
+    pair.primary = Some(first);
+    pair.standby = Some(second);
+    pair.caught_up().await.expect("it catches up");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let mut own = pool.connect().await.expect("a connection");
+    let mut listener = pool.listen("told").await.expect("it listens");
+
+    // Frozen, so that a statement under way never gets an answer by itself.
+    first.freeze();
+    let hanging = {
+        let pool = pool.clone();
+        tokio::spawn(async move { sqlx::query("INSERT INTO n VALUES (1)").execute(&pool).await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    second.promote().await.expect("it is promoted");
+    let hung = within("what is under way ends", hanging).await.expect("no panic");
+    assert!(hung.is_err(), "its server did not answer");
+    within("the state says so", state.wait_for(|state| state.moves == 1)).await.expect("it looks");
+    let written = sqlx::query("INSERT INTO n VALUES (2)").execute(&pool).await;
+    assert_eq!(written.expect("the promoted one takes writes").rows_affected(), 1);
+    assert!(own.is_left_behind());
+    assert!(within("it notices", own.ping()).await.is_err());
+    assert!(within("it notices", listener.try_recv()).await.is_err());
+
+    // The one that was left behind comes back and takes writes: nobody goes there.
+    first.thaw();
+    let said = |state: &pool::State| state.others.iter().any(|other| other.contains("left behind"));
+    within("it is seen", state.wait_for(said)).await.expect("it looks");
+    let moves = state.borrow().moves;
+    assert_eq!(moves, 1);
+    first.kill().await;
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM n").fetch_one(&pool).await.expect("it answers");
+    assert_eq!(there, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_primary_nothing_hangs_and_it_heals_by_itself() {
+    let mut pair = Replicated::start(false).await.expect("both start");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let Followed { pool, mut state } = follow(hosts(&[&first, &second]), options()).await.expect("there is one");
+    first.kill().await;
+    within("it is seen", state.wait_for(|state| state.primary.is_none())).await.expect("it looks");
+    let refused = within("an answer", sqlx::query("SELECT 1").execute(&pool)).await;
+    assert!(refused.is_err(), "a standby is not taken for a primary");
+    let first = EmbeddedPostgres::start_again(pair.options("first")).await.expect("it starts again");
+    let back = first.port();
+    within("it is seen", state.wait_for(|state| state.primary.is_some())).await.expect("it looks");
+    within("it heals", async {
+        while sqlx::query("SELECT 1").execute(&pool).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(pool.connect_options().get_port(), back);
+    drop(second);
+}
