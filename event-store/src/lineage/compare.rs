@@ -1,0 +1,166 @@
+//! The log beside what Kafka has of it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::log::GenerationReason;
+use schema::log::{Generation, Position};
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::begin::go_on;
+use super::look::Look;
+use crate::{EventStore, read};
+
+/// The last record of a partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaTail {
+    pub topic: String,
+    pub partition: i32,
+    /// Of its event, or up to where it says that all is there.
+    pub position: Position,
+    pub generation: Generation,
+    /// None: it is no event, but says how far the partition is.
+    pub event_id: Option<Uuid>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// The log has all that is in Kafka.
+    NothingLost,
+    /// Kafka has events after the end of the log.
+    Lost(Loss),
+    /// Positions that the log has are other events in Kafka; there may be more of them after its end too.
+    OtherHistory(Loss),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    pub generation: Generation,
+    /// The end of the log.
+    pub head: Position,
+    /// When the event at the head was recorded: the last time that is known.
+    pub recorded_at: DateTime<Utc>,
+    /// Up to here the log certainly has what Kafka has.
+    pub shared_upto: Position,
+    /// The highest position in Kafka.
+    pub lost_upto: Position,
+    pub reason: GenerationReason,
+}
+
+/// The generations that ended, and up to where the next one has their events.
+struct Ends(Vec<(Generation, Position)>);
+
+impl Ends {
+    async fn load(store: &EventStore) -> Result<Self, sqlx::Error> {
+        let statement = sqlx::query("SELECT number, shared_upto FROM log_generations ORDER BY number");
+        let rows = store.database().fetch_all(statement).await?;
+        let end = |row: &sqlx::postgres::PgRow| Ok((Generation(row.try_get(0)?), Position(row.try_get(1)?)));
+        rows.iter().map(end).collect::<Result<_, sqlx::Error>>().map(Self)
+    }
+
+    /// Up to where what was written in a generation is part of the log; none: all of it.
+    fn shared_upto(&self, of: Generation) -> Option<Position> {
+        self.0.iter().filter(|(number, _)| *number > of).map(|(_, shared)| *shared).min()
+    }
+}
+
+/// Compares the log with the last record of each partition. Changes nothing.
+///
+/// # Errors
+/// When the log can't be read.
+pub async fn compare(store: &EventStore, tails: &[KafkaTail]) -> Result<Comparison, read::Error> {
+    compare_at(store, &Look::at(store).await?, tails).await
+}
+
+/// Compares, and does what follows: where nothing is lost a new generation begins, if one has to; else nothing is appended
+/// any more until an operator has recovered the log. For the relay's leader, at each taking of its lease and whenever
+/// [`EventStore::lineage`] says that the log takes nothing.
+///
+/// # Errors
+/// When the log can't be read or the outcome not be written.
+pub async fn settle(store: &EventStore, tails: &[KafkaTail]) -> Result<Comparison, read::Error> {
+    let look = Look::at(store).await?;
+    let comparison = compare_at(store, &look, tails).await?;
+    match &comparison {
+        Comparison::NothingLost => {
+            let reason = look.change().or(store.era().has_gone_back().then_some(GenerationReason::WentBack));
+            if let Some(reason) = reason {
+                // False: somebody else was faster, or an operator's recovery is under way.
+                go_on(store, &look, reason).await?;
+            }
+        }
+        Comparison::Lost(loss) | Comparison::OtherHistory(loss) if look.filling_upto.is_none() => {
+            let statement = sqlx::query("SELECT log_stop($1, $2, $3, $4)")
+                .bind(loss.reason.as_str())
+                .bind(loss.generation.0)
+                .bind(loss.shared_upto.0)
+                .bind(loss.lost_upto.0);
+            store.database().execute(statement).await?;
+        }
+        Comparison::Lost(_) | Comparison::OtherHistory(_) => {}
+    }
+    store.era().look();
+    Ok(comparison)
+}
+
+pub(super) async fn compare_at(
+    store: &EventStore,
+    look: &Look,
+    tails: &[KafkaTail],
+) -> Result<Comparison, read::Error> {
+    let ends = Ends::load(store).await?;
+    // What is known to be lost has fillers in its place, which no record in Kafka has to equal.
+    let is_shared = |tail: &&KafkaTail| ends.shared_upto(tail.generation).is_none_or(|shared| tail.position <= shared);
+    let highest = tails.iter().map(|tail| tail.position).max().unwrap_or_default();
+    let within: Vec<&KafkaTail> = tails.iter().filter(|tail| tail.position <= look.position).filter(is_shared).collect();
+    let ours = events_at(store, &within).await?;
+    let (mut agreed, mut other): (Position, Option<Position>) = (Position::START, None);
+    for tail in &within {
+        let Some(event_id) = tail.event_id else { continue };
+        if tail.generation <= look.generation && ours.get(&tail.position) == Some(&event_id) {
+            agreed = agreed.max(tail.position);
+        } else {
+            other = Some(other.map_or(tail.position, |other| other.min(tail.position)));
+        }
+    }
+    if other.is_none() && highest <= look.position {
+        return Ok(Comparison::NothingLost);
+    }
+    let reason = look.change().unwrap_or(GenerationReason::WentBack);
+    let known = look.halt.as_ref().filter(|halt| halt.lost_upto.is_some()).map(|halt| halt.shared_upto);
+    let shared_upto = match (known, other) {
+        (Some(known), _) => known,
+        (None, Some(other)) => Position(other.0 - 1).min(agreed.max(relayed(store).await?)),
+        // It is refused what it gets since the server is another: it ends where the two part.
+        (None, None) if look.is_untouched() => look.position,
+        // It may have been appended to before somebody noticed.
+        (None, None) => agreed.max(relayed(store).await?).min(look.position),
+    };
+    let loss = Loss {
+        generation: look.generation,
+        head: look.position,
+        recorded_at: look.recorded_at,
+        shared_upto,
+        lost_upto: highest,
+        reason,
+    };
+    Ok(if other.is_some() { Comparison::OtherHistory(loss) } else { Comparison::Lost(loss) })
+}
+
+/// The events that the log has where Kafka has these.
+async fn events_at(store: &EventStore, tails: &[&KafkaTail]) -> Result<HashMap<Position, Uuid>, read::Error> {
+    let mut positions: Vec<Position> =
+        tails.iter().filter(|tail| tail.event_id.is_some()).map(|tail| tail.position).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    let events = store.read_at(&positions).await?;
+    Ok(events.into_iter().map(|event| (event.position, event.event_id)).collect())
+}
+
+/// Up to here the log was in Kafka when it was last written down, in the log's own history.
+async fn relayed(store: &EventStore) -> Result<Position, sqlx::Error> {
+    let rows = store.database().fetch_all(sqlx::query("SELECT coalesce(max(position), 0) FROM relay")).await?;
+    Ok(Position(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?))
+}
