@@ -1,4 +1,4 @@
-//! Following the log. Consumers know these traits and nothing of what is behind them: Postgres today, Kafka beside it.
+//! Following the log. Consumers know these traits and nothing of what is behind them: Postgres, or Kafka with Postgres behind it.
 
 use std::sync::Arc;
 
@@ -12,6 +12,10 @@ use crate::partitions::PartitionSet;
 pub trait Log: Send + Sync {
     /// Follows some partitions, from after a position on.
     fn follow(&self, partitions: PartitionSet, from: From) -> Box<dyn Feed>;
+
+    /// Follows what edges need ([`STATION_COMMANDS`](schema::topics::STATION_COMMANDS)), from after a position on. Its events are
+    /// in the order of positions within each partition, which is to say for each charger, and not between them.
+    fn follow_commands(&self, from: Position) -> Box<dyn Feed>;
 }
 
 /// After which position a follower begins.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::archived::Archive;
+use crate::kafka::{DeadLetters, KafkaOptions};
 
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -37,9 +38,14 @@ pub struct StoreOptions {
     pub store_state_every_events: i64,
     /// Recent events kept for followers.
     pub tail_events_max: usize,
-    /// Without a notice, how often the head is looked at.
+    /// Without a notice, how often the head is looked at. With Kafka: what it has not brought within this time is read from
+    /// Postgres.
     pub poll_every: Duration,
-    /// Where notices of other processes come from.
+    /// Where followers learn of the log; none: from Postgres.
+    pub kafka: Option<KafkaOptions>,
+    /// Who keeps the records of Kafka that can't be decoded; none: they are counted and logged.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
+    /// Where notices of other processes come from, for those who follow Postgres.
     pub wake: Wake,
     /// Whether other processes are to be noticed of appends.
     pub notify: bool,
@@ -78,6 +84,8 @@ impl Default for StoreOptions {
             store_state_every_events: 100,
             tail_events_max: 16 * 1024,
             poll_every: Duration::from_millis(500),
+            kafka: None,
+            dead_letters: None,
             wake: Wake::default(),
             notify: true,
             transaction_pooler: false,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use schema::log::Position;
+use schema::topics::LogTopic;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgPool;
@@ -13,12 +14,13 @@ use crate::archived::Archives;
 use crate::cache::Cache;
 use crate::database::Database;
 use crate::feed::{Feed, From, Log};
+use crate::kafka::{CommandFeed, Counters, KafkaCounts};
 use crate::lane::Lane;
 use crate::options::StoreOptions;
 use crate::partitions::PartitionSet;
 use crate::states::StateWriter;
-use crate::tail::{self, PostgresFeed, Tail};
-use crate::{caretaker, ranges};
+use crate::tail::{self, CommandFilter, Follower, Tail};
+use crate::{caretaker, kafka, ranges};
 
 /// The event store. Its background tasks end when its last handle is dropped.
 #[derive(Clone)]
@@ -36,6 +38,15 @@ struct Inner {
     archives: Archives,
     tail: Tail,
     tail_runs: OnceLock<()>,
+    kafka: Kafka,
+}
+
+/// What Kafka feeds, in a process that has it.
+struct Kafka {
+    tail: Tail,
+    tail_runs: OnceLock<()>,
+    events: Arc<Counters>,
+    commands: Arc<Counters>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +87,12 @@ impl EventStore {
             archives: Archives::new(options.archive.clone()),
             tail,
             tail_runs: OnceLock::new(),
+            kafka: Kafka {
+                tail: Tail::new(),
+                tail_runs: OnceLock::new(),
+                events: Arc::new(Counters::new(LogTopic::Events.as_str())),
+                commands: Arc::new(Counters::new(LogTopic::StationCommands.as_str())),
+            },
             database,
             options,
         };
@@ -127,14 +144,45 @@ impl EventStore {
     }
 }
 
-impl Log for EventStore {
-    fn follow(&self, partitions: PartitionSet, from: From) -> Box<dyn Feed> {
+impl EventStore {
+    /// [`Log::follow`], always from Postgres: for who brings the log to Kafka.
+    pub fn follow_database(&self, partitions: PartitionSet, from: From) -> Box<dyn Feed> {
+        Box::new(self.database_follower(partitions, from))
+    }
+
+    fn database_follower(&self, partitions: PartitionSet, from: From) -> Follower {
         if self.0.tail_runs.set(()).is_ok() {
             let (options, pool) = (self.options(), &self.database().pool);
             let (poll_every, wake) = (options.poll_every, options.wake.clone());
             let connect = pool.connect_options().as_ref().clone();
             tokio::spawn(tail::run(self.downgrade(), self.0.tail.clone(), poll_every, wake, connect));
         }
-        Box::new(PostgresFeed::new(self.clone(), self.0.tail.clone(), partitions, from))
+        Follower::new(self.clone(), self.0.tail.clone(), partitions, from)
+    }
+
+    /// What Kafka has brought to this process and what it has not: of all events, and of station commands.
+    pub fn kafka_counts(&self) -> (KafkaCounts, KafkaCounts) {
+        (self.0.kafka.events.read(), self.0.kafka.commands.read())
+    }
+}
+
+impl Log for EventStore {
+    fn follow(&self, partitions: PartitionSet, from: From) -> Box<dyn Feed> {
+        let Some(options) = &self.options().kafka else { return self.follow_database(partitions, from) };
+        let Kafka { tail, tail_runs, events, .. } = &self.0.kafka;
+        if tail_runs.set(()).is_ok() {
+            tokio::spawn(kafka::run_tail(self.downgrade(), tail.clone(), options.clone(), Arc::clone(events)));
+        }
+        Box::new(Follower::new(self.clone(), tail.clone(), partitions, from))
+    }
+
+    fn follow_commands(&self, from: Position) -> Box<dyn Feed> {
+        match &self.options().kafka {
+            Some(options) => {
+                let counters = Arc::clone(&self.0.kafka.commands);
+                Box::new(CommandFeed::new(self.clone(), options.clone(), counters, from))
+            }
+            None => Box::new(CommandFilter(self.database_follower(PartitionSet::ALL, From::Position(from)))),
+        }
     }
 }

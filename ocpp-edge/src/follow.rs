@@ -7,29 +7,27 @@ use domain::charge_point::ChargePointEvent;
 use domain::event::Event;
 use domain::id::ChargePointId;
 use domain::station_command::StationCommandEvent;
-use event_store::PartitionSet;
-use event_store::feed::{self, From, Log};
+use event_store::feed::{self, Log};
 use schema::log::{Position, RecordedEvent};
 use service_host::Shutdown;
 
 use crate::edge::Edge;
 
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How far back it begins when the log has changed: its end may have been elsewhere. What is handed on again does no harm: a
+/// command is sent only if it is open and was not sent.
+const REWIND_POSITIONS: i64 = 20_000;
 
 /// Follows the log from `at` on, until the end has begun.
 pub async fn run(edge: Arc<Edge>, mut at: Position, shutdown: Shutdown) {
     loop {
-        let followed = tokio::select! {
+        let ended = tokio::select! {
             () = shutdown.begun() => return,
-            error = follow(&edge, &mut at) => error,
+            ended = follow(&edge, &mut at) => ended,
         };
-        match followed {
-            feed::Error::AheadOfLog { head, .. } | feed::Error::OtherGeneration { head, .. } => {
-                tracing::error!(error = %followed, "the log was restored; following its end");
-                at = head;
-            }
-            feed::Error::Closed => return,
-            feed::Error::Read(error) => tracing::warn!(%error, "the log can't be followed; trying again"),
+        match ended {
+            Ended::Restored { head } => at = Position(at.min(head).0.saturating_sub(REWIND_POSITIONS).max(0)),
+            Ended::Closed => return,
         }
         tokio::select! {
             () = shutdown.begun() => return,
@@ -38,15 +36,31 @@ pub async fn run(edge: Arc<Edge>, mut at: Position, shutdown: Shutdown) {
     }
 }
 
-async fn follow(edge: &Edge, at: &mut Position) -> feed::Error {
-    let mut feed = edge.app.store().follow(PartitionSet::ALL, From::Position(*at));
+enum Ended {
+    /// The log is another than it was.
+    Restored {
+        head: Position,
+    },
+    Closed,
+}
+
+async fn follow(edge: &Edge, at: &mut Position) -> Ended {
+    let mut feed = edge.app.store().follow_commands(*at);
     loop {
         match feed.next().await {
             Ok(batch) => {
                 batch.events.iter().for_each(|event| deliver(edge, event));
                 *at = batch.upto;
             }
-            Err(error) => return error,
+            Err(error @ (feed::Error::AheadOfLog { head, .. } | feed::Error::OtherGeneration { head, .. })) => {
+                tracing::error!(%error, "the log was restored; following its end");
+                return Ended::Restored { head };
+            }
+            Err(feed::Error::Closed) => return Ended::Closed,
+            Err(feed::Error::Read(error)) => {
+                tracing::warn!(%error, "the log can't be followed; trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
         }
     }
 }

@@ -1,5 +1,13 @@
 //! The log in Kafka: the relay that writes it there, and what it is reached by (docs/decisions/0010).
 
+mod commands;
+mod context;
+pub(crate) mod dead_letters;
 pub mod options;
+mod tail;
 
+pub(crate) use commands::CommandFeed;
+pub use dead_letters::{DeadLetters, DeadRecord};
 pub use options::KafkaOptions;
+pub use tail::KafkaCounts;
+pub(crate) use tail::{Counters, run as run_tail};

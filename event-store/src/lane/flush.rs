@@ -14,7 +14,7 @@ use crate::lane::verdict::Verdicts;
 use crate::lane::{Pending, recall};
 use crate::options::StoreOptions;
 use crate::ranges;
-use crate::tail::Tail;
+use crate::tail::{Stretch, Tail};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is tried before it is trusted with appends that can't be repeated.
@@ -214,7 +214,10 @@ impl Flusher {
     async fn answer(&mut self, batch: Vec<Pending>, verdicts: &Verdicts) {
         let mut outcomes = verdicts.outcomes(batch.iter().map(|pending| &pending.append));
         if self.tail.is_followed() {
-            self.tail.publish(verdicts.base, verdicts.generation, recorded(&batch, &outcomes, verdicts));
+            let events = recorded(&batch, &outcomes, verdicts);
+            let upto = events.last().map_or(verdicts.base, |event| event.position);
+            let bytes = batch.iter().map(|pending| pending.weight_bytes).sum();
+            self.tail.publish(verdicts.generation, Stretch { after: verdicts.base, upto, events, bytes });
         }
         for (pending, outcome) in batch.iter().zip(&mut outcomes) {
             let is_committed = matches!(outcome, Ok(Appended::Committed { .. }));

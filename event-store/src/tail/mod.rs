@@ -1,21 +1,25 @@
-//! One tail for each process: it learns of each new stretch of the log once, decodes it once, and keeps the newest events
-//! for all followers. What this process appends comes straight from the lane and is not read back.
+//! A ring of the newest events for all followers of a process: each new stretch of the log is learned once and decoded once.
+//!
+//! Postgres feeds it ([`watch`]): notices of other processes, polling, and what this process appends, which comes straight
+//! from the lane and is not read back. Or Kafka does ([`crate::kafka`]): then lanes don't, nobody listens, and Postgres has
+//! what Kafka does not bring in time.
 
 mod follow;
 mod ring;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use schema::log::{Generation, Position, RecordedEvent};
 use tokio::sync::{Notify, watch as signal};
-
 use uuid::Uuid;
 
 use ring::Ring;
 
-pub(crate) use follow::PostgresFeed;
+pub(crate) use follow::{CommandFilter, Follower};
+pub(crate) use ring::{Stretch, Taken};
 pub(crate) use watch::run;
 
 #[derive(Debug, Clone)]
@@ -23,25 +27,79 @@ pub(crate) struct Tail(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    ring: Mutex<Option<Ring>>,
+    slot: Mutex<Slot>,
     /// Up to where the ring goes: what followers wait on.
     moved: signal::Sender<Position>,
-    /// Somebody follows: before the first one there is nothing to keep.
+    /// Somebody follows what lanes feed: before the first one there is nothing to keep.
     followed: AtomicBool,
     /// By which this process knows its own notices.
     sender: String,
     /// Tells the watcher to look at the log now.
     look: Notify,
+    /// Tells it that something is due at another time than before.
+    rescheduled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    ring: Option<Ring>,
+    /// How many rings there have been: followers of an earlier one have to look where they are.
+    begun: u64,
+    /// When what is missing below an early record is to be read from Postgres.
+    fill_at: Option<Instant>,
+    /// How often the ring grew by what Kafka brought.
+    brought: u64,
+    /// The log has lost a tail, and is not of another generation yet: what Kafka has may be of what was lost.
+    kafka_is_ahead: bool,
+}
+
+/// How the ring stood before the head was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub upto: Position,
+    pub highest: Position,
+    pub brought: u64,
+}
+
+/// What the head says of the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It was begun anew at the head.
+    Begun,
+    Upto(Position),
+}
+
+/// What became of records of Kafka.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Brought {
+    pub taken: u64,
+    /// Twice, or after it had been read from Postgres.
+    pub known: u64,
+    pub no_room: u64,
+    /// Of another generation than the log as it is known, or of what it may have lost.
+    pub foreign: u64,
+}
+
+/// A record of Kafka, for the ring.
+#[derive(Debug)]
+pub(crate) enum Carried {
+    Event {
+        event: Arc<RecordedEvent>,
+        bytes: usize,
+    },
+    /// It can't be understood, but says whose place it takes.
+    Undecodable(Position),
 }
 
 impl Tail {
     pub fn new() -> Self {
         Self(Arc::new(Shared {
-            ring: Mutex::new(None),
+            slot: Mutex::default(),
             moved: signal::Sender::new(Position::START),
             followed: AtomicBool::new(false),
             sender: Uuid::new_v4().to_string(),
             look: Notify::new(),
+            rescheduled: Notify::new(),
         }))
     }
 
@@ -53,13 +111,15 @@ impl Tail {
         self.0.followed.load(Ordering::Acquire)
     }
 
-    /// From a lane: what it has just committed after `base`.
-    pub fn publish(&self, base: Position, generation: Generation, events: Vec<Arc<RecordedEvent>>) {
-        let Some(upto) = events.last().map(|event| event.position) else { return };
+    /// From a lane: what it has just committed after `after`.
+    pub fn publish(&self, generation: Generation, stretch: Stretch) {
+        if stretch.events.is_empty() {
+            return;
+        }
         let gap = self.with_ring(|ring| {
             let known = ring.generation() == generation;
             if known {
-                ring.take(base, upto, events);
+                ring.take(stretch);
             }
             (ring.upto(), !known || ring.has_gap())
         });
@@ -70,11 +130,141 @@ impl Tail {
         }
     }
 
+    /// From Kafka. What is missing below a record has `patience` to come.
+    pub fn bring(&self, carried: impl IntoIterator<Item = Carried>, patience: Duration) -> Brought {
+        let mut brought = Brought::default();
+        let mut slot = self.slot();
+        let Slot { ring: Some(ring), fill_at, brought: grown, kafka_is_ahead, .. } = &mut *slot else {
+            return brought;
+        };
+        let before = ring.upto();
+        let mut fill_now = false;
+        for one in carried {
+            match one {
+                Carried::Event { event, .. } if *kafka_is_ahead || event.generation != ring.generation() => {
+                    brought.foreign += 1;
+                }
+                Carried::Event { event, bytes } => match ring.take(Stretch::of_one(event, bytes)) {
+                    Taken::Grew | Taken::Early => brought.taken += 1,
+                    Taken::Known => brought.known += 1,
+                    Taken::NoRoom => {
+                        brought.no_room += 1;
+                        fill_now = true;
+                    }
+                },
+                Carried::Undecodable(position) => fill_now |= position > ring.upto(),
+            }
+        }
+        let (upto, now) = (ring.upto(), Instant::now());
+        let due = fill_at.is_some_and(|at| at <= now);
+        let scheduled = *fill_at;
+        if fill_now {
+            *fill_at = Some(now);
+        } else if !due && !ring.has_gap() {
+            *fill_at = None;
+        } else if !due && (upto > before || fill_at.is_none()) {
+            *fill_at = Some(now + patience);
+        }
+        let sooner = *fill_at != scheduled && fill_at.is_some();
+        if upto > before {
+            *grown += 1;
+        }
+        drop(slot);
+        if upto > before {
+            self.moved(upto);
+        }
+        if sooner {
+            self.0.rescheduled.notify_one();
+        }
+        if brought.foreign > 0 {
+            self.0.look.notify_one();
+        }
+        brought
+    }
+
+    /// From Postgres, in place of Kafka; how many positions nobody had brought.
+    pub fn fill(&self, stretch: Stretch, patience: Duration) -> i64 {
+        let mut slot = self.slot();
+        let Slot { ring: Some(ring), fill_at, .. } = &mut *slot else { return 0 };
+        let filled = ring.fill(stretch);
+        *fill_at = ring.has_gap().then(|| Instant::now() + patience);
+        let upto = ring.upto();
+        drop(slot);
+        self.moved(upto);
+        filled
+    }
+
+    /// When what is missing below an early record is to be read.
+    pub fn fill_at(&self) -> Option<Instant> {
+        self.slot().fill_at
+    }
+
+    /// Waits until somebody wants the log looked at.
+    pub async fn look_wanted(&self) {
+        self.0.look.notified().await;
+    }
+
+    /// Waits until [`Tail::fill_at`] is another.
+    pub async fn rescheduled(&self) {
+        self.0.rescheduled.notified().await;
+    }
+
+    /// None: there is no ring yet.
+    pub fn mark(&self) -> Option<Mark> {
+        let slot = self.slot();
+        let ring = slot.ring.as_ref()?;
+        Some(Mark { upto: ring.upto(), highest: ring.highest(), brought: slot.brought })
+    }
+
+    /// What the ring is against a head that was asked for after `mark` was taken: begun anew where it is of another
+    /// generation, or of a tail that the log has lost.
+    pub fn compare(&self, mark: Option<Mark>, head: Position, generation: Generation, events_max: usize) -> Standing {
+        let mut slot = self.slot();
+        let lost = match (&mut slot.ring, mark) {
+            (Some(ring), Some(mark)) if ring.generation() == generation => {
+                if mark.upto <= head {
+                    if mark.highest > head {
+                        let events = ring.forget_above(head);
+                        tracing::warn!(events, %head, "events above the head of the log were brought, and are dropped");
+                    }
+                    let (upto, has_gap) = (ring.upto(), ring.has_gap());
+                    if !has_gap {
+                        slot.fill_at = None;
+                    }
+                    return Standing::Upto(upto);
+                }
+                tracing::error!(upto = %mark.upto, %head, "the log ends before what was followed: it has lost a tail");
+                true
+            }
+            _ => false,
+        };
+        slot.ring = Some(Ring::starting_at(head, generation, events_max));
+        slot.begun += 1;
+        slot.fill_at = None;
+        slot.kafka_is_ahead = lost;
+        drop(slot);
+        // Also where the head is where it was: who waits has to look.
+        self.0.moved.send_replace(head);
+        Standing::Begun
+    }
+
+    /// Up to where the ring goes.
+    pub fn upto(&self) -> Position {
+        *self.0.moved.borrow()
+    }
+
     fn moved(&self, upto: Position) {
         self.0.moved.send_if_modified(|seen| std::mem::replace(seen, upto) != upto);
     }
 
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn with_ring<T>(&self, with: impl FnOnce(&mut Ring) -> T) -> Option<T> {
-        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(with)
+        self.slot().ring.as_mut().map(with)
     }
 }
+
+#[cfg(test)]
+mod tests;

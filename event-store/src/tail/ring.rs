@@ -1,4 +1,4 @@
-//! The newest events, without a gap.
+//! The newest events, without a gap. Positions are dense, so it is known exactly what is missing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,24 +7,58 @@ use schema::log::{Generation, Position, RecordedEvent};
 
 use crate::partitions::PartitionSet;
 
-/// Flushes that came ahead of what is before them; more than can be under way.
-const EARLY_MAX: usize = 64;
+/// Events that came ahead of what is before them; further ones are dropped, and read from Postgres when their turn comes.
+const EARLY_EVENTS_MAX: usize = 8 * 1024;
+/// Bytes of the same, as they were appended or received.
+const EARLY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// All events of (`after`, `upto`].
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    pub after: Position,
+    pub upto: Position,
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// About; what bounds those that have to wait.
+    pub bytes: usize,
+}
+
+impl Stretch {
+    pub fn of_one(event: Arc<RecordedEvent>, bytes: usize) -> Self {
+        let upto = event.position;
+        Self { after: Position(upto.0 - 1), upto, events: vec![event], bytes }
+    }
+}
+
+/// What became of a stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The ring goes farther now.
+    Grew,
+    /// It had all of it.
+    Known,
+    /// It waits for what is before it.
+    Early,
+    /// It can't be kept until its turn comes.
+    NoRoom,
+}
 
 #[derive(Debug)]
-pub(super) struct Ring {
+pub(crate) struct Ring {
     /// All events of (`after`, `upto`], in order.
     events: VecDeque<Arc<RecordedEvent>>,
     after: Position,
     upto: Position,
     generation: Generation,
     /// Stretches above `upto`, by the position they follow: they wait for what lies between.
-    early: BTreeMap<Position, (Position, Vec<Arc<RecordedEvent>>)>,
+    early: BTreeMap<Position, Stretch>,
+    early_events: usize,
+    early_bytes: usize,
     events_max: usize,
 }
 
 /// What the ring has for a follower.
 #[derive(Debug)]
-pub(super) enum Glance {
+pub(crate) enum Glance {
     Events(Vec<Arc<RecordedEvent>>, Position, Generation),
     /// Nothing after that position yet.
     Nothing,
@@ -34,7 +68,16 @@ pub(super) enum Glance {
 
 impl Ring {
     pub fn starting_at(head: Position, generation: Generation, events_max: usize) -> Self {
-        Self { events: VecDeque::new(), after: head, upto: head, generation, early: BTreeMap::new(), events_max }
+        Self {
+            events: VecDeque::new(),
+            after: head,
+            upto: head,
+            generation,
+            early: BTreeMap::new(),
+            early_events: 0,
+            early_bytes: 0,
+            events_max,
+        }
     }
 
     pub fn upto(&self) -> Position {
@@ -50,32 +93,81 @@ impl Ring {
         !self.early.is_empty()
     }
 
-    /// Takes all events of (`after`, `upto`]; those it has already are passed over. Whether it grew.
-    pub fn take(&mut self, after: Position, upto: Position, events: Vec<Arc<RecordedEvent>>) -> bool {
-        if after > self.upto {
-            if self.early.len() < EARLY_MAX {
-                self.early.insert(after, (upto, events));
-            }
-            return false;
-        }
-        let before = self.upto;
-        self.push(upto, events);
-        while let Some(entry) = self.early.first_entry().filter(|entry| *entry.key() <= self.upto) {
-            let (upto, events) = entry.remove();
-            self.push(upto, events);
-        }
-        self.upto > before
+    /// The last position that it has heard of.
+    pub fn highest(&self) -> Position {
+        self.early.values().map(|stretch| stretch.upto).max().map_or(self.upto, |early| early.max(self.upto))
     }
 
-    fn push(&mut self, upto: Position, events: Vec<Arc<RecordedEvent>>) {
+    /// Takes all events of a stretch; those it has already are passed over.
+    pub fn take(&mut self, stretch: Stretch) -> Taken {
+        if stretch.upto <= self.upto {
+            return Taken::Known;
+        }
+        if stretch.after > self.upto {
+            return self.keep(stretch);
+        }
+        self.push(stretch);
+        while let Some(entry) = self.early.first_entry().filter(|entry| *entry.key() <= self.upto) {
+            let stretch = entry.remove();
+            self.early_events -= stretch.events.len();
+            self.early_bytes -= stretch.bytes;
+            self.push(stretch);
+        }
+        Taken::Grew
+    }
+
+    /// The same of what had to be read because nobody brought it; how many positions that were.
+    pub fn fill(&mut self, stretch: Stretch) -> i64 {
+        let (before, upto) = (self.upto, stretch.upto);
+        let covers = |early: &Stretch| (upto.0.min(early.upto.0) - before.0.max(early.after.0)).max(0);
+        let brought: i64 = self.early.values().map(covers).sum();
+        match self.take(stretch) {
+            Taken::Grew => (upto.0 - before.0 - brought).max(0),
+            Taken::Known | Taken::Early | Taken::NoRoom => 0,
+        }
+    }
+
+    fn keep(&mut self, stretch: Stretch) -> Taken {
+        let longer = |present: &Stretch| present.upto >= stretch.upto;
+        if self.early.get(&stretch.after).is_some_and(longer) {
+            return Taken::Early;
+        }
+        let (events, bytes) = (self.early_events + stretch.events.len(), self.early_bytes + stretch.bytes);
+        if events > EARLY_EVENTS_MAX || bytes > EARLY_BYTES_MAX {
+            return Taken::NoRoom;
+        }
+        (self.early_events, self.early_bytes) = (events, bytes);
+        if let Some(shorter) = self.early.insert(stretch.after, stretch) {
+            self.early_events -= shorter.events.len();
+            self.early_bytes -= shorter.bytes;
+        }
+        Taken::Early
+    }
+
+    fn push(&mut self, stretch: Stretch) {
         let known = self.upto;
-        self.events.extend(events.into_iter().filter(|event| event.position > known));
-        self.upto = self.upto.max(upto);
+        self.events.extend(stretch.events.into_iter().filter(|event| event.position > known));
+        self.upto = self.upto.max(stretch.upto);
         while self.events.len() > self.events_max {
             if let Some(oldest) = self.events.pop_front() {
                 self.after = oldest.position;
             }
         }
+    }
+
+    /// Of what came early, lets go of what lies above the head of the log; how many events that were.
+    pub fn forget_above(&mut self, head: Position) -> usize {
+        let before = self.early_events;
+        let (events, bytes) = (&mut self.early_events, &mut self.early_bytes);
+        self.early.retain(|_, stretch| {
+            let keeps = stretch.upto <= head;
+            if !keeps {
+                *events -= stretch.events.len();
+                *bytes -= stretch.bytes;
+            }
+            keeps
+        });
+        before - self.early_events
     }
 
     /// At most `limit` events of some partitions after `from`.
@@ -99,3 +191,6 @@ impl Ring {
         Glance::Events(events, self.upto, self.generation)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use schema::log::{Generation, Position};
+use schema::log::Position;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::mpsc;
 
@@ -12,8 +12,7 @@ use crate::options::Wake;
 use crate::partitions::PartitionSet;
 use crate::read::{self, READ_POSITIONS_MAX};
 use crate::store::WeakStore;
-use crate::tail::Tail;
-use crate::tail::ring::Ring;
+use crate::tail::{Standing, Stretch, Tail};
 
 const CHANNEL: &str = "coulomb_log";
 /// What another lane of this process has committed and not yet published comes within this; reading it would be in vain.
@@ -63,9 +62,9 @@ pub(crate) async fn run(
 /// Brings the ring up to the head.
 async fn look(store: &crate::EventStore, tail: &Tail) -> Result<(), read::Error> {
     loop {
+        let mark = tail.mark();
         let (head, generation) = store.head().await?;
-        let Some(from) = begin(tail, head, generation, store) else {
-            tail.moved(head);
+        let Standing::Upto(from) = tail.compare(mark, head, generation, store.options().tail_events_max) else {
             return Ok(());
         };
         if from >= head {
@@ -75,23 +74,10 @@ async fn look(store: &crate::EventStore, tail: &Tail) -> Result<(), read::Error>
         let events = store.read_range(from, upto, PartitionSet::ALL).await?;
         let events = events.into_iter().map(Arc::new).collect();
         if let Some(upto) = tail.with_ring(|ring| {
-            ring.take(from, upto, events);
+            ring.take(Stretch { after: from, upto, events, bytes: 0 });
             ring.upto()
         }) {
             tail.moved(upto);
-        }
-    }
-}
-
-/// Up to where the ring goes; it is begun anew for another generation, or when it lies above the head.
-fn begin(tail: &Tail, head: Position, generation: Generation, store: &crate::EventStore) -> Option<Position> {
-    let mut slot = tail.0.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match slot.as_ref() {
-        // Above the head as it was asked for: a lane has published since.
-        Some(ring) if ring.generation() == generation => Some(ring.upto()),
-        _ => {
-            *slot = Some(Ring::starting_at(head, generation, store.options().tail_events_max));
-            None
         }
     }
 }

@@ -1,0 +1,106 @@
+use domain::envelope::{Actor, Envelope, Retention};
+use domain::event::{AggregateType, Event};
+use domain::id::TenantId;
+use domain::token::TokenEvent;
+use schema::log::StreamId;
+use schema::partition::partition;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const SECOND: Generation = Generation(2);
+
+pub fn event(position: i64, generation: Generation) -> Arc<RecordedEvent> {
+    let key = Uuid::from_u128(position as u128 % 7);
+    Arc::new(RecordedEvent {
+        position: Position(position),
+        generation,
+        partition: partition(key),
+        partition_key: key,
+        stream: StreamId { aggregate: AggregateType::Token, id: key },
+        sequence: position,
+        event_id: Uuid::from_u128(position as u128),
+        event_type: "TokenBlocked".into(),
+        event_version: "1".into(),
+        retention: Retention::Operational,
+        recorded_at: chrono::DateTime::UNIX_EPOCH,
+        envelope: Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test"))),
+        payload_hash: Uuid::nil(),
+        event: Ok(Arc::new(Event::Token(TokenEvent::TokenBlocked {}))),
+    })
+}
+
+fn carried(position: i64, generation: Generation) -> Carried {
+    Carried::Event { event: event(position, generation), bytes: 1 }
+}
+
+fn bring(tail: &Tail, positions: impl IntoIterator<Item = i64>) -> Brought {
+    tail.bring(positions.into_iter().map(|position| carried(position, Generation::FIRST)), PATIENCE)
+}
+
+/// A ring of the first generation that begins at a head.
+fn tail_at(head: i64) -> Tail {
+    let tail = Tail::new();
+    assert_eq!(tail.compare(None, Position(head), Generation::FIRST, 100), Standing::Begun);
+    tail
+}
+
+#[test]
+fn a_hole_has_time_to_be_filled_and_what_cannot_be_read_has_none() {
+    let tail = tail_at(3);
+    assert_eq!(bring(&tail, [4, 6, 6, 2]), Brought { taken: 3, known: 1, ..Brought::default() });
+    assert_eq!(tail.upto(), Position(4));
+    let due = tail.fill_at().expect("something is missing");
+    assert!(due > Instant::now());
+    bring(&tail, [7]);
+    assert_eq!(tail.fill_at(), Some(due), "5 is waited for since 6 came");
+    bring(&tail, [5]);
+    assert_eq!((tail.fill_at(), tail.upto()), (None, Position(7)));
+
+    tail.bring([Carried::Undecodable(Position(8))], PATIENCE);
+    assert!(tail.fill_at().is_some_and(|at| at <= Instant::now()));
+    bring(&tail, [9]);
+    assert!(tail.fill_at().is_some_and(|at| at <= Instant::now()), "it stays due until it is filled");
+    let events = vec![event(8, Generation::FIRST), event(9, Generation::FIRST)];
+    let filled = tail.fill(Stretch { after: Position(7), upto: Position(9), events, bytes: 0 }, PATIENCE);
+    assert_eq!((filled, tail.fill_at(), tail.upto()), (1, None, Position(9)));
+    tail.bring([Carried::Undecodable(Position(9))], PATIENCE);
+    assert_eq!(tail.fill_at(), None, "it is known already");
+}
+
+#[test]
+fn what_the_log_does_not_have_is_dropped() {
+    let tail = tail_at(3);
+    bring(&tail, [5, 900]);
+    let mark = tail.mark();
+    assert_eq!(tail.compare(mark, Position(6), Generation::FIRST, 100), Standing::Upto(Position(3)));
+    assert_eq!(tail.mark().map(|mark| mark.highest), Some(Position(5)));
+    // Of an older or newer generation.
+    assert_eq!(tail.bring([carried(4, SECOND)], PATIENCE), Brought { foreign: 1, ..Brought::default() });
+    assert_eq!(tail.upto(), Position(3));
+}
+
+/// The ring has what a promoted replica doesn't.
+#[test]
+fn after_a_lost_tail_kafka_is_not_believed_until_there_is_another_generation() {
+    let tail = tail_at(3);
+    bring(&tail, [4, 5, 6]);
+    let mark = tail.mark();
+    assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, 100), Standing::Begun);
+    assert_eq!(tail.upto(), Position(4));
+    assert_eq!(bring(&tail, [5, 6]), Brought { foreign: 2, ..Brought::default() });
+    let mark = tail.mark();
+    assert_eq!(tail.compare(mark, Position(9), SECOND, 100), Standing::Begun);
+    assert_eq!(tail.bring([carried(10, SECOND)], PATIENCE).taken, 1);
+    assert_eq!(tail.upto(), Position(10));
+}
+
+/// A record that came while the head was asked for is none of a lost tail.
+#[test]
+fn what_came_since_the_head_was_asked_for_is_kept() {
+    let tail = tail_at(3);
+    bring(&tail, [4]);
+    let mark = tail.mark();
+    bring(&tail, [5]);
+    assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, 100), Standing::Upto(Position(5)));
+}
