@@ -40,4 +40,5 @@ pub mod testing;
 pub use error::Error;
 pub use kafka::{EmbeddedKafka, NodeState, Options};
 pub use libraries::VERSION;
+pub use ports::free as free_ports;
 pub use secured::Secured;

@@ -10,8 +10,12 @@ use crate::error::Error;
 const FIRST: u16 = 20_000;
 const LAST: u16 = 32_000;
 
-/// So many different ports that nobody listens on. All are held until the last is found.
-pub(crate) fn free(number: usize) -> Result<Vec<u16>, Error> {
+/// So many different ports of 127.0.0.1 that nobody listens on, and that no client gets by chance: what listened there and
+/// was killed finds them free. All are held until the last is found.
+///
+/// # Errors
+/// [`Error::NoPort`].
+pub fn free(number: usize) -> Result<Vec<u16>, Error> {
     // Several processes at a time begin at different places.
     let span = LAST - FIRST;
     let start = rand::rng().random_range(0..span);

@@ -118,7 +118,7 @@ impl PgBouncer {
     }
 
     /// The shell's; the program is its child.
-    fn pid(&self) -> Option<u32> {
+    pub fn pid(&self) -> Option<u32> {
         self.shell.id()
     }
 

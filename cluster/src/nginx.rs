@@ -1,0 +1,71 @@
+//! nginx in front, with the routing that `docker/nginx` ships.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// Which role answers what; the same file that containers use.
+const ROUTING: &str = include_str!("../../docker/nginx/coulomb.conf.template");
+/// Where distributions put it, besides PATH.
+const PLACES: [&str; 3] = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/bin/nginx"];
+/// A process that refused is tried again after this.
+const TRIED_AGAIN_AFTER_S: u32 = 1;
+
+/// Behind which ports each role is.
+pub(crate) struct Upstreams {
+    pub(crate) commands: Vec<u16>,
+    pub(crate) realtimes: Vec<u16>,
+    pub(crate) edges: Vec<u16>,
+}
+
+pub(crate) fn program() -> Result<PathBuf, Error> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|directory| directory.join("nginx"));
+    let mut all = PLACES.iter().map(PathBuf::from).chain(in_path);
+    all.find(|program| program.exists()).ok_or(Error::Missing { program: "nginx", package: "nginx-light" })
+}
+
+/// Writes the configuration, and answers its path.
+pub(crate) fn configure(directory: &Path, http: u16, ocpp: u16, upstreams: &Upstreams) -> Result<PathBuf, Error> {
+    std::fs::create_dir_all(directory).map_err(Error::file("can't create", directory))?;
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).map_err(Error::file("can't write", &path)).map(|()| path)
+    };
+    let routing = ROUTING
+        .replace("${COULOMB_RESOLVER}", "127.0.0.1")
+        // Names of groups of servers go before names that are looked up.
+        .replace("${COULOMB_COMMAND_SERVICE}", "command_services")
+        .replace("${COULOMB_REALTIME_API}", "realtime_apis")
+        .replace("${COULOMB_OCPP_EDGE}", "ocpp_edges")
+        .replace("listen 8080;", &format!("listen 127.0.0.1:{http};"))
+        .replace("listen 9000;", &format!("listen 127.0.0.1:{ocpp};"));
+    let routing = write("coulomb.conf", &routing)?;
+    write("nginx.conf", &settings(directory, &routing, upstreams))
+}
+
+fn settings(directory: &Path, routing: &Path, upstreams: &Upstreams) -> String {
+    let directory = directory.display();
+    let mut groups = String::new();
+    let Upstreams { commands, realtimes, edges } = upstreams;
+    for (name, ports) in [("command_services", commands), ("realtime_apis", realtimes), ("ocpp_edges", edges)] {
+        let _ = writeln!(groups, "    upstream {name} {{");
+        for port in ports {
+            let _ =
+                writeln!(groups, "        server 127.0.0.1:{port} max_fails=1 fail_timeout={TRIED_AGAIN_AFTER_S}s;");
+        }
+        let _ = writeln!(groups, "    }}");
+    }
+    let user = if nix::unistd::geteuid().is_root() { "user root;\n" } else { "" };
+    // One process: killed or frozen, all of it is.
+    format!(
+        "daemon off;\nmaster_process off;\n{user}pid {directory}/nginx.pid;\nerror_log stderr warn;\n\
+         events {{\n    worker_connections 8192;\n    multi_accept on;\n}}\n\
+         http {{\n    access_log off;\n    server_tokens off;\n    tcp_nodelay on;\n    keepalive_timeout 65s;\n    \
+         client_body_temp_path {directory}/client;\n    proxy_temp_path {directory}/proxy;\n    \
+         fastcgi_temp_path {directory}/fastcgi;\n    uwsgi_temp_path {directory}/uwsgi;\n    \
+         scgi_temp_path {directory}/scgi;\n{groups}    include {};\n}}\n",
+        routing.display()
+    )
+}
