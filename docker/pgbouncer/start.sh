@@ -5,5 +5,5 @@ set -eu
 password=$(cat "${POSTGRES_PASSWORD_FILE:?}")
 umask 077
 printf '"coulomb" "%s"\n' "$password" >/tmp/users.txt
-sed -e "s/@WRITER@/${POSTGRES_WRITER:?}/" /etc/pgbouncer/pgbouncer.ini.in >/tmp/pgbouncer.ini
+sed -e "s/@HOST@/${POSTGRES_HOST:?}/" /etc/pgbouncer/pgbouncer.ini.in >/tmp/pgbouncer.ini
 exec pgbouncer /tmp/pgbouncer.ini

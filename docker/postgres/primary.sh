@@ -7,7 +7,6 @@ replication_password=$(cat "${REPLICATION_PASSWORD_FILE:?}")
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
     --set password="$replication_password" <<'SQL'
 CREATE ROLE replicator LOGIN REPLICATION PASSWORD :'password';
-SELECT pg_create_physical_replication_slot('replica', true);
 -- A standby that is away for longer than this much log is made anew; without a limit the disk would fill.
 ALTER SYSTEM SET max_slot_wal_keep_size = '8GB';
 -- Written down now, in force when the server starts for good: there is no standby yet that this one could wait for.
