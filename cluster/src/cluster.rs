@@ -51,7 +51,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When a program is missing or a part does not start. What was started is ended then.
-    pub async fn start_saying(options: Options, say: impl Fn(&str)) -> Result<Self, Error> {
+    pub async fn launch_saying(options: Options, say: impl Fn(&str)) -> Result<Self, Error> {
         let program = &options.program;
         let program = program.canonicalize().map_err(|_| Error::NoProgram(program.clone()))?;
         let options = Options { program, ..options };
@@ -158,12 +158,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// [`Cluster::start_saying`], in silence.
+    /// [`Cluster::launch_saying`], in silence.
     ///
     /// # Errors
     /// As that.
-    pub async fn start_all(options: Options) -> Result<Self, Error> {
-        Self::start_saying(options, |_| {}).await
+    pub async fn launch(options: Options) -> Result<Self, Error> {
+        Self::launch_saying(options, |_| {}).await
     }
 
     /// Of nginx: commands and queries. Without a trailing slash.

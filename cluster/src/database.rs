@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use embedded_postgres::{EmbeddedPostgres, PgBouncer, PgBouncerOptions};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
 use crate::memory::Memory;
@@ -20,6 +20,8 @@ const POOLED_CONNECTIONS: u16 = 80;
 const CLIENTS_MAX: u16 = 2_000;
 /// A server that is frozen does not answer.
 const ASK_WAIT_MAX: Duration = Duration::from_secs(5);
+const FOLLOW_WAIT_MAX: Duration = Duration::from_secs(30);
+const FOLLOW_POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// How the replica follows, as the primary says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +160,8 @@ impl Database {
     async fn follow(&mut self, number: u16) -> Result<(), Error> {
         let options = self.server(number).options.clone();
         let primary = self.primary;
-        let Some(leader) = &self.servers[usize::from(primary - 1)].running else {
+        let leader = &self.servers[usize::from(primary - 1)];
+        let Some(leader) = leader.running.as_ref().filter(|_| !leader.frozen) else {
             return Err(Error::NotRunning(Part::Postgres(primary)));
         };
         // A copy taken under load must not be waited for by the primary that it is taken from.
@@ -169,7 +172,24 @@ impl Database {
         }
         let server = self.server(number);
         (server.running, server.frozen, server.deposed) = (Some(standby), false, false);
-        self.remember_primary()
+        self.remember_primary()?;
+        self.until_followed(number).await
+    }
+
+    /// The primary notices what it was set to in its own time.
+    async fn until_followed(&mut self, number: u16) -> Result<(), Error> {
+        let wanted = if self.synchronous { Replication::Synchronous } else { Replication::Asynchronous };
+        let deadline = Instant::now() + FOLLOW_WAIT_MAX;
+        while self.replication().await != wanted {
+            if Instant::now() > deadline {
+                let part = Part::Postgres(number);
+                let (seconds, log) = (FOLLOW_WAIT_MAX.as_secs(), self.log(part));
+                let said = "the primary does not say that it is followed".to_owned();
+                return Err(Error::NotReady { part, seconds, said, log, tail: String::new() });
+            }
+            tokio::time::sleep(FOLLOW_POLL_EVERY).await;
+        }
+        Ok(())
     }
 
     fn remember_primary(&self) -> Result<(), Error> {
@@ -303,9 +323,13 @@ impl Database {
         if part == Part::PgBouncer {
             return self.start_bouncer().await;
         }
-        let server = self.of(part)?;
-        if server.running.is_some() {
+        if self.state(part)? != State::Stopped {
             return Ok(());
+        }
+        let server = self.of(part)?;
+        if let Some(ended) = server.running.take() {
+            // By itself: what is left of it is cleared away.
+            ended.kill().await;
         }
         if let (true, Part::Postgres(number)) = (server.deposed, part) {
             return self.follow(number).await;
@@ -367,6 +391,10 @@ impl Database {
     pub(crate) async fn stop_all(&mut self) -> Result<(), Error> {
         self.stop_bouncer().await;
         let primary = self.primary;
+        // One that is frozen would be waited for by the other.
+        for running in self.servers.iter().filter_map(|server| server.running.as_ref()) {
+            running.thaw();
+        }
         // The replica last, so that the primary does not wait for it.
         self.stop(Part::Postgres(primary)).await?;
         if self.servers.len() > 1 {
@@ -380,4 +408,66 @@ impl Database {
 fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
+
+    use super::*;
+
+    async fn connect(url: &str) -> PgConnection {
+        let options: sqlx::postgres::PgConnectOptions = url.parse().expect("a URL");
+        // PgBouncer knows of no such parameter.
+        options.extra_float_digits(None).connect().await.expect("it takes connections")
+    }
+
+    /// As a pooler in transaction mode can carry it: without prepared statements.
+    async fn execute(url: &str, statement: &str) {
+        let mut connection = connect(url).await;
+        connection.execute(statement).await.expect("it is done");
+        connection.close().await.expect("it closes");
+    }
+
+    async fn number(url: &str) -> i64 {
+        let mut connection = connect(url).await;
+        let row = connection.fetch_one("SELECT count(*) FROM kept").await.expect("a row");
+        connection.close().await.expect("it closes");
+        row.get(0)
+    }
+
+    #[tokio::test]
+    async fn a_promoted_replica_has_what_was_acknowledged_and_is_followed_by_the_old_primary() {
+        let home = tempfile::tempdir().expect("a directory");
+        std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).expect("ours");
+        let options = Options { ephemeral: true, ..Options::new(home.path(), "none") };
+        let mut ports = Ports::load(home.path()).expect("none yet");
+        let mut database = Database::start(home.path(), &options, &mut ports).await.expect("it starts");
+        assert_eq!(database.replication().await, Replication::Synchronous);
+        let url = database.url_for_roles();
+        execute(&url, "CREATE TABLE kept (n int)").await;
+        execute(&url, "INSERT INTO kept VALUES (1)").await;
+
+        database.kill(Part::Postgres(1)).await.expect("it is killed");
+        assert_eq!(database.state(Part::Postgres(1)).expect("known"), State::Stopped);
+        database.promote().await.expect("the replica takes over");
+        assert_eq!(database.primary(), 2);
+        execute(&url, "INSERT INTO kept VALUES (2)").await;
+        assert_eq!(number(&url).await, 2);
+
+        database.start_part(Part::Postgres(1)).await.expect("it follows");
+        assert_eq!(database.replication().await, Replication::Synchronous);
+        execute(&url, "INSERT INTO kept VALUES (3)").await;
+        database.set_frozen(Part::Postgres(1), true).expect("it runs");
+        assert_eq!(database.state(Part::Postgres(1)).expect("known"), State::Frozen);
+        database.promote().await.expect("a frozen replica is woken and takes over");
+        assert_eq!(number(&url).await, 3);
+        database.stop_all().await.expect("they stop");
+
+        // The next start goes on with the primary of now.
+        let mut database = Database::start(home.path(), &options, &mut ports).await.expect("it starts");
+        assert_eq!(database.primary(), 1);
+        assert_eq!(number(&database.url_for_roles()).await, 3);
+        database.stop_all().await.expect("they stop");
+    }
 }

@@ -6,7 +6,7 @@
 //! use cluster::{Cluster, Options, Part};
 //!
 //! let options = Options { edges: 3, relays: 2, ..Options::new("/tmp/cluster", program) };
-//! let cluster = Cluster::start_all(options).await?;
+//! let cluster = Cluster::launch(options).await?;
 //! let http = cluster.http();                     // nginx: commands, queries, WebSocket
 //! cluster.kill(Part::Edge(1)).await?;            // -9
 //! cluster.freeze(Part::Relay(2)).await?;         // SIGSTOP

@@ -150,7 +150,7 @@ async fn main() -> anyhow::Result<()> {
             None => build::coulomb(args.profile).await?,
         };
         let options = options(args, program);
-        anyhow::Ok(Cluster::start_saying(options, |text| println!("{text}")).await?)
+        anyhow::Ok(Cluster::launch_saying(options, |text| println!("{text}")).await?)
     };
     let cluster = tokio::select! {
         cluster = starting => cluster.context("the cluster can't be started")?,
