@@ -9,6 +9,7 @@
 mod begin;
 mod compare;
 mod era;
+mod generations;
 mod look;
 mod own;
 mod recover;
@@ -24,8 +25,9 @@ use tokio::sync::watch;
 
 use crate::EventStore;
 
-pub use compare::{Comparison, KafkaTail, compare, settle};
+pub use compare::{Comparison, KafkaTail, Loss, compare, settle};
 pub(crate) use era::Era;
+pub use generations::Began;
 pub use recover::{LOST_MAX, Recovery, RecoveryError, Step};
 pub(crate) use watcher::{run, start};
 
