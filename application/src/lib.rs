@@ -21,8 +21,8 @@ mod work;
 use std::sync::Arc;
 
 use event_store::EventStore;
+use pool::Pool;
 use schema::view::ViewStore;
-use sqlx::PgPool;
 
 pub use context::{CommandContext, Idempotency};
 pub use error::Error;
@@ -51,7 +51,8 @@ struct Inner {
 
 impl Application {
     /// On a database to which `schema::MIGRATOR` was applied.
-    pub fn new(store: EventStore, pool: PgPool, master_key: MasterKey, settings: Settings) -> Self {
+    pub fn new(store: EventStore, pool: impl Into<Pool>, master_key: MasterKey, settings: Settings) -> Self {
+        let pool = pool.into();
         let vault = Vault::new(pool.clone(), master_key.clone());
         Self(Arc::new(Inner {
             store,
@@ -61,7 +62,7 @@ impl Application {
             tokens: Tokens::new(pool.clone(), vault.clone()),
             transactions: Transactions::new(pool.clone()),
             erasures: erasure::Erasures::new(pool.clone()),
-            views: ViewStore::new(pool, false),
+            views: ViewStore::new(pool),
             vault,
             settings,
         }))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use application::Application;
 use clap::Args;
-use sqlx::PgPool;
+use pool::Pool;
 
 use crate::accounts::{self, AttemptLimits};
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::limit::{Network, Rate, TrustedProxies};
 pub struct Config {
     pub application: Application,
     /// Of the database with the accounts.
-    pub pool: PgPool,
+    pub pool: Pool,
     pub settings: Settings,
     pub clock: Clock,
 }

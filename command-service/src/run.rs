@@ -1,8 +1,8 @@
 use application::Application;
 use axum::Router;
 use axum::routing::get;
+use pool::Pool;
 use service_host::{Host, Json, NotReady, ServeLimits, Shutdown, serve};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use crate::accounts::{self, Accounts, Email, HashingError, Name, NewAccount, Password};
@@ -25,7 +25,13 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`].
-pub async fn start(application: Application, pool: PgPool, settings: Settings, clock: Clock) -> Result<Api, Error> {
+pub async fn start(
+    application: Application,
+    pool: impl Into<Pool>,
+    settings: Settings,
+    clock: Clock,
+) -> Result<Api, Error> {
+    let pool = pool.into();
     let accounts = Accounts::new(application.clone(), pool, settings.accounts)?;
     if let Some(login) = settings.operator {
         let account = operator(&login).map_err(Error::Operator)?;
@@ -60,7 +66,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     Ok(())
 }
 
-async fn reachable(pool: PgPool) -> Result<(), NotReady> {
+async fn reachable(pool: Pool) -> Result<(), NotReady> {
     let asked = sqlx::query("SELECT FROM accounts LIMIT 0").execute(&pool).await;
     asked.map(|_| ()).map_err(|error| {
         tracing::warn!(%error, "the accounts can't be reached");

@@ -5,9 +5,11 @@ use embedded_postgres::{EmbeddedPostgres, Options};
 use event_store::{EventStore, StoreOptions};
 use projection_service::rebuild::Rebuilder;
 use read_models::Folds;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use pool::Pool;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::archives;
+use crate::database;
 use crate::migrate;
 use crate::settings::Settings;
 
@@ -15,23 +17,25 @@ use crate::settings::Settings;
 pub struct CommandDatabase {
     /// Started for this command.
     private: Option<EmbeddedPostgres>,
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl CommandDatabase {
     /// Connects to a database that has this program's migrations.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let (private, url) = match &settings.database_url {
-            Some(url) => (None, url.clone()),
-            None => Self::private(settings).await?,
+            Some(_) => (None, None),
+            None => Self::private(settings).await.map(|(server, url)| (server, Some(url)))?,
         };
-        let said = match &settings.database_url {
-            Some(_) => "can't use DATABASE_URL",
-            None => "can't use the private Postgres",
-        };
-        let options = PgPoolOptions::new().max_connections(settings.database_connections);
         let opened = async {
-            let pool = options.connect(&url).await.context(said)?;
+            let pool = match (&settings.database_url, &url) {
+                (Some(url), _) => database::command(settings, url).await?,
+                (None, url) => {
+                    let options = PgPoolOptions::new().max_connections(settings.database_connections);
+                    let connected = options.connect(url.as_deref().unwrap_or_default()).await;
+                    Pool::from(connected.context("can't use the private Postgres")?)
+                }
+            };
             migrate::require(&pool).await?;
             anyhow::Ok(pool)
         };
@@ -63,7 +67,7 @@ impl CommandDatabase {
         Ok((Some(server), url))
     }
 
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use application::Application;
@@ -12,9 +13,9 @@ use event_store::{EventStore, StoreOptions, Wake};
 use projection_service::Views;
 use realtime_api::RealtimeArgs;
 use schema::view::{FeedOptions, TableFeeds, ViewFeeds, ViewStore};
+use pool::Pool;
 use service_host::config::HttpArgs;
 use service_host::{Host, Json, ServeLimits, Shutdown, serve};
-use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 
@@ -28,7 +29,7 @@ use crate::supervisor::Supervisor;
 /// What the roles of one process share. Cheap to clone.
 #[derive(Clone)]
 pub struct Shared {
-    pub pool: PgPool,
+    pub pool: Pool,
     /// One for the whole process, so that the appends of all roles share its lanes, and one tail serves all followers.
     pub store: EventStore,
     pub application: Application,
@@ -38,13 +39,15 @@ pub struct Shared {
     pub alone: bool,
     pub projection_workers: u16,
     pub snapshot_every: i64,
+    /// Over which time sockets are closed at the end.
+    pub drain_over: Duration,
 }
 
 impl Shared {
     /// How rows that other processes write are followed.
     fn feed(&self) -> FeedOptions {
         // Workers beside each other tell each other's readers through the database.
-        let listen = (!self.alone || self.projection_workers > 1).then(|| self.pool.connect_options().as_ref().clone());
+        let listen = (!self.alone || self.projection_workers > 1).then(|| self.pool.clone());
         FeedOptions { listen, ..FeedOptions::default() }
     }
 }
@@ -53,6 +56,7 @@ impl Shared {
     /// On a database that has all migrations.
     pub async fn open(database: &Database, settings: &Settings, shutdown: Shutdown) -> anyhow::Result<Self> {
         let host = Host::new();
+        host.readiness().until(&shutdown);
         database.register_readiness(host.readiness());
         let pool = database.pool().clone();
         let alone = database.is_private();
@@ -64,6 +68,7 @@ impl Shared {
         if alone {
             store.lapse_all_leases().await?;
         }
+        crate::log::register(&store, host.readiness());
         let master_key = application::vault::MasterKey::new(*database.master_key().bytes());
         let application = Application::new(store.clone(), pool.clone(), master_key, settings.application());
         application.vault().check_master_key().await.context(
@@ -86,6 +91,7 @@ impl Shared {
             alone,
             projection_workers: settings.projection_workers,
             snapshot_every: settings.snapshot_every,
+            drain_over: settings.drain.over(),
         })
     }
 }
@@ -146,15 +152,26 @@ impl Role {
         views: &mut Option<Views>,
         supervisor: &mut Supervisor,
     ) -> anyhow::Result<Served> {
-        let Shared { pool, store, application, host, shutdown, alone, projection_workers, snapshot_every } =
-            shared.clone();
+        let shared = shared.clone();
+        let feed = shared.feed();
+        let Shared {
+            pool,
+            store,
+            application,
+            host,
+            shutdown,
+            alone,
+            projection_workers,
+            snapshot_every,
+            drain_over,
+        } = shared;
         match self {
             Self::ProjectionService => {
                 let config = projection_service::Config {
                     workers: projection_workers.into(),
                     snapshot_every: Some(snapshot_every),
                     notify: !alone,
-                    feed: shared.feed(),
+                    feed,
                     ..projection_service::Config::default()
                 };
                 let (started, work) = projection_service::start(config, store, pool, host.readiness(), shutdown);
@@ -162,7 +179,9 @@ impl Role {
                 *views = Some(started);
                 Ok(Served::default())
             }
-            Self::OcppEdge { listener, config } => {
+            Self::OcppEdge { listener, mut config } => {
+                config.limits.drain_spread_max = drain_over;
+                config.hands_over = !alone;
                 supervisor.spawn("ocpp-edge", async move {
                     ocpp_edge::run(*config, application, listener, host.readiness(), shutdown).await
                 });
@@ -181,11 +200,13 @@ impl Role {
                 let (views, feeds): (ViewStore, Arc<dyn ViewFeeds>) = match views {
                     Some(views) => (views.tables().clone(), Arc::new(views.clone())),
                     None => {
-                        let tables = ViewStore::new(pool.clone(), false);
-                        (tables.clone(), Arc::new(TableFeeds::new(tables, shared.feed())))
+                        let tables = ViewStore::new(pool.clone());
+                        (tables.clone(), Arc::new(TableFeeds::new(tables, feed)))
                     }
                 };
-                let config = realtime_api::Config { application, pool, views, feeds, settings: args.into() };
+                let mut settings: realtime_api::Settings = args.into();
+                settings.limits.drain_over = drain_over;
+                let config = realtime_api::Config { application, pool, views, feeds, settings };
                 let service = realtime_api::Service::start(config, &host, shutdown.clone()).await?;
                 let routes = service.router();
                 supervisor.spawn("realtime-api", async move {
@@ -247,13 +268,13 @@ pub async fn run_alone(settings: &Settings, alone: Alone) -> anyhow::Result<()> 
         alone.name()
     );
     let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
+    shutdown.on_signals(settings.drain.notice())?;
     let name = alone.name();
     let listener = bind(alone.http(), listen::HTTP).await?;
     let address = listener.local_addr()?;
     let role = alone.role().await?;
     let database = Database::open(settings).await?;
-    let mut supervisor = Supervisor::new(shutdown.clone());
+    let mut supervisor = Supervisor::new(shutdown.clone(), settings.drain.wait_max());
     let ended = async {
         migrate::require(database.pool()).await?;
         let shared = Shared::open(&database, settings, shutdown).await?;

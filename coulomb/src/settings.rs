@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 use clap::Args;
 
+use crate::database_args::{DatabaseArgs, database_url};
+use crate::drain_args::DrainArgs;
 use crate::master_key::MasterKey;
 
 #[derive(Args, Clone, Debug)]
@@ -13,7 +15,8 @@ pub struct Settings {
     #[arg(long, env = "COULOMB_DATA_DIR", default_value = ".coulomb", global = true, value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
-    /// Use this Postgres (14 or newer) instead of a private one
+    /// Use this Postgres (14 or newer) instead of a private one. Of several hosts, as in
+    /// postgres://user:password@one:5432,two:5432/name, the one that is the primary is used
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL", value_parser = database_url)]
     pub database_url: Option<String>,
 
@@ -48,6 +51,12 @@ pub struct Settings {
         value_parser = clap::value_parser!(i64).range(1_000..=1_000_000))]
     pub snapshot_every: i64,
 
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub drain: DrainArgs,
+
     /// Not supported yet: the log is read from Postgres
     #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
     pub kafka_brokers: Option<std::convert::Infallible>,
@@ -61,14 +70,6 @@ impl Settings {
             answer_timeout: TimeDelta::seconds(self.call_timeout.into()),
             ..application::Settings::default()
         }
-    }
-}
-
-fn database_url(text: &str) -> Result<String, String> {
-    match text.parse::<sqlx::postgres::PgConnectOptions>() {
-        Ok(_) if text.starts_with("postgres://") || text.starts_with("postgresql://") => Ok(text.to_owned()),
-        Ok(_) => Err("must begin with postgres://".to_owned()),
-        Err(error) => Err(error.to_string()),
     }
 }
 

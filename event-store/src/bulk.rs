@@ -1,13 +1,13 @@
 //! Reading the log in bulk, for who makes something of all of it: raw rows by COPY, decoded where they are needed.
 
+use pool::Connection;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::AggregateType;
 use futures_util::{Stream, TryStreamExt};
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
-use schema::stored::StoredEvent;
-use sqlx::postgres::PgConnection;
+use schema::stored::{StoredEvent, StoredRef};
 use uuid::Uuid;
 
 use crate::read::Error;
@@ -25,6 +25,11 @@ const EPOCH_S: i64 = 946_684_800;
 pub struct Selection(String);
 
 impl Selection {
+    /// All of every event.
+    pub fn all() -> Self {
+        Self("true".to_owned())
+    }
+
     /// Everything of the aggregates, but for the events of these types.
     pub fn of(aggregates: &[AggregateType], not: &[(AggregateType, &str)]) -> Self {
         let of = |aggregate: &AggregateType| {
@@ -51,7 +56,7 @@ pub struct BulkRow {
 /// The rows in (`after`, `upto`], in the order of their positions. One short transaction: whoever wants more calls again.
 /// A connection whose rows were not read to the end is of no further use, so it should be nobody else's.
 pub async fn read<'c>(
-    connection: &'c mut PgConnection,
+    connection: &'c mut Connection<'_>,
     after: Position,
     upto: Position,
     selection: &Selection,
@@ -118,6 +123,23 @@ impl BulkRow {
     /// # Errors
     /// When a column can't be read. A payload that can't be understood is no error here, as in [`RecordedEvent::event`].
     pub fn recorded(&self) -> Result<Option<RecordedEvent>, Error> {
+        self.row()?.map(|row| row.recorded()).transpose()
+    }
+
+    /// The event as it is stored; none where it was not selected.
+    ///
+    /// # Errors
+    /// When a column can't be read.
+    pub fn stored(&self) -> Result<Option<StoredRef<'_>>, Error> {
+        self.row()?.map(|row| row.borrowed()).transpose()
+    }
+
+    /// How large it is.
+    pub fn bytes(&self) -> usize {
+        self.rest.len()
+    }
+
+    fn row(&self) -> Result<Option<EventRow<'_>>, Error> {
         // Without what was parsed already.
         let mut fields = Fields { rest: &self.rest, position: self.position };
         let sequence = fields.i64("sequence")?;
@@ -153,7 +175,7 @@ impl BulkRow {
             metadata,
             payload_hash: self.payload_hash,
         };
-        row.recorded().map(Some)
+        Ok(Some(row))
     }
 }
 

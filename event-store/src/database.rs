@@ -1,27 +1,20 @@
-//! Statements outside the append lane: through the pool, and so that a pooler in transaction mode can carry them.
+//! Statements outside the append lane.
 
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use pool::{Pool, Transaction};
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Postgres, Transaction};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
-    pub pool: PgPool,
-    /// Statements are not kept, and stand in explicit transactions.
-    pub transaction_pooler: bool,
+    pub pool: Pool,
 }
 
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 impl Database {
     pub async fn fetch_all(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
-        if !self.transaction_pooler {
-            return statement.fetch_all(&self.pool).await;
-        }
-        let mut transaction = self.pool.begin().await?;
-        let rows = statement.persistent(false).fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(rows)
+        statement.fetch_all(&self.pool).await
     }
 
     pub async fn fetch_optional(&self, statement: Statement<'_>) -> Result<Option<PgRow>, sqlx::Error> {
@@ -30,18 +23,14 @@ impl Database {
 
     /// How many rows it touched.
     pub async fn execute(&self, statement: Statement<'_>) -> Result<u64, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let touched = self.execute_in(&mut transaction, statement).await?;
-        transaction.commit().await?;
-        Ok(touched)
+        Ok(statement.execute(&self.pool).await?.rows_affected())
     }
 
     pub async fn execute_in(
         &self,
-        transaction: &mut Transaction<'_, Postgres>,
+        transaction: &mut Transaction<'_>,
         statement: Statement<'_>,
     ) -> Result<u64, sqlx::Error> {
-        let done = statement.persistent(!self.transaction_pooler).execute(&mut **transaction).await?;
-        Ok(done.rows_affected())
+        Ok(statement.execute(&mut **transaction).await?.rows_affected())
     }
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-
 use crate::archived::Archive;
 use crate::kafka::{DeadLetters, KafkaOptions};
+use crate::lineage::Successor;
 
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -43,14 +42,14 @@ pub struct StoreOptions {
     pub poll_every: Duration,
     /// Where followers learn of the log; none: from Postgres.
     pub kafka: Option<KafkaOptions>,
-    /// Who keeps the records of Kafka that can't be decoded; none: they are counted and logged.
+    /// Who keeps the records of Kafka that can't be decoded; none: the table `dead_letters`.
     pub dead_letters: Option<Arc<dyn DeadLetters>>,
     /// Where notices of other processes come from, for those who follow Postgres.
     pub wake: Wake,
     /// Whether other processes are to be noticed of appends.
     pub notify: bool,
-    /// Connections lead through a pooler in transaction mode: no statement outlives its transaction.
-    pub transaction_pooler: bool,
+    /// Who begins a generation of the log when the server that holds it was promoted or restored.
+    pub successor: Successor,
     /// Where ranges are read that were moved out of the log; none: what needs them fails.
     pub archive: Option<Arc<dyn Archive>>,
 }
@@ -58,11 +57,9 @@ pub struct StoreOptions {
 /// How a process learns that another one has appended.
 #[derive(Debug, Clone, Default)]
 pub enum Wake {
-    /// LISTEN, on a connection like the pool's.
+    /// LISTEN, on a connection of its own. Where the pool knows no direct way to the database: polling.
     #[default]
     Listen,
-    /// LISTEN on a direct connection, where the pool's leads through a pooler.
-    ListenAt(Box<PgConnectOptions>),
     /// By polling alone.
     Poll,
 }
@@ -88,7 +85,7 @@ impl Default for StoreOptions {
             dead_letters: None,
             wake: Wake::default(),
             notify: true,
-            transaction_pooler: false,
+            successor: Successor::default(),
             archive: None,
         }
     }

@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
+use pool::Connection;
 use schema::log::Position;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
 use crate::StoreOptions;
 use crate::ranges;
@@ -35,8 +35,8 @@ pub enum Error {
 /// # Errors
 /// [`Error`]; then the target is as it was.
 pub async fn refeed(
-    source: &mut PgConnection,
-    target: &mut PgConnection,
+    source: &mut Connection<'_>,
+    target: &mut Connection<'_>,
     after: Position,
     upto: Position,
 ) -> Result<(), Error> {
@@ -68,7 +68,7 @@ pub async fn refeed(
 /// # Errors
 /// When the log can't be read.
 pub async fn moments(
-    source: &mut PgConnection,
+    source: &mut Connection<'_>,
     after: Position,
     upto: Position,
     limit: i64,

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
-use schema::log::Position;
+use pool::Pool;
+use schema::log::{Generation, Position};
 use schema::topics::LogTopic;
 use serde_json::Value;
 use sqlx::Row;
-use sqlx::postgres::PgPool;
 use std::sync::OnceLock;
 
 use crate::append::{self, Append, Appended};
@@ -16,6 +16,7 @@ use crate::database::Database;
 use crate::feed::{Feed, From, Log};
 use crate::kafka::{CommandFeed, Counters, KafkaCounts};
 use crate::lane::Lane;
+use crate::lineage::{self, Era};
 use crate::options::StoreOptions;
 use crate::partitions::PartitionSet;
 use crate::states::StateWriter;
@@ -33,6 +34,7 @@ struct Inner {
     database: Database,
     options: StoreOptions,
     lane: Lane,
+    era: Era,
     cache: Cache,
     states: StateWriter,
     archives: Archives,
@@ -75,15 +77,17 @@ impl EventStore {
     ///
     /// # Errors
     /// When the database can't be reached or has no log.
-    pub async fn connect(pool: PgPool, options: StoreOptions) -> Result<Self, ConnectError> {
-        let database = Database { pool, transaction_pooler: options.transaction_pooler };
-        ranges::make_ahead(&mut *database.pool.acquire().await?, &options).await?;
+    pub async fn connect(pool: impl Into<Pool>, options: StoreOptions) -> Result<Self, ConnectError> {
+        let database = Database { pool: pool.into() };
+        ranges::make_ahead(&mut database.pool.acquire().await?, &options).await?;
         let tail = Tail::new();
-        let lane = Lane::start(&database.pool.connect_options(), &options, &tail);
+        let era = Era::new();
+        let lane = Lane::start(&database.pool, &options, &tail, &era);
         let inner = Inner {
             lane,
-            cache: Cache::new(options.cache_states_max),
+            cache: Cache::new(options.cache_states_max, era.clone()),
             states: StateWriter::start(database.clone()),
+            era: era.clone(),
             archives: Archives::new(options.archive.clone()),
             tail,
             tail_runs: OnceLock::new(),
@@ -97,6 +101,8 @@ impl EventStore {
             options,
         };
         let store = Self(Arc::new(inner));
+        lineage::start(&store).await?;
+        tokio::spawn(lineage::run(store.downgrade(), era));
         tokio::spawn(caretaker::run(store.downgrade()));
         Ok(store)
     }
@@ -105,7 +111,12 @@ impl EventStore {
     ///
     /// Dropping the future gives up the answer, not the append.
     pub async fn append(&self, append: Append) -> Result<Appended, append::Error> {
-        self.0.lane.append(append).await
+        self.0.lane.append(append, None).await
+    }
+
+    /// The same, of what was decided on what the log was in a generation: in another one it has to be decided anew.
+    pub(crate) async fn append_in(&self, generation: Generation, append: Append) -> Result<Appended, append::Error> {
+        self.0.lane.append(append, Some(generation)).await
     }
 
     /// What was answered under a key, unless it has expired.
@@ -125,6 +136,10 @@ impl EventStore {
 
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
+    }
+
+    pub(crate) fn era(&self) -> &Era {
+        &self.0.era
     }
 
     pub(crate) fn archives(&self) -> &Archives {
@@ -154,8 +169,7 @@ impl EventStore {
         if self.0.tail_runs.set(()).is_ok() {
             let (options, pool) = (self.options(), &self.database().pool);
             let (poll_every, wake) = (options.poll_every, options.wake.clone());
-            let connect = pool.connect_options().as_ref().clone();
-            tokio::spawn(tail::run(self.downgrade(), self.0.tail.clone(), poll_every, wake, connect));
+            tokio::spawn(tail::run(self.downgrade(), self.0.tail.clone(), poll_every, wake, pool.clone()));
         }
         Follower::new(self.clone(), self.0.tail.clone(), partitions, from)
     }

@@ -86,8 +86,9 @@ impl<'c> Connection<'c> {
     pub async fn copy_out_raw<'o>(
         &'o mut self,
         statement: &str,
-    ) -> Result<BoxStream<'o, Result<impl AsRef<[u8]> + Send + use<>, Error>>, Error> {
-        self.raw().copy_out_raw(statement).await
+    ) -> Result<BoxStream<'o, Result<bytes::Bytes, Error>>, Error> {
+        let moved = self.moved.clone();
+        Ok(guarded_stream(self.raw().copy_out_raw(statement).await?, moved))
     }
 }
 

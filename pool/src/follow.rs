@@ -1,7 +1,7 @@
 //! The pool follows the node that is the primary.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -63,21 +63,51 @@ pub struct Followed {
 /// Finds the primary among the hosts, and goes on looking for it as long as the pool is used.
 ///
 /// # Errors
-/// When there is no primary at the start.
+/// When there is no primary at the start, and none comes while a connection may be waited for.
 pub async fn follow(hosts: Hosts, options: Options) -> Result<Followed, Unreachable> {
     let mut lookers: Vec<_> = hosts.each().iter().map(Looker::new).collect();
-    let seen = look(&mut lookers).await;
     let mut known = Known::default();
-    let Choice::Take(first) = known.choose(&seen) else {
-        return Err(Unreachable::NoPrimary(describe(&hosts, &seen, None).join("; ")));
-    };
-    // Connected, so that a mistake in the URL is told of at the start.
+    let (first, seen) = find(&hosts, &mut lookers, &options).await?;
     let pool = pool_options(&options).connect_with(hosts.each()[first].clone()).await?;
     known.taken(first, &seen);
     let (node, following) = watch::channel(Node { pool: Some(pool.clone()), number: 0, last: pool });
     let (states, state) = watch::channel(state_of(&hosts, &seen, Some(first), 0));
     tokio::spawn(Follower { hosts, options, lookers, known, node, states, moves: 0 }.run());
     Ok(Followed { pool: Pool::following(following), state })
+}
+
+/// A pool that leads to the host that is the primary now, and goes on leading there: for a command.
+///
+/// # Errors
+/// As [`follow`].
+pub async fn primary(hosts: Hosts, options: Options) -> Result<Pool, Unreachable> {
+    let mut lookers: Vec<_> = hosts.each().iter().map(Looker::new).collect();
+    let (first, _) = find(&hosts, &mut lookers, &options).await?;
+    for looker in lookers {
+        looker.close().await;
+    }
+    Ok(pool_options(&options).connect_with(hosts.each()[first].clone()).await?.into())
+}
+
+/// The primary, and what each host said.
+async fn find(
+    hosts: &Hosts,
+    lookers: &mut [Looker],
+    options: &Options,
+) -> Result<(usize, Vec<Result<Seen, sqlx::Error>>), Unreachable> {
+    let since = Instant::now();
+    loop {
+        let seen = look(lookers).await;
+        if let Choice::Take(first) = Known::default().choose(&seen) {
+            return Ok((first, seen));
+        }
+        // Another try mends no wrong password.
+        let passes = |seen: &Result<Seen, sqlx::Error>| !matches!(seen, Err(sqlx::Error::Database(error)) if !error.is_transient_in_connect_phase());
+        if since.elapsed() > options.acquire_wait_max || !seen.iter().any(passes) {
+            return Err(Unreachable::NoPrimary(describe(hosts, &seen, None).join("; ")));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 fn pool_options(options: &Options) -> PgPoolOptions {

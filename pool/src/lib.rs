@@ -13,7 +13,7 @@ mod node;
 mod statement;
 
 pub use connection::{Connection, Transaction};
-pub use follow::{Followed, Options, State, Unreachable, follow};
+pub use follow::{Followed, Options, State, Unreachable, follow, primary};
 pub use handle::Pool;
 pub use hosts::{Hosts, InvalidHosts};
 pub use listener::Listener;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Executor, Row};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 /// For a server to be connected to and to answer.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
@@ -59,6 +59,12 @@ pub(crate) struct Looker {
 impl Looker {
     pub fn new(options: &PgConnectOptions) -> Self {
         Self { options: options.clone().disable_statement_logging(), connection: None }
+    }
+
+    pub async fn close(self) {
+        if let Some(connection) = self.connection {
+            let _ = tokio::time::timeout(LOOK_WITHIN, connection.close()).await;
+        }
     }
 
     /// # Errors

@@ -11,8 +11,6 @@ pub struct Config {
     pub workers: usize,
     /// Whether each commit notifies other processes (`coulomb_views`). In vain where there are none.
     pub notify: bool,
-    /// Connections lead through a pooler in transaction mode: no statement outlives its transaction.
-    pub transaction_pooler: bool,
     /// How long a silent worker keeps its partitions.
     pub lease_ttl: Duration,
     /// Rows kept in memory by each worker, so that a batch need not read what it changes.
@@ -31,7 +29,6 @@ impl Default for Config {
         Self {
             workers: 1,
             notify: true,
-            transaction_pooler: false,
             lease_ttl: Duration::from_secs(4),
             rows_max: 20_000,
             snapshot_every: None,

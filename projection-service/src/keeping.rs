@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
+use pool::Pool;
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Has rows kept every so many positions from now on. If that is another distance than before, all workers claim anew.
 /// Tries until it is done.
-pub(crate) async fn keep_every(pool: &PgPool, positions: i64) {
+pub(crate) async fn keep_every(pool: &Pool, positions: i64) {
     loop {
         let asked = sqlx::query_scalar("SELECT history.keep_every($1)").bind(positions).persistent(false);
         match asked.fetch_one(pool).await {

@@ -2,9 +2,9 @@ use std::future::Future;
 
 use axum::Router;
 use event_store::EventStore;
+use pool::Pool;
 use schema::partition::PARTITION_COUNT;
 use service_host::{Host, Readiness, ServeLimits, Shutdown, serve};
-use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -22,13 +22,14 @@ pub enum Error {
 /// Prepares the projections of this process: the handle for readers, and the work itself, to be awaited until shutdown.
 ///
 /// The pool is of the log's database, which has all migrations. Must be called inside a tokio runtime.
-pub fn start(
+pub fn start<P: Into<Pool>>(
     config: Config,
     store: EventStore,
-    pool: PgPool,
+    pool: P,
     readiness: &Readiness,
     shutdown: Shutdown,
-) -> (Views, impl Future<Output = Result<(), Error>> + use<>) {
+) -> (Views, impl Future<Output = Result<(), Error>> + use<P>) {
+    let pool = pool.into();
     let workers = config.workers.clamp(1, usize::from(PARTITION_COUNT));
     // Without a notice, readers in this process would wait for their next look at the tables.
     let config = Config { notify: config.notify || workers > 1, ..config };
@@ -84,10 +85,11 @@ pub fn start(
 pub async fn run(
     config: Config,
     store: EventStore,
-    pool: PgPool,
+    pool: impl Into<Pool>,
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
+    let pool = pool.into();
     let host = Host::new();
     let (_views, work) = start(config, store, pool, host.readiness(), shutdown.clone());
     let serving = serve(host.finish(Router::new()), listener, shutdown.clone(), ServeLimits::default());

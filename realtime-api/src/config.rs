@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool::Pool;
 use application::Application;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use schema::view::{ViewFeeds, ViewStore};
-use sqlx::PgPool;
 
 use crate::socket::MessageRate;
 
@@ -15,7 +15,7 @@ use crate::socket::MessageRate;
 pub struct Config {
     pub application: Application,
     /// Of the database with the accounts.
-    pub pool: PgPool,
+    pub pool: Pool,
     pub views: ViewStore,
     pub feeds: Arc<dyn ViewFeeds>,
     pub settings: Settings,
@@ -88,11 +88,6 @@ pub struct RealtimeArgs {
         default_value_t = Limits::default().subscriptions_max,
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     pub subscriptions_max: usize,
-
-    /// Seconds over which WebSockets are closed at the end, so that clients don't come back all at once
-    #[arg(long, env = "COULOMB_DRAIN_S", value_name = "SECONDS", default_value_t = Limits::default().drain_over.as_secs(),
-        value_parser = clap::value_parser!(u64).range(0..=3600))]
-    pub drain_s: u64,
 }
 
 impl From<RealtimeArgs> for Settings {
@@ -100,7 +95,6 @@ impl From<RealtimeArgs> for Settings {
         let limits = Limits {
             sockets_max: args.sockets_max,
             subscriptions_max: args.subscriptions_max,
-            drain_over: Duration::from_secs(args.drain_s),
             ..Limits::default()
         };
         Self { limits, shards: None }

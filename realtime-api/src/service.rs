@@ -1,9 +1,11 @@
+use pool::Pool;
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use history::Past;
 use schema::view;
 use service_host::{Gate, Host, Json, NotReady, ServeLimits, Shutdown, serve};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -60,7 +62,17 @@ impl Service {
     pub fn router(&self) -> Router {
         let live = asyncapi();
         let live = Router::new().route("/ws", get(socket::open)).route("/asyncapi.json", get(async move || Json(live)));
-        query::router().merge(live).with_state(self.api.clone())
+        let sockets = self.api.sockets.clone();
+        let counted = from_fn(move |request: Request, next: Next| {
+            // Those that wait for a position need the hub until they are answered.
+            let under_way = sockets.under_way();
+            async move {
+                let response = next.run(request).await;
+                drop(under_way);
+                response
+            }
+        });
+        query::router().merge(live).with_state(self.api.clone()).layer(counted)
     }
 
     /// Sockets that are open.
@@ -68,7 +80,8 @@ impl Service {
         self.api.sockets.count()
     }
 
-    /// Closes every socket, spread over the configured time, and ends. Called when the shutdown has begun.
+    /// Closes every socket, spread over the configured time, waits for the requests under way, and ends. Called when the
+    /// shutdown has begun.
     pub async fn drain(self) {
         self.gate.not_ready("ending");
         let hub: &HubHandle = &self.api.hub;
@@ -97,7 +110,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     Ok(())
 }
 
-async fn reachable(pool: PgPool) -> Result<(), NotReady> {
+async fn reachable(pool: Pool) -> Result<(), NotReady> {
     let asked = sqlx::query("SELECT FROM accounts LIMIT 0").execute(&pool).await;
     asked.map(|_| ()).map_err(|error| {
         tracing::warn!(%error, "the database can't be reached");

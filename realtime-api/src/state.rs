@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool::Pool;
 use application::Application;
 use application::auth::{Caller, Unauthenticated};
 use chrono::{DateTime, Utc};
@@ -10,7 +11,6 @@ use history::Past;
 use schema::log::Position;
 use schema::view::{Page, Query, ViewStore};
 use service_host::{Code, Problem, Shutdown};
-use sqlx::PgPool;
 
 use crate::config::Limits;
 use crate::directory::Scene;
@@ -32,7 +32,7 @@ pub struct Api(Arc<Inner>);
 
 pub struct Inner {
     pub application: Application,
-    pub pool: PgPool,
+    pub pool: Pool,
     pub views: ViewStore,
     /// The read models as they were.
     pub past: Past,

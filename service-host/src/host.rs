@@ -63,11 +63,15 @@ async fn health() -> Json<Value> {
 async fn ready(State(readiness): State<Readiness>) -> Result<Json<Value>, Problem> {
     let failed = readiness.not_ready().await;
     if failed.is_empty() {
-        let degraded = readiness.degraded();
-        return Ok(Json(match degraded.is_empty() {
+        let (degraded, told) = (readiness.degraded(), readiness.told());
+        let mut answer = match degraded.is_empty() {
             true => json!({"status": "ready"}),
             false => json!({"status": "degraded", "degraded": degraded}),
-        }));
+        };
+        if !told.is_empty() {
+            answer["about"] = json!(told);
+        }
+        return Ok(Json(answer));
     }
     let names = failed.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let reasons: Map<String, Value> = failed.into_iter().map(|(name, why)| (name, why.0.into())).collect();

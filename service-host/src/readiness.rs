@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::shutdown::Shutdown;
+
 /// A check that has not answered by then counts as not ready.
 const CHECK_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -22,6 +24,7 @@ type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
 pub struct Readiness {
     checks: Arc<Mutex<BTreeMap<String, Check>>>,
     degraded: Arc<Mutex<BTreeMap<String, String>>>,
+    told: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Readiness {
@@ -46,6 +49,15 @@ impl Readiness {
         gate
     }
 
+    /// Not ready from the moment on at which the end of the process is announced: balancers send nothing new.
+    pub fn until(&self, shutdown: &Shutdown) {
+        let shutdown = shutdown.clone();
+        self.register("shutdown", move || {
+            let ending = shutdown.is_announced();
+            std::future::ready(if ending { Err(NotReady("shutting down".to_owned())) } else { Ok(()) })
+        });
+    }
+
     /// Says that a part works, but not all of it, and why; none: all of it does. The process stays ready.
     pub fn degrade(&self, name: impl Into<String>, why: Option<String>) {
         let mut degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,6 +65,16 @@ impl Readiness {
             Some(why) => degraded.insert(name.into(), why),
             None => degraded.remove(&name.into()),
         };
+    }
+
+    /// What an operator may want to know of a part, such as which server it uses. Nothing secret.
+    pub fn tell(&self, name: impl Into<String>, what: String) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), what);
+    }
+
+    /// What was told, by name.
+    pub fn told(&self) -> BTreeMap<String, String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is degraded, by name.

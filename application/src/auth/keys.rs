@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
+use pool::Pool;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row};
 
 /// A signing key as it is stored: its private part sealed by the master key.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ fn stored(row: &PgRow) -> Result<StoredKey, sqlx::Error> {
 }
 
 /// The keys made since, newest first.
-pub(super) async fn since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<StoredKey>, sqlx::Error> {
+pub(super) async fn since(pool: &Pool, since: DateTime<Utc>) -> Result<Vec<StoredKey>, sqlx::Error> {
     let statement = sqlx::query(
         "SELECT kid, public_key, sealed_private, created_at FROM signing_keys WHERE created_at > $1 ORDER BY created_at DESC",
     );
@@ -29,7 +30,7 @@ pub(super) async fn since(pool: &PgPool, since: DateTime<Utc>) -> Result<Vec<Sto
     rows.iter().map(stored).collect()
 }
 
-pub(super) async fn insert(pool: &PgPool, key: &StoredKey) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(pool: &Pool, key: &StoredKey) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO signing_keys (kid, public_key, sealed_private, created_at) VALUES ($1, $2, $3, $4)")
         .bind(&key.kid)
         .bind(&key.public_key)

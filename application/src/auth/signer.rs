@@ -6,7 +6,7 @@ use domain::id::TenantId;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use sqlx::PgPool;
+use pool::Pool;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub struct AccessToken {
 /// Issues access tokens. A cheap handle.
 #[derive(Clone)]
 pub struct Signer {
-    pool: PgPool,
+    pool: Pool,
     master: MasterKey,
     current: Arc<Mutex<Option<Arc<Current>>>>,
 }
@@ -48,7 +48,8 @@ struct Current {
 }
 
 impl Signer {
-    pub fn new(pool: PgPool, master: MasterKey) -> Self {
+    pub fn new(pool: impl Into<Pool>, master: MasterKey) -> Self {
+        let pool = pool.into();
         ed25519::install();
         Self { pool, master, current: Arc::default() }
     }
@@ -100,11 +101,7 @@ impl Signer {
 }
 
 /// A new signing key. Processes sign with it within a minute; tokens that older keys have signed stay good until they expire.
-pub(crate) async fn make_signing_key(
-    pool: &PgPool,
-    master: &MasterKey,
-    now: DateTime<Utc>,
-) -> Result<StoredKey, Error> {
+pub(crate) async fn make_signing_key(pool: &Pool, master: &MasterKey, now: DateTime<Utc>) -> Result<StoredKey, Error> {
     let key = SigningKey::from_bytes(&rand::random());
     let private = key.to_pkcs8_der().expect("an Ed25519 key has a PKCS #8 form");
     let kid = Uuid::now_v7().simple().to_string();

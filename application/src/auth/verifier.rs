@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::id::TenantId;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use sqlx::PgPool;
+use pool::Pool;
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub struct Verifier {
 }
 
 struct Inner {
-    pool: PgPool,
+    pool: Pool,
     keys: RwLock<HashMap<String, Arc<DecodingKey>>>,
     last_refresh: Mutex<Option<Instant>>,
     /// Who was erased while an access token of theirs may still be good.
@@ -46,7 +46,8 @@ struct Inner {
 }
 
 impl Verifier {
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: impl Into<Pool>) -> Self {
+        let pool = pool.into();
         ed25519::install();
         let inner = Inner {
             pool,

@@ -1,18 +1,18 @@
 //! The rows that erasing a person deletes, and those by which it is known to be under way.
 
 use domain::id::{DriverId, TenantId, TokenId};
-use sqlx::PgPool;
+use pool::Pool;
 use uuid::Uuid;
 
 use crate::vault::Subject;
 
 #[derive(Clone)]
 pub struct Erasures {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Erasures {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 

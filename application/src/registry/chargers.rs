@@ -1,5 +1,5 @@
 use domain::id::{ChargePointId, ChargePointIdentity, TenantId};
-use sqlx::PgPool;
+use pool::Pool;
 use uuid::Uuid;
 
 /// Which stream an identity names, and the credential that proves it.
@@ -16,11 +16,11 @@ pub(crate) struct RowVersion(String);
 /// The identities of charge points. A cheap handle.
 #[derive(Clone)]
 pub struct Chargers {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Chargers {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 

@@ -1,6 +1,6 @@
 use domain::id::{TenantId, TokenId};
+use pool::Pool;
 use quick_cache::sync::Cache;
-use sqlx::PgPool;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -13,13 +13,13 @@ const PURPOSE: &str = "token";
 /// Tokens by what chargers read from them, compared without case. A cheap handle.
 #[derive(Clone)]
 pub struct Tokens {
-    pool: PgPool,
+    pool: Pool,
     vault: Vault,
     known: Arc<Cache<[u8; 32], TokenId>>,
 }
 
 impl Tokens {
-    pub(crate) fn new(pool: PgPool, vault: Vault) -> Self {
+    pub(crate) fn new(pool: Pool, vault: Vault) -> Self {
         Self { pool, vault, known: Arc::new(Cache::new(TOKENS_CACHED_MAX)) }
     }
 

@@ -1,6 +1,6 @@
 use domain::id::{ChargePointId, SessionId, TransactionId};
+use pool::Pool;
 use quick_cache::sync::Cache;
-use sqlx::PgPool;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -10,12 +10,12 @@ const TRANSACTIONS_CACHED_MAX: usize = 100_000;
 /// Which session a charger's transaction is. A cheap handle.
 #[derive(Clone)]
 pub struct Transactions {
-    pool: PgPool,
+    pool: Pool,
     known: Arc<Cache<(ChargePointId, TransactionId), SessionId>>,
 }
 
 impl Transactions {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool, known: Arc::new(Cache::new(TRANSACTIONS_CACHED_MAX)) }
     }
 

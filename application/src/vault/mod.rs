@@ -16,8 +16,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use domain::id::Sealed;
+use pool::Pool;
 use quick_cache::sync::Cache;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use master_key::MasterKey;
@@ -49,14 +49,15 @@ pub struct Vault {
 }
 
 struct Inner {
-    pool: PgPool,
+    pool: Pool,
     master: MasterKey,
     ids: Cache<Subject, (Uuid, Instant)>,
     keys: Cache<Uuid, (Key, Instant)>,
 }
 
 impl Vault {
-    pub fn new(pool: PgPool, master: MasterKey) -> Self {
+    pub fn new(pool: impl Into<Pool>, master: MasterKey) -> Self {
+        let pool = pool.into();
         let inner = Inner { pool, master, ids: Cache::new(KEYS_CACHED_MAX), keys: Cache::new(KEYS_CACHED_MAX) };
         Self { inner: Arc::new(inner) }
     }

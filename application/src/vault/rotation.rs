@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::id::DriverId;
-use sqlx::{Connection, PgConnection, PgPool};
+use pool::{Connection, Pool};
 use uuid::Uuid;
 
 use super::{CHECK, Error as VaultError, INDEX_KEY, MasterKey, Subject, decrypt, encrypt};
@@ -49,7 +49,7 @@ pub struct Rotated {
 /// # Errors
 /// [`Error`]; nothing is changed then.
 pub async fn rotate_master(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     old: &MasterKey,
     new: &MasterKey,
     mut progress: impl FnMut(u64, u64),
@@ -96,7 +96,7 @@ pub async fn rotate_master(
 }
 
 /// Those that were closed just now may still be on their way out.
-async fn others(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+async fn others(connection: &mut Connection<'_>) -> Result<Vec<String>, sqlx::Error> {
     let since = Instant::now();
     loop {
         sqlx::query("SELECT pg_stat_clear_snapshot()").execute(&mut *connection).await?;
@@ -108,7 +108,7 @@ async fn others(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Erro
     }
 }
 
-async fn wrap_signing_keys(connection: &mut PgConnection, old: &MasterKey, new: &MasterKey) -> Result<u64, Error> {
+async fn wrap_signing_keys(connection: &mut Connection<'_>, old: &MasterKey, new: &MasterKey) -> Result<u64, Error> {
     let keys: Vec<(String, Vec<u8>)> =
         sqlx::query_as("SELECT kid, sealed_private FROM signing_keys").fetch_all(&mut *connection).await?;
     for (kid, sealed) in &keys {
@@ -122,7 +122,7 @@ async fn wrap_signing_keys(connection: &mut PgConnection, old: &MasterKey, new: 
 }
 
 async fn wrap_vault_keys(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     old: &MasterKey,
     new: &MasterKey,
     progress: &mut impl FnMut(u64, u64),
@@ -159,7 +159,8 @@ fn is_locked(error: &sqlx::Error) -> bool {
 ///
 /// # Errors
 /// When the database can't be reached.
-pub async fn rotate_signing(pool: &PgPool, master: &MasterKey, now: DateTime<Utc>) -> Result<(), SigningError> {
+pub async fn rotate_signing(pool: impl Into<Pool>, master: &MasterKey, now: DateTime<Utc>) -> Result<(), SigningError> {
+    let pool = &pool.into();
     make_signing_key(pool, master, now).await.map(|_| ())
 }
 
@@ -168,7 +169,8 @@ pub async fn rotate_signing(pool: &PgPool, master: &MasterKey, now: DateTime<Utc
 ///
 /// # Errors
 /// When the database can't be reached.
-pub async fn rotate_person(pool: &PgPool, driver_id: DriverId) -> Result<bool, sqlx::Error> {
+pub async fn rotate_person(pool: impl Into<Pool>, driver_id: DriverId) -> Result<bool, sqlx::Error> {
+    let pool = &pool.into();
     let retired = sqlx::query("UPDATE vault_keys SET retired_at = now() WHERE subject = $1 AND retired_at IS NULL")
         .bind(Subject::Driver(driver_id).to_string())
         .execute(pool)
@@ -180,7 +182,8 @@ pub async fn rotate_person(pool: &PgPool, driver_id: DriverId) -> Result<bool, s
 ///
 /// # Errors
 /// When the database can't be reached.
-pub async fn expire(pool: &PgPool) -> Result<u64, sqlx::Error> {
+pub async fn expire(pool: impl Into<Pool>) -> Result<u64, sqlx::Error> {
+    let pool = &pool.into();
     let destroyed = sqlx::query("DELETE FROM vault_keys WHERE destroy_after <= now()").execute(pool).await?;
     Ok(destroyed.rows_affected())
 }

@@ -42,7 +42,7 @@ impl World {
             sqlx::query(statement).execute(database.pool()).await.expect("an empty log without ranges");
         }
         let store = connect(&database, StoreOptions::default()).await;
-        let views = ViewStore::new(database.pool().clone(), false);
+        let views = ViewStore::new(database.pool().clone());
         let keep = sqlx::query("SELECT history.keep_every($1)").bind(KEPT_EVERY);
         keep.execute(database.pool()).await.expect("rows are kept");
         Self { database, store, views, folder: TempDir::new().expect("a folder") }

@@ -21,7 +21,7 @@ mod session;
 use std::sync::Arc;
 
 use application::Application;
-use sqlx::PgPool;
+use pool::Pool;
 
 pub use attempts::AttemptLimits;
 pub use email::Email;
@@ -58,7 +58,7 @@ struct Inner {
 impl Accounts {
     /// # Errors
     /// When the cost of hashing is outside of what argon2 allows.
-    pub fn new(application: Application, pool: PgPool, settings: Settings) -> Result<Self, hashing::Error> {
+    pub fn new(application: Application, pool: Pool, settings: Settings) -> Result<Self, hashing::Error> {
         Ok(Self(Arc::new(Inner {
             application,
             rows: Rows::new(pool),

@@ -3,8 +3,9 @@
 use application::auth::Role;
 use chrono::{DateTime, Utc};
 use domain::id::TenantId;
+use pool::{Connection, Pool, Transaction};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use super::family::{Family, IDLE_MAX};
@@ -34,15 +35,15 @@ pub(super) struct Person<'a> {
 
 #[derive(Clone)]
 pub(super) struct Rows {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Rows {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
-    pub(super) async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
+    pub(super) async fn begin(&self) -> Result<Transaction<'static>, sqlx::Error> {
         self.pool.begin().await
     }
 
@@ -135,7 +136,7 @@ impl Rows {
 
 /// The family and whose it is, locked until the transaction ends.
 pub(super) async fn lock_family(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     family_id: Uuid,
 ) -> Result<Option<(Family, Account)>, sqlx::Error> {
     let row = sqlx::query(include_str!("sql/lock_family.sql")).bind(family_id).fetch_optional(connection).await?;
@@ -143,7 +144,7 @@ pub(super) async fn lock_family(
 }
 
 pub(super) async fn rotate_family(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     newest: &RefreshToken,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
@@ -159,7 +160,7 @@ pub(super) async fn rotate_family(
 }
 
 /// A family that is gone is revoked: none of its tokens is good for anything.
-pub(super) async fn revoke_family(connection: &mut PgConnection, family_id: Uuid) -> Result<(), sqlx::Error> {
+pub(super) async fn revoke_family(connection: &mut Connection<'_>, family_id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM refresh_families WHERE family_id = $1")
         .bind(family_id)
         .execute(connection)

@@ -16,8 +16,8 @@ mod runner;
 mod tests;
 
 use application::Application;
+use pool::Pool;
 use service_host::{Readiness, Shutdown};
-use sqlx::PgPool;
 
 use charging::Charging;
 use edges::EdgeWatch;
@@ -28,7 +28,14 @@ pub use options::Options;
 /// Runs all process managers of this process, beside those of others, until `shutdown` begins.
 ///
 /// What is under way then is given up, which is safe: another owner does it.
-pub async fn run(application: Application, pool: PgPool, options: Options, readiness: &Readiness, shutdown: Shutdown) {
+pub async fn run(
+    application: Application,
+    pool: impl Into<Pool>,
+    options: Options,
+    readiness: &Readiness,
+    shutdown: Shutdown,
+) {
+    let pool = pool.into();
     let charging = Charging::new(application.clone(), &options);
     let gate = readiness.gate("process manager: charging");
     let charging = Runner::new(charging, application.store().clone(), pool.clone(), options.clone(), gate);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use application::Application;
 use application::vault::rotation;
+use pool::Pool;
 use service_host::Shutdown;
-use sqlx::PgPool;
 
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Until `shutdown` begins.
-pub(super) async fn run(application: Application, pool: PgPool, shutdown: Shutdown) {
+pub(super) async fn run(application: Application, pool: Pool, shutdown: Shutdown) {
     loop {
         tokio::select! {
             () = shutdown.begun() => return,
@@ -25,7 +25,7 @@ pub(super) async fn run(application: Application, pool: PgPool, shutdown: Shutdo
     }
 }
 
-async fn round(application: &Application, pool: &PgPool) {
+async fn round(application: &Application, pool: &Pool) {
     if let Err(error) = application::erasure::carry_on(application).await {
         tracing::warn!(%error, "erasures that were cut off can't be carried on");
     }

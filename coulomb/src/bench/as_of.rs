@@ -13,7 +13,6 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use schema::log::Position;
 use schema::view::{Column, Model, Order, Query, ViewStore};
-use sqlx::postgres::PgPool;
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::line::BenchLine;
@@ -86,8 +85,8 @@ async fn on_one_of_its_own(
     ran
 }
 
-async fn measure(store: EventStore, pool: &PgPool, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
-    let views = ViewStore::new(pool.clone(), false);
+async fn measure(store: EventStore, pool: impl Into<pool::Pool>, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
+    let views = ViewStore::new(pool);
     let reached = views.reached().await?.position;
     anyhow::ensure!(reached.0 > 1, "the read models are at {reached}: run `coulomb projection-service` on it first");
     let earliest = views.boundaries().await?.first().unwrap_or_default().max(Position(1));

@@ -6,7 +6,7 @@ use domain::event::AggregateType;
 use event_store::EventStore;
 use event_store::stored::Filter;
 use schema::log::Position;
-use sqlx::PgPool;
+use pool::Pool;
 
 use super::moment::Moment;
 use super::names;
@@ -65,7 +65,7 @@ impl FilterArgs {
         self.since.is_some() || self.from_position.is_some()
     }
 
-    pub async fn select(&self, pool: &PgPool, store: &EventStore) -> anyhow::Result<Selection> {
+    pub async fn select(&self, pool: &Pool, store: &EventStore) -> anyhow::Result<Selection> {
         let (head, _) = store.head().await?;
         let now = Utc::now();
         let after = match (self.from_position, self.since) {

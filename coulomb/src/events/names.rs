@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::bail;
 use domain::event::AggregateType;
 use schema::columns;
-use sqlx::PgPool;
+use pool::Pool;
 use uuid::Uuid;
 
 /// Charge points whose identity is remembered. Past that they are shown by their ids.
@@ -36,7 +36,7 @@ pub fn aggregate(text: &str) -> Result<AggregateType, String> {
 }
 
 /// The charge point that calls itself so, of whichever network.
-pub async fn charge_point(pool: &PgPool, identity: &str) -> anyhow::Result<Option<Uuid>> {
+pub async fn charge_point(pool: &Pool, identity: &str) -> anyhow::Result<Option<Uuid>> {
     let select = "SELECT charge_point_id FROM charger_registry WHERE identity = $1 ORDER BY charge_point_id LIMIT 2";
     let found: Vec<Uuid> = sqlx::query_scalar(select).bind(identity).fetch_all(pool).await?;
     match found.as_slice() {
@@ -47,7 +47,7 @@ pub async fn charge_point(pool: &PgPool, identity: &str) -> anyhow::Result<Optio
 }
 
 /// An id as it is, or that of the charger of this identity.
-pub async fn id(pool: &PgPool, text: &str) -> anyhow::Result<Uuid> {
+pub async fn id(pool: &Pool, text: &str) -> anyhow::Result<Uuid> {
     if let Ok(id) = Uuid::parse_str(text) {
         return Ok(id);
     }
@@ -61,7 +61,7 @@ pub async fn id(pool: &PgPool, text: &str) -> anyhow::Result<Uuid> {
 pub struct Identities(HashMap<Uuid, String>);
 
 impl Identities {
-    pub async fn load(pool: &PgPool) -> anyhow::Result<Self> {
+    pub async fn load(pool: &Pool) -> anyhow::Result<Self> {
         let select = format!("SELECT charge_point_id, identity FROM charger_registry LIMIT {IDENTITIES_MAX}");
         let rows: Vec<(Uuid, String)> = sqlx::query_as(&select).fetch_all(pool).await?;
         Ok(Self(rows.into_iter().collect()))

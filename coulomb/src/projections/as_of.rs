@@ -72,7 +72,7 @@ impl<'r> Line<'r> {
 }
 
 pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
-    let past = Past::new(database.store().await?, ViewStore::new(database.pool().clone(), false));
+    let past = Past::new(database.store().await?, ViewStore::new(database.pool().clone()));
     look(&past, args).await.map_err(|error| match error.downcast_ref::<Error>().map(what_next) {
         Some(next) => error.context(next),
         None => error,

@@ -33,6 +33,14 @@ impl Operating {
     pub fn operator(&self) -> Operator {
         Operator { name: format!("coulomb projections, {}", self.by), reason: self.reason.clone() }
     }
+
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
 }
 
 /// Keys on which something was done, each with the position of the event that says so.
@@ -47,7 +55,7 @@ pub async fn outcome(
     mut done: Done,
     json: bool,
 ) -> anyhow::Result<()> {
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     while let Some(last) = done.iter().map(|(_, at)| *at).max() {
         let met = meets(&views, last).await?;
         let mut again = vec![];

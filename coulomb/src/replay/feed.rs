@@ -21,15 +21,16 @@ const STEP_POSITIONS: i64 = 1_000;
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 
 pub struct Feeder {
-    source: PgConnection,
-    target: PgConnection,
+    source: pool::Connection<'static>,
+    target: pool::Connection<'static>,
     /// Everything up to here is in the replay's log.
     at: Position,
 }
 
 impl Feeder {
     pub async fn new(source: PgConnection, target: &PgConnectOptions) -> anyhow::Result<Self> {
-        Ok(Self { source, target: PgConnection::connect_with(target).await?, at: Position::START })
+        let target = PgConnection::connect_with(target).await?.into();
+        Ok(Self { source: source.into(), target, at: Position::START })
     }
 
     pub fn at(&self) -> Position {

@@ -1,10 +1,11 @@
 //! What is written down of archives: each time under the lease of the run that does it, so that one that was frozen and wakes
 //! changes nothing.
 
+use pool::Transaction;
 use domain::envelope::Retention;
 use schema::log::Position;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Row, Transaction};
+use sqlx::Row;
 
 use super::Detached;
 use crate::EventStore;
@@ -185,7 +186,7 @@ impl EventStore {
     }
 }
 
-async fn commit(mut transaction: Transaction<'_, Postgres>, lease: &Lease) -> Result<(), RecordError> {
+async fn commit(mut transaction: Transaction<'_>, lease: &Lease) -> Result<(), RecordError> {
     if !assert_in(&mut transaction, std::slice::from_ref(lease)).await? {
         transaction.rollback().await?;
         return Err(RecordError::Lost);

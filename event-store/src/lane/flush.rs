@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schema::log::{Position, RecordedEvent};
+use pool::{Connection, Pool};
+use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::partition;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::append::{self, Append, Appended};
 use crate::lane::columns::Columns;
 use crate::lane::verdict::Verdicts;
 use crate::lane::{Pending, recall};
+use crate::lineage::Era;
 use crate::options::StoreOptions;
 use crate::ranges;
 use crate::tail::{Stretch, Tail};
@@ -26,14 +27,15 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 pub(super) struct Flusher {
-    connect: PgConnectOptions,
-    connection: Option<PgConnection>,
+    pool: Pool,
+    connection: Option<Connection<'static>>,
     used: Instant,
     /// Where the head was when the last flush on this connection took it.
     near: Option<Position>,
     exclusive_flushes: u32,
     options: StoreOptions,
     tail: Tail,
+    era: Era,
 }
 
 /// Why a call failed, and hence what is known of its batch.
@@ -46,6 +48,10 @@ enum Failure {
     Rejected(sqlx::Error),
     /// The server can't now. Rolled back, or never sent.
     Later(sqlx::Error),
+    /// It is not known whether the log has all that it had: nothing is taken before that. Rolled back.
+    Halted(sqlx::Error),
+    /// The log is of this generation, and not of that which was known. Rolled back.
+    OtherGeneration(Generation, sqlx::Error),
     /// The connection was lost, or ended by the server, while the call was under way.
     Unknown(sqlx::Error),
 }
@@ -64,6 +70,11 @@ impl Failure {
         match reported.code() {
             "40001" | "40P01" => Self::Raced(error),
             "23514" => Self::NoRange(error),
+            "CL001" | "CL003" => Self::Halted(error),
+            "CL002" => match reported.detail().and_then(|generation| generation.parse().ok()) {
+                Some(generation) => Self::OtherGeneration(Generation(generation), error),
+                None => Self::Halted(error),
+            },
             // Read-only: a node that was the primary. Shutting down, out of resources, locks, a cancelled statement.
             code if code == "25006" || ["53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) => {
                 Self::Later(error)
@@ -78,14 +89,16 @@ impl Failure {
             | Self::NoRange(error)
             | Self::Rejected(error)
             | Self::Later(error)
+            | Self::Halted(error)
+            | Self::OtherGeneration(_, error)
             | Self::Unknown(error) => error,
         }
     }
 }
 
 impl Flusher {
-    pub fn new(connect: PgConnectOptions, options: StoreOptions, tail: Tail) -> Self {
-        Self { connect, connection: None, used: Instant::now(), near: None, exclusive_flushes: 0, options, tail }
+    pub fn new(pool: Pool, options: StoreOptions, tail: Tail, era: Era) -> Self {
+        Self { pool, connection: None, used: Instant::now(), near: None, exclusive_flushes: 0, options, tail, era }
     }
 
     /// Sees every append of the batch to its answer.
@@ -102,6 +115,7 @@ impl Flusher {
         let mut exclusive = self.exclusive_flushes > 0;
         self.exclusive_flushes = self.exclusive_flushes.saturating_sub(1);
         let mut pause = PAUSE_MIN;
+        batch = self.of_this_generation(batch).await;
         while !batch.is_empty() {
             let failure = match self.call(&batch, exclusive).await {
                 Ok(verdicts) => {
@@ -121,6 +135,15 @@ impl Flusher {
                     let second = batch.split_off(batch.len() / 2);
                     return vec![second, batch];
                 }
+                Failure::OtherGeneration(generation, _) => {
+                    self.era.learn(*generation);
+                    batch = self.of_this_generation(batch).await;
+                    continue;
+                }
+                Failure::Halted(error) => match went_back(error) {
+                    true => self.era.went_back(),
+                    false => self.era.look(),
+                },
                 Failure::NoRange(_) => self.make_ranges().await,
                 Failure::Later(_) => self.connection = None,
                 Failure::Unknown(_) => {
@@ -154,24 +177,17 @@ impl Flusher {
 
     async fn call(&mut self, batch: &[Pending], exclusive: bool) -> Result<Verdicts, Failure> {
         self.ensure_connected().await.map_err(Failure::Later)?;
-        let (timeout, pooled) = (self.options.flush_timeout, self.options.transaction_pooler);
+        let timeout = self.options.flush_timeout;
         let notify = self.options.notify.then(|| self.tail.sender());
         // Taken out, so that a call that is given up takes its connection with it.
         let Some(mut connection) = self.connection.take() else {
             return Err(Failure::Later(sqlx::Error::PoolClosed));
         };
         let started = Instant::now();
+        let known = (self.era.generation(), self.era.furthest_in(self.era.generation()));
         let statement =
-            Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, self.near, notify);
-        let called = tokio::time::timeout(timeout, async {
-            if !pooled {
-                return statement.fetch_one(&mut connection).await;
-            }
-            let mut transaction = connection.begin().await?;
-            let row = statement.persistent(false).fetch_one(&mut *transaction).await?;
-            transaction.commit().await?;
-            Ok(row)
-        });
+            Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, self.near, notify, known);
+        let called = tokio::time::timeout(timeout, statement.fetch_one(&mut connection));
         let row = match called.await {
             Ok(row) => row,
             Err(_) => return Err(Failure::Unknown(sqlx::Error::PoolTimedOut)),
@@ -192,10 +208,11 @@ impl Flusher {
         {
             self.used = Instant::now();
         }
-        if self.connection.is_none() || self.used.elapsed() > TRUSTED_IDLE {
+        let left_behind = self.connection.as_ref().is_some_and(Connection::is_left_behind);
+        if self.connection.is_none() || left_behind || self.used.elapsed() > TRUSTED_IDLE {
             self.connection = None;
             self.near = None;
-            let connection = tokio::time::timeout(CONNECT_WITHIN, self.connect.connect());
+            let connection = tokio::time::timeout(CONNECT_WITHIN, self.pool.connect());
             self.connection = Some(connection.await.map_err(|_| sqlx::Error::PoolTimedOut)??);
             self.used = Instant::now();
         }
@@ -219,6 +236,8 @@ impl Flusher {
             let bytes = batch.iter().map(|pending| pending.weight_bytes).sum();
             self.tail.publish(verdicts.generation, Stretch { after: verdicts.base, upto, events, bytes });
         }
+        let upto = outcomes.iter().flatten().map(Appended::position).max().unwrap_or_default();
+        self.era.saw(verdicts.generation, upto.max(verdicts.base));
         for (pending, outcome) in batch.iter().zip(&mut outcomes) {
             let is_committed = matches!(outcome, Ok(Appended::Committed { .. }));
             if pending.uncertain && !is_committed {
@@ -230,10 +249,28 @@ impl Flusher {
         }
     }
 
+    /// Gives those back that were decided on another generation than the log's: what they found there may be lost.
+    async fn of_this_generation(&mut self, batch: Vec<Pending>) -> Vec<Pending> {
+        let generation = self.era.generation();
+        let is_of_another = |pending: &Pending| pending.generation.is_some_and(|of| of != generation);
+        if !batch.iter().any(is_of_another) {
+            return batch;
+        }
+        let (others, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_of_another);
+        for pending in others {
+            let mut outcome = Err(append::Error::OtherGeneration);
+            if pending.uncertain {
+                self.recall(&pending.append, &mut outcome).await;
+            }
+            pending.answer(outcome);
+        }
+        rest
+    }
+
     /// The first try of an append may have been committed, which then refused the second one.
     async fn recall(&mut self, append: &Append, outcome: &mut Result<Appended, append::Error>) {
         let Some(connection) = &mut self.connection else { return };
-        match recall::committed(connection, append, !self.options.transaction_pooler).await {
+        match recall::committed(connection, append).await {
             Ok(Some(committed)) => *outcome = Ok(committed),
             Ok(None) => {}
             // A replay's answer is as good as the first.
@@ -246,6 +283,11 @@ impl Flusher {
     }
 }
 
+/// Whether the log ends before where it was seen.
+fn went_back(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("CL003")
+}
+
 impl Pending {
     fn answer(self, outcome: Result<Appended, append::Error>) {
         metrics::histogram!("coulomb_append_seconds").record(self.submitted.elapsed());
@@ -255,6 +297,7 @@ impl Pending {
             Err(append::Error::Conflict { .. }) => "conflict",
             Err(append::Error::Fenced { .. }) => "fenced",
             Err(append::Error::KeyReused) => "key_reused",
+            Err(append::Error::OtherGeneration) => "other_generation",
             Err(_) => "failed",
         };
         metrics::counter!("coulomb_appends_total", "outcome" => word).increment(1);

@@ -12,10 +12,12 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sqlx::postgres::PgConnectOptions;
+use pool::Pool;
+use schema::log::Generation;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::append::{self, Append, Appended};
+use crate::lineage::Era;
 use crate::options::StoreOptions;
 use crate::tail::Tail;
 
@@ -26,6 +28,8 @@ pub(crate) struct Pending {
     append: Append,
     weight_bytes: usize,
     submitted: Instant,
+    /// The generation of the log that it was decided on; none: it was decided on nothing.
+    generation: Option<Generation>,
     /// It was sent, and what came of it is not known.
     uncertain: bool,
     reply: oneshot::Sender<Result<Appended, append::Error>>,
@@ -42,18 +46,18 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub fn start(connect: &PgConnectOptions, options: &StoreOptions, tail: &Tail) -> Self {
+    pub fn start(pool: &Pool, options: &StoreOptions, tail: &Tail, era: &Era) -> Self {
         let (queue, pending) = mpsc::channel(options.queue_appends_max);
         let room_bytes_max = options.queue_bytes_max.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
         let gathered = Arc::<Gathered>::default();
-        let runner = Runner::new(pending, Arc::clone(&gathered), connect, options, tail);
+        let runner = Runner::new(pending, Arc::clone(&gathered), pool, options, (tail, era));
         tokio::spawn(runner.run());
         Self { queue, gathered, room_bytes: Arc::new(Semaphore::new(room_bytes_max)), room_bytes_max }
     }
 
     /// Waits for a place in the queue, then for the outcome. Dropping the future before it has a place appends nothing;
     /// afterwards the append goes its way unwatched.
-    pub async fn append(&self, append: Append) -> Result<Appended, append::Error> {
+    pub async fn append(&self, append: Append, generation: Option<Generation>) -> Result<Appended, append::Error> {
         append.check()?;
         let weight_bytes = append.weight_bytes();
         let permits = u32::try_from(weight_bytes.min(self.room_bytes_max)).unwrap_or(u32::MAX);
@@ -63,6 +67,7 @@ impl Lane {
             append,
             weight_bytes,
             submitted: Instant::now(),
+            generation,
             uncertain: false,
             reply,
             _place: place.map_err(|_| append::Error::Closed)?,

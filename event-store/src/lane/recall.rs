@@ -1,17 +1,16 @@
 //! After a lost connection: was it committed?
 
+use pool::Connection;
 use schema::log::{Generation, Position};
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
 use crate::append::{Append, Appended};
 
 /// The outcome of an append whose first try was lost, if that try was committed. Asked after a second try was refused or
 /// answered with a replay, so that the first one can't be committed any more.
 pub(super) async fn committed(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     append: &Append,
-    persistent: bool,
 ) -> Result<Option<Appended>, sqlx::Error> {
     let written = || append.writes.iter().filter_map(|write| write.events.first().map(|event| (write, event)));
     let types: Vec<&str> = written().map(|(write, _)| write.stream.aggregate.as_str()).collect();
@@ -20,10 +19,8 @@ pub(super) async fn committed(
     if events.is_empty() {
         return Ok(None);
     }
-    let mut transaction = connection.begin().await?;
-    let statement = sqlx::query(include_str!("recall.sql")).bind(types).bind(ids).bind(&events).persistent(persistent);
-    let rows = statement.fetch_all(&mut *transaction).await?;
-    transaction.commit().await?;
+    let statement = sqlx::query(include_str!("recall.sql")).bind(types).bind(ids).bind(&events);
+    let rows = statement.fetch_all(connection).await?;
     if rows.len() < events.len() {
         return Ok(None);
     }

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use sqlx::postgres::PgConnectOptions;
+use pool::Pool;
 use tokio::sync::{Notify, mpsc};
 
 use crate::lane::Pending;
 use crate::lane::flush::Flusher;
 use crate::lane::gather::{self, Touched};
+use crate::lineage::Era;
 use crate::options::StoreOptions;
 use crate::tail::Tail;
 
@@ -76,11 +77,11 @@ impl Runner {
     pub fn new(
         queue: mpsc::Receiver<Pending>,
         gathered: Arc<Gathered>,
-        connect: &PgConnectOptions,
+        pool: &Pool,
         options: &StoreOptions,
-        tail: &Tail,
+        (tail, era): (&Tail, &Era),
     ) -> Self {
-        let flusher = |_| Flusher::new(connect.clone(), options.clone(), tail.clone());
+        let flusher = |_| Flusher::new(pool.clone(), options.clone(), tail.clone(), era.clone());
         Self {
             queue,
             gathered,

@@ -7,7 +7,8 @@ mod share;
 
 use std::time::Duration;
 
-use sqlx::{Postgres, Row, Transaction};
+use pool::Transaction;
+use sqlx::Row;
 use uuid::Uuid;
 
 use crate::EventStore;
@@ -77,7 +78,7 @@ impl EventStore {
 /// one over before. If the answer is false, roll back.
 ///
 /// To be asked last, just before the commit, since it keeps a successor waiting.
-pub async fn assert_in(transaction: &mut Transaction<'_, Postgres>, leases: &[Lease]) -> Result<bool, sqlx::Error> {
+pub async fn assert_in(transaction: &mut Transaction<'_>, leases: &[Lease]) -> Result<bool, sqlx::Error> {
     let names: Vec<&str> = leases.iter().map(|lease| lease.name.as_str()).collect();
     let partitions: Vec<i16> = leases.iter().map(|lease| lease.partition).collect();
     let holders: Vec<Uuid> = leases.iter().map(|lease| lease.holder).collect();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pool::Pool;
 use schema::log::Position;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::mpsc;
 
 use crate::options::Wake;
@@ -25,17 +25,16 @@ pub(crate) async fn run(
     tail: Tail,
     poll_every: Duration,
     wake: Wake,
-    pool_connect: PgConnectOptions,
+    pool: Pool,
 ) {
     tail.0.followed.store(true, Ordering::Release);
     let (noticed, mut notices) = mpsc::channel(1);
     let listen_at = match wake {
-        Wake::Listen => Some(pool_connect),
-        Wake::ListenAt(connect) => Some(*connect),
+        Wake::Listen => pool.direct().cloned(),
         Wake::Poll => None,
     };
-    if let Some(connect) = listen_at {
-        tokio::spawn(listen(connect, noticed, tail.sender().to_owned()));
+    if let Some(pool) = listen_at {
+        tokio::spawn(listen(pool, noticed, tail.sender().to_owned()));
     }
     let mut failed = false;
     loop {
@@ -83,9 +82,9 @@ async fn look(store: &crate::EventStore, tail: &Tail) -> Result<(), read::Error>
 }
 
 /// Passes notices of other processes on; several at once are one. Ends with the watcher.
-async fn listen(connect: PgConnectOptions, noticed: mpsc::Sender<()>, own: String) {
+async fn listen(pool: Pool, noticed: mpsc::Sender<()>, own: String) {
     while !noticed.is_closed() {
-        if let Err(error) = listen_once(&connect, &noticed, &own).await {
+        if let Err(error) = listen_once(&pool, &noticed, &own).await {
             tracing::warn!(%error, "no notices from the log; polling");
         }
         tokio::select! {
@@ -95,10 +94,8 @@ async fn listen(connect: PgConnectOptions, noticed: mpsc::Sender<()>, own: Strin
     }
 }
 
-async fn listen_once(connect: &PgConnectOptions, noticed: &mpsc::Sender<()>, own: &str) -> Result<(), sqlx::Error> {
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(connect.clone()).await?;
-    let mut listener = PgListener::connect_with(&pool).await?;
-    listener.listen(CHANNEL).await?;
+async fn listen_once(pool: &Pool, noticed: &mpsc::Sender<()>, own: &str) -> Result<(), sqlx::Error> {
+    let mut listener = pool.listen(CHANNEL).await?;
     // What came before we listened.
     let _ = noticed.try_send(());
     loop {

@@ -81,7 +81,11 @@ pub fn key(key: &str, body: u8) -> CommandKey {
 /// What must hold of every log, whatever was done to it: positions dense from 1 and in the order of time, sequences dense
 /// in each stream, streams as their events say.
 pub async fn assert_sound(database: &TestDatabase) {
-    let broken = sqlx::query(include_str!("sound.sql")).fetch_all(database.pool()).await.expect("the checks run");
+    assert_sound_at(database.pool()).await;
+}
+
+pub async fn assert_sound_at(pool: &sqlx::PgPool) {
+    let broken = sqlx::query(include_str!("sound.sql")).fetch_all(pool).await.expect("the checks run");
     let broken: Vec<String> = broken.iter().map(|row| row.get(0)).collect();
     assert!(broken.is_empty(), "the log is broken: {broken:?}");
 }

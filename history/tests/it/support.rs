@@ -32,7 +32,7 @@ impl World {
     pub async fn new(every: i64) -> Self {
         let database = database(&schema::MIGRATOR).await;
         let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-        let views = ViewStore::new(database.pool().clone(), false);
+        let views = ViewStore::new(database.pool().clone());
         let past = Past::new(store.clone(), views.clone());
         let world = Self { store, views, past, database };
         world.keep_every(every).await;

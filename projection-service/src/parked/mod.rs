@@ -5,11 +5,12 @@ mod trial;
 
 use chrono::{DateTime, Utc};
 use event_store::EventStore;
+use pool::Pool;
 use schema::log::{Position, RecordedEvent};
 use schema::view::Model;
 use serde::Serialize;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 pub use operate::{Operator, release, skip};
@@ -78,7 +79,13 @@ fn name_of<S: serde::Serializer>(model: &Model, serializer: S) -> Result<S::Ok, 
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn list(pool: &PgPool, model: Option<Model>, key: Option<Uuid>, limit: i64) -> Result<Vec<ParkedKey>, Error> {
+pub async fn list(
+    pool: impl Into<Pool>,
+    model: Option<Model>,
+    key: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<ParkedKey>, Error> {
+    let pool = &pool.into();
     let statement = sqlx::query(include_str!("list.sql")).bind(model.map(Model::name)).bind(key).bind(limit);
     let rows = statement.persistent(false).fetch_all(pool).await?;
     Ok(rows.iter().map(parked).collect::<Result<_, _>>()?)
@@ -107,11 +114,12 @@ fn parked(row: &PgRow) -> Result<ParkedKey, sqlx::Error> {
 /// # Errors
 /// When the database can't be read.
 pub async fn waiting(
-    pool: &PgPool,
+    pool: impl Into<Pool>,
     store: &EventStore,
     parked: &ParkedKey,
     limit: i64,
 ) -> Result<Vec<RecordedEvent>, Error> {
+    let pool = &pool.into();
     let positions: Vec<i64> = sqlx::query_scalar(
         "SELECT position FROM views.parked_events WHERE build_id = $1 AND partition_key = $2 ORDER BY position LIMIT $3",
     )
@@ -136,7 +144,7 @@ pub(crate) struct Count {
     pub oldest_s: f64,
 }
 
-pub(crate) async fn count(pool: &PgPool) -> Result<Vec<Count>, sqlx::Error> {
+pub(crate) async fn count(pool: &Pool) -> Result<Vec<Count>, sqlx::Error> {
     let rows = sqlx::query(include_str!("count.sql")).persistent(false).fetch_all(pool).await?;
     let count = |row: &PgRow| {
         Ok(Count { model: row.try_get(0)?, keys: row.try_get(1)?, oldest_s: row.try_get(2)?, events: row.try_get(3)? })

@@ -6,9 +6,9 @@ use domain::envelope::{Actor, ActorKind, Envelope};
 use domain::id::TenantId;
 use domain::read_model::{ReadModel, ReadModelCommand};
 use event_store::{Appended, EventStore};
+use pool::Pool;
 use schema::log::Position;
 use schema::view::Model;
-use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use super::{Error, list};
@@ -33,12 +33,13 @@ impl Operator {
 /// # Errors
 /// [`Error::NotParked`] among others.
 pub async fn release(
-    pool: &PgPool,
+    pool: impl Into<Pool>,
     store: &EventStore,
     operator: &Operator,
     model: Model,
     key: Uuid,
 ) -> Result<Position, Error> {
+    let pool = &pool.into();
     if list(pool, Some(model), Some(key), 1).await?.is_empty() {
         return Err(Error::NotParked { model, key });
     }
@@ -51,13 +52,14 @@ pub async fn release(
 /// # Errors
 /// [`Error::NotParked`] and [`Error::NotWaiting`] among others.
 pub async fn skip(
-    pool: &PgPool,
+    pool: impl Into<Pool>,
     store: &EventStore,
     operator: &Operator,
     model: Model,
     key: Uuid,
     position: Position,
 ) -> Result<Position, Error> {
+    let pool = &pool.into();
     if list(pool, Some(model), Some(key), 1).await?.is_empty() {
         return Err(Error::NotParked { model, key });
     }

@@ -1,10 +1,10 @@
 //! What a release would do: the events that wait, folded by this program's code, and nothing written.
 
 use event_store::EventStore;
+use pool::Pool;
 use read_models::Folds;
 use schema::log::Position;
 use schema::view::{Model, RowChange, ViewStore};
-use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use super::Error;
@@ -34,15 +34,16 @@ pub struct Trial {
 /// # Errors
 /// [`Error::NotParked`] among others.
 pub async fn try_release(
-    pool: &PgPool,
+    pool: impl Into<Pool>,
     store: &EventStore,
     folds: &Folds,
     (model, key): (Model, Uuid),
     without: Option<Position>,
 ) -> Result<Vec<Trial>, Error> {
+    let pool = &pool.into();
     let mut connection = pool.acquire().await?;
     let builds = builds::load(&mut connection, folds).await?;
-    let rows = Rows::new(ViewStore::new(pool.clone(), false), pool.clone(), 1);
+    let rows = Rows::new(ViewStore::new(pool.clone()), pool.clone(), 1);
     let mut trials = vec![];
     for nth in builds.iter().enumerate().filter(|(_, build)| build.model == model).map(|(nth, _)| nth) {
         let Some(waiting) = Waiting::read(&mut connection, builds[nth].id, key, without).await? else { continue };

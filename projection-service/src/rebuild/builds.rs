@@ -1,11 +1,12 @@
 //! Which builds there are.
 
 use chrono::{DateTime, Utc};
+use pool::Pool;
 use schema::log::Position;
 use schema::view::Model;
 use serde::Serialize;
 use sqlx::Row;
-use sqlx::postgres::{PgExecutor, PgPool, PgRow};
+use sqlx::postgres::{PgExecutor, PgRow};
 
 use super::Error;
 
@@ -70,7 +71,8 @@ fn name_of<S: serde::Serializer>(model: &Model, serializer: S) -> Result<S::Ok, 
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn list(pool: &PgPool) -> Result<Vec<Build>, Error> {
+pub async fn list(pool: impl Into<Pool>) -> Result<Vec<Build>, Error> {
+    let pool = &pool.into();
     read(pool, None).await
 }
 

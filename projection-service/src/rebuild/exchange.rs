@@ -7,11 +7,11 @@ use domain::envelope::{Actor, Envelope};
 use domain::id::TenantId;
 use domain::read_model::{ReadModel, ReadModelCommand};
 use event_store::Appended;
+use pool::Connection;
 use schema::log::Position;
 use schema::view::Model;
 use serde::Serialize;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Row};
+use sqlx::Row;
 use tokio::time::Instant;
 
 use super::builds::{self, Build};
@@ -93,7 +93,7 @@ impl Rebuilder {
 
     async fn attempt_on(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Connection<'_>,
         model: Model,
         way: Way,
         with_parked: bool,
@@ -215,7 +215,7 @@ fn check(live: &Build, shadow: &Build, way: Way, with_parked: bool) -> Result<()
 }
 
 /// Where the read models are, and of which generation.
-async fn reached(connection: &mut PgConnection) -> Result<(Position, i64), Error> {
+async fn reached(connection: &mut Connection<'_>) -> Result<(Position, i64), Error> {
     let statement = sqlx::query("SELECT r.position, h.generation FROM views.reached() r, log_head h").persistent(false);
     let row = statement.fetch_one(connection).await?;
     Ok((Position(row.try_get(0)?), row.try_get(1)?))
@@ -223,7 +223,7 @@ async fn reached(connection: &mut PgConnection) -> Result<(Position, i64), Error
 
 /// Answers how many rows it touched.
 async fn run(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     model: Model,
     text: &str,
     position: Option<Position>,
@@ -239,7 +239,7 @@ async fn run(
 
 /// The shadow's rows get their positions, and it becomes the live table. Answers how many have that of the event.
 async fn exchange(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     live: &Build,
     shadow: &Build,
     position: Position,

@@ -1,9 +1,8 @@
 //! Read models of a log that came to be otherwise than by appends: made all at once, before anybody works on them.
 
+use pool::Connection;
 use schema::log::Position;
 use schema::view::Model;
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
 
 use super::guard::Guard;
 use super::load::load;
@@ -45,7 +44,7 @@ impl Rebuilder {
     }
 
     /// All of them, in one transaction.
-    async fn let_serve(&self, connection: &mut PgConnection, upto: Position) -> Result<(), Error> {
+    async fn let_serve(&self, connection: &mut Connection<'_>, upto: Position) -> Result<(), Error> {
         let mut transaction = connection.begin().await?;
         sqlx::query("SELECT views.end_runs()").persistent(false).execute(&mut *transaction).await?;
         let folded: i64 = sqlx::query_scalar("SELECT max(position) FROM views.progress")

@@ -1,14 +1,13 @@
 //! One at a time works on the builds of a read model.
 
+use pool::Connection;
 use schema::view::Model;
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
 
 use super::{Error, Rebuilder};
 
 /// Held on a connection of its own, so that the server gives it up with the process, however that ends.
 #[derive(Debug)]
-pub(super) struct Guard(PgConnection);
+pub(super) struct Guard(Connection<'static>);
 
 impl Guard {
     pub async fn take(rebuilder: &Rebuilder, model: Model) -> Result<Self, Error> {

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use pool::Pool;
 use read_models::ModelFold;
 use schema::digest::BlockDigest;
 use schema::log::Position;
 use schema::partition::Partition;
 use schema::view::Model;
 use sqlx::Row;
-use sqlx::postgres::{PgExecutor, PgPool};
+use sqlx::postgres::PgExecutor;
 use uuid::Uuid;
 
 use super::builds::{self, BuildState};
@@ -141,7 +142,7 @@ fn version(fold: &Arc<dyn ModelFold>) -> i32 {
 
 impl Job {
     /// Up to where each partition of the build is committed.
-    pub async fn positions(&self, pool: &PgPool) -> Result<Vec<(Partition, Position)>, Error> {
+    pub async fn positions(&self, pool: &Pool) -> Result<Vec<(Partition, Position)>, Error> {
         let statement = "SELECT partition, position FROM views.build_progress WHERE build_id = $1 ORDER BY partition";
         let rows: Vec<(i16, i64)> =
             sqlx::query_as(statement).bind(self.build_id).persistent(false).fetch_all(pool).await?;
@@ -153,7 +154,7 @@ impl Job {
     }
 
     /// What it has consumed up to there.
-    pub async fn digests(&self, pool: &PgPool) -> Result<Digests, Error> {
+    pub async fn digests(&self, pool: &Pool) -> Result<Digests, Error> {
         let statement = sqlx::query(include_str!("digests.sql")).bind(self.build_id).persistent(false);
         let mut digests = Digests::default();
         for row in statement.fetch_all(pool).await? {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use pool::Connection;
 use schema::log::Position;
 use schema::partition::Partition;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
 use super::job::Job;
 use super::load::own;
@@ -66,7 +66,7 @@ pub(super) async fn join(rebuilder: &Rebuilder, job: &Job, progress: &Progress) 
 }
 
 /// What the build has consumed of the blocks under way is what the live ones have: from here on they consume together.
-async fn compare_digests(connection: &mut PgConnection, job: &Job, part: &mut Part) -> Result<(), Error> {
+async fn compare_digests(connection: &mut Connection<'_>, job: &Job, part: &mut Part) -> Result<(), Error> {
     let rows = sqlx::query(include_str!("live_digests.sql")).persistent(false).fetch_all(connection).await?;
     for row in rows {
         let (number, position): (i16, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -85,7 +85,7 @@ async fn compare_digests(connection: &mut PgConnection, job: &Job, part: &mut Pa
 }
 
 /// Where each partition of the live builds is. Under `views.end_runs`, that is where it stays.
-pub(super) async fn checkpoints(connection: &mut PgConnection) -> Result<Vec<(Partition, Position)>, Error> {
+pub(super) async fn checkpoints(connection: &mut Connection<'_>) -> Result<Vec<(Partition, Position)>, Error> {
     let statement = sqlx::query("SELECT partition, position FROM views.progress ORDER BY partition").persistent(false);
     let mut checkpoints = vec![];
     for row in statement.fetch_all(connection).await? {

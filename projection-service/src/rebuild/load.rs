@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use event_store::bulk::BulkRow;
+use pool::Connection;
 use schema::log::Position;
 use schema::partition::Partition;
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -95,7 +94,7 @@ async fn hand_out(mut source: Source, tasks: &[mpsc::Sender<Share>], progress: &
 }
 
 struct Task {
-    connection: PgConnection,
+    connection: Connection<'static>,
     job: Job,
     progress: Progress,
     part: Part,
@@ -143,7 +142,7 @@ impl Task {
 }
 
 /// Asserts, until the end of the transaction, that the build is still being made, and by us.
-pub(super) async fn own(connection: &mut PgConnection, job: &Job) -> Result<(), Error> {
+pub(super) async fn own(connection: &mut Connection<'_>, job: &Job) -> Result<(), Error> {
     let rebuilder: Option<Option<Uuid>> = sqlx::query_scalar(include_str!("own.sql"))
         .bind(job.build_id)
         .persistent(false)

@@ -22,9 +22,10 @@ mod source;
 mod table;
 
 use event_store::EventStore;
+use pool::{Connection, Pool};
 use read_models::Folds;
 use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::postgres::PgConnectOptions;
 
 pub use builds::{Build, BuildState, list};
 pub use compare::{Compared, Difference};
@@ -39,7 +40,7 @@ pub use progress::{Progress, Stage};
 #[derive(Clone)]
 pub struct Rebuilder {
     store: EventStore,
-    pool: PgPool,
+    pool: Pool,
     folds: Folds,
     limits: Limits,
 }
@@ -66,7 +67,8 @@ impl Default for Limits {
 }
 
 impl Rebuilder {
-    pub fn new(store: EventStore, pool: PgPool, folds: Folds) -> Self {
+    pub fn new(store: EventStore, pool: impl Into<Pool>, folds: Folds) -> Self {
+        let pool = pool.into();
         Self { store, pool, folds, limits: Limits::default() }
     }
 
@@ -77,8 +79,8 @@ impl Rebuilder {
     }
 
     /// A connection of its own: what is left in its session, or on its way, when something goes wrong is nobody else's.
-    async fn connect(&self) -> Result<PgConnection, Error> {
+    async fn connect(&self) -> Result<Connection<'static>, Error> {
         let options: PgConnectOptions = self.pool.connect_options().as_ref().clone();
-        Ok(options.application_name("coulomb rebuild").disable_statement_logging().connect().await?)
+        Ok(options.application_name("coulomb rebuild").disable_statement_logging().connect().await?.into())
     }
 }

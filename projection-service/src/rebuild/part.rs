@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use event_store::bulk::BulkRow;
+use pool::Connection;
 use read_models::{Fact, FoldError, ModelFold, Touch, may_touch};
 use schema::digest::BlockDigest;
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::{PARTITION_COUNT, Partition};
 use schema::view::Row;
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::error::{Error, chain};
@@ -148,7 +148,7 @@ impl Part {
     ///
     /// # Errors
     /// [`Error::StartOver`] where an event could not be applied, and nobody had been careful. The part is of no use then.
-    pub async fn take(&mut self, connection: &mut PgConnection, rows: &[BulkRow]) -> Result<usize, Error> {
+    pub async fn take(&mut self, connection: &mut Connection<'_>, rows: &[BulkRow]) -> Result<usize, Error> {
         let mut steps = Vec::with_capacity(rows.len());
         for row in rows {
             let at = &mut self.at[usize::from(row.partition.number())];
@@ -197,7 +197,7 @@ impl Part {
         self.dirty + self.parking.held.len() >= self.rows_max
     }
 
-    async fn read_missing(&mut self, connection: &mut PgConnection, steps: &[Step]) -> Result<(), Error> {
+    async fn read_missing(&mut self, connection: &mut Connection<'_>, steps: &[Step]) -> Result<(), Error> {
         let mut known: HashMap<&str, bool> = HashMap::new();
         for touch in steps.iter().filter_map(|step| step.touch.as_ref().ok()) {
             if !self.kept.contains_key(&touch.key) {
@@ -274,7 +274,7 @@ impl Part {
     }
 
     /// Writes what has changed. The caller commits it together with where the partitions are, or gives the whole part up.
-    pub async fn write(&mut self, connection: &mut PgConnection, build_id: i64) -> Result<usize, Error> {
+    pub async fn write(&mut self, connection: &mut Connection<'_>, build_id: i64) -> Result<usize, Error> {
         self.parking.write(connection, build_id).await?;
         let (mut new, mut known) = (vec![], vec![]);
         for (key, kept) in self.kept.iter_mut().filter(|(_, kept)| kept.dirty) {
@@ -310,7 +310,7 @@ impl Part {
 }
 
 impl Parking {
-    async fn write(&mut self, connection: &mut PgConnection, build_id: i64) -> Result<(), sqlx::Error> {
+    async fn write(&mut self, connection: &mut Connection<'_>, build_id: i64) -> Result<(), sqlx::Error> {
         let (new, held) = (std::mem::take(&mut self.new), std::mem::take(&mut self.held));
         if !new.is_empty() {
             sqlx::query("SELECT views.park($1, $2, $3, $4, $5, $6)")

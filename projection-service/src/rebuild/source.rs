@@ -4,15 +4,15 @@ use event_store::EventStore;
 use event_store::bulk::{self, BulkRow, Selection};
 use event_store::read::Error;
 use futures_util::TryStreamExt;
+use pool::Connection;
 use read_models::{aggregates, passed_over, retention};
 use schema::log::Position;
 use schema::view::Model;
-use sqlx::postgres::PgConnection;
 
 pub(super) struct Source {
     /// For what the log doesn't have any more.
     store: EventStore,
-    connection: PgConnection,
+    connection: Connection<'static>,
     model: Model,
     selection: Selection,
     range_positions: i64,
@@ -23,7 +23,7 @@ pub(super) struct Source {
 impl Source {
     /// What the model needs, in (`at`, `upto`].
     pub fn new(
-        (store, connection): (EventStore, PgConnection),
+        (store, connection): (EventStore, Connection<'static>),
         model: Model,
         range_positions: i64,
         at: Position,

@@ -1,10 +1,11 @@
 //! The table of a build that is being made: rows read by key, new ones copied in, known ones overwritten.
 
+use pool::Connection;
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
 use schema::view::{Model, Row, RowChange};
 use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgRow;
 
 use super::Error;
 
@@ -38,7 +39,7 @@ impl Table {
     }
 
     /// The rows of some keys, but for removed ones.
-    pub async fn read(self, connection: &mut PgConnection, keys: &[&str]) -> Result<Vec<RowChange>, sqlx::Error> {
+    pub async fn read(self, connection: &mut Connection<'_>, keys: &[&str]) -> Result<Vec<RowChange>, sqlx::Error> {
         let text = format!(
             "SELECT key, partition, generation, position, row::text FROM {} WHERE key = ANY ($1) AND NOT removed",
             self.name()
@@ -63,7 +64,7 @@ impl Table {
     }
 
     /// Rows of which the table has none.
-    pub async fn insert(self, connection: &mut PgConnection, rows: &[ToWrite<'_>]) -> Result<(), Error> {
+    pub async fn insert(self, connection: &mut Connection<'_>, rows: &[ToWrite<'_>]) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -88,7 +89,7 @@ impl Table {
     }
 
     /// Rows of which the table has older states, or none.
-    pub async fn update(self, connection: &mut PgConnection, rows: &[ToWrite<'_>]) -> Result<(), Error> {
+    pub async fn update(self, connection: &mut Connection<'_>, rows: &[ToWrite<'_>]) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }

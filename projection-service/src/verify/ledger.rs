@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use pool::Pool;
 use schema::digest::BlockDigest;
 use schema::log::Position;
 use schema::partition::Partition;
 use schema::view::Model;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 
 /// The live builds consume under this number.
 pub(super) const TOGETHER: i64 = 0;
@@ -36,7 +37,7 @@ pub(super) struct Ledger {
     pub parked_events: i64,
 }
 
-pub(super) async fn head(pool: &PgPool) -> Result<Position, sqlx::Error> {
+pub(super) async fn head(pool: &Pool) -> Result<Position, sqlx::Error> {
     let head = sqlx::query_scalar("SELECT position FROM log_head").persistent(false).fetch_one(pool).await?;
     Ok(Position(head))
 }
@@ -55,7 +56,7 @@ fn digest(row: &PgRow, block: usize, events: usize, digest: usize) -> Result<Opt
 
 impl Ledger {
     /// `archived`: what is in archives counts as kept.
-    pub async fn read(pool: &PgPool, model: Option<Model>, archived: bool) -> Result<Self, sqlx::Error> {
+    pub async fn read(pool: &Pool, model: Option<Model>, archived: bool) -> Result<Self, sqlx::Error> {
         let mut transaction = pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *transaction).await?;
         let rows = sqlx::query(include_str!("checkpoints.sql")).persistent(false).fetch_all(&mut *transaction).await?;
@@ -128,7 +129,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub async fn read(pool: &PgPool, block: i64, model: Option<Model>) -> Result<Self, sqlx::Error> {
+    pub async fn read(pool: &Pool, block: i64, model: Option<Model>) -> Result<Self, sqlx::Error> {
         let sealed = sqlx::query("SELECT partition, block, events, digest FROM log_digests WHERE block = $1");
         let sealed = sealed.bind(block).persistent(false).fetch_all(pool).await?;
         let consumed = sqlx::query(include_str!("consumed.sql")).bind(block).bind(model.map(Model::name));

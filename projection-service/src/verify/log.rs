@@ -1,9 +1,9 @@
 //! The log as it is stored.
 
+use pool::Pool;
 use schema::log::Position;
 use schema::partition::Partition;
 use sqlx::Row;
-use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 /// Positions that one statement reads.
@@ -21,7 +21,7 @@ pub(super) struct Stored {
 }
 
 /// The events in (`after`, `upto`]. The hashes are computed by the server, from the text that it holds.
-pub(super) async fn read(pool: &PgPool, after: Position, upto: Position) -> Result<Vec<Stored>, sqlx::Error> {
+pub(super) async fn read(pool: &Pool, after: Position, upto: Position) -> Result<Vec<Stored>, sqlx::Error> {
     let statement = sqlx::query(include_str!("log.sql")).bind(after.0).bind(upto.0).persistent(false);
     let rows = statement.fetch_all(pool).await?;
     rows.iter()

@@ -8,13 +8,13 @@ mod log;
 use std::collections::BTreeMap;
 
 use event_store::EventStore;
+use pool::Pool;
 use schema::digest::{BlockDigest, block_of, hex, positions_of};
 use schema::log::Position;
 use schema::partition::Partition;
 use schema::view::Model;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::postgres::PgPool;
 
 use archived::Archived;
 use ledger::{Checkpoint, Ledger};
@@ -155,7 +155,12 @@ struct Verifier {
 ///
 /// # Errors
 /// When the database can't be read. What is wrong with the log is no error, but in the report.
-pub async fn verify(pool: &PgPool, model: Option<Model>, progress: impl FnMut(Progress)) -> Result<Report, Error> {
+pub async fn verify(
+    pool: impl Into<Pool>,
+    model: Option<Model>,
+    progress: impl FnMut(Progress),
+) -> Result<Report, Error> {
+    let pool = &pool.into();
     prove(pool, None, model, progress).await
 }
 
@@ -164,15 +169,16 @@ pub async fn verify(pool: &PgPool, model: Option<Model>, progress: impl FnMut(Pr
 /// # Errors
 /// When the database or an archive can't be read. An archive that does not have what it had is no error, but in the report.
 pub async fn verify_with_archives(
-    (pool, store): (&PgPool, &EventStore),
+    (pool, store): (impl Into<Pool>, &EventStore),
     model: Option<Model>,
     progress: impl FnMut(Progress),
 ) -> Result<Report, Error> {
+    let pool = &pool.into();
     prove(pool, Some(store).filter(|store| store.reads_archives()), model, progress).await
 }
 
 async fn prove(
-    pool: &PgPool,
+    pool: &Pool,
     archives: Option<&EventStore>,
     model: Option<Model>,
     mut progress: impl FnMut(Progress),

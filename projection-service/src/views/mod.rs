@@ -5,9 +5,9 @@ mod live;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool::Pool;
 use schema::log::{Generation, Position};
 use schema::view::{FeedStart, NotReached, Progress, Reached, RowChange, TableFeeds, ViewFeed, ViewFeeds, ViewStore};
-use sqlx::postgres::PgPool;
 use tokio::sync::{broadcast, watch};
 
 use crate::config::Config;
@@ -45,8 +45,8 @@ struct Inner {
 }
 
 impl Views {
-    pub(crate) fn new(config: &Config, pool: PgPool) -> Self {
-        let store = ViewStore::new(pool, config.transaction_pooler);
+    pub(crate) fn new(config: &Config, pool: Pool) -> Self {
+        let store = ViewStore::new(pool);
         let (live, _) = broadcast::channel(LIVE_BATCHES_MAX);
         Self(Arc::new(Inner {
             tables: TableFeeds::new(store.clone(), config.feed.clone()),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use pool::Connection;
 use read_models::{Folds, ModelFold};
 use schema::view::Model;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
 
 use super::Error;
 
@@ -40,7 +40,7 @@ pub(crate) struct Build {
 /// # Errors
 /// [`Error::NoFold`] when this program lacks the fold of one of them, [`Error::UnknownModel`] when it knows a read model
 /// not at all: it must not take partitions then, since it would leave rows behind.
-pub(crate) async fn load(connection: &mut PgConnection, folds: &Folds) -> Result<Vec<Build>, Error> {
+pub(crate) async fn load(connection: &mut Connection<'_>, folds: &Folds) -> Result<Vec<Build>, Error> {
     let statement = sqlx::query(include_str!("sql/builds.sql")).persistent(false);
     let rows = statement.fetch_all(connection).await.map_err(Error::Write)?;
     rows.iter()

@@ -1,11 +1,12 @@
 //! The beginning of a tenure.
 
 use event_store::leases::{self, Share};
+use pool::{Connection, Pool};
 use read_models::Folds;
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
 use sqlx::Row;
-use sqlx::postgres::{PgConnection, PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::Error;
@@ -46,17 +47,11 @@ pub(super) struct Cursor {
 /// # Errors
 /// [`Error::Ended`] when a lease was lost; [`Error::NoFold`] and [`Error::UnknownModel`] when this program can't keep all
 /// builds up to date: then nothing was taken.
-pub(super) async fn claim(
-    pool: &PgPool,
-    transaction_pooler: bool,
-    folds: &Folds,
-    share: &Share,
-) -> Result<Claim, Error> {
+pub(super) async fn claim(pool: &Pool, folds: &Folds, share: &Share) -> Result<Claim, Error> {
     let run = Uuid::now_v7();
     let partitions: Vec<i16> = share.iter().map(|lease| lease.partition).collect();
     let mut transaction = pool.begin().await.map_err(Error::Write)?;
-    let statement =
-        sqlx::query(include_str!("sql/claim.sql")).bind(run).bind(partitions).persistent(!transaction_pooler);
+    let statement = sqlx::query(include_str!("sql/claim.sql")).bind(run).bind(partitions);
     let rows = statement.fetch_all(&mut *transaction).await.map_err(Error::Write)?;
     let claimed = Claimed::read(&mut transaction, &rows, folds).await?;
     if !leases::assert_in(&mut transaction, share).await.map_err(Error::Write)? {
@@ -68,7 +63,7 @@ pub(super) async fn claim(
 
 impl Claimed {
     /// From rows of `views.claim`, or of `views.progress` in a transaction that has ended the runs.
-    pub async fn read(connection: &mut PgConnection, rows: &[PgRow], folds: &Folds) -> Result<Self, Error> {
+    pub async fn read(connection: &mut Connection<'_>, rows: &[PgRow], folds: &Folds) -> Result<Self, Error> {
         let mut claimed = Self {
             generation: Generation::FIRST,
             cursors: Vec::with_capacity(rows.len()),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use pool::Connection;
 use schema::digest::{BlockDigest, block_of};
 use schema::log::{Position, RecordedEvent};
 use schema::partition::Partition;
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 /// The running digest of a partition.
@@ -47,7 +47,7 @@ impl Running {
 
 /// Writes down what a build has consumed of blocks that are done with; 0 stands for all live ones.
 pub(crate) async fn consume(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     build_id: i64,
     ended: &[(Partition, BlockDigest)],
 ) -> Result<(), sqlx::Error> {

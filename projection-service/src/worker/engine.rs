@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use event_store::EventStore;
+use pool::Connection;
 use schema::digest::BlockDigest;
 use schema::log::{Position, RecordedEvent};
 use schema::partition::Partition;
 use schema::view::RowChange;
-use sqlx::postgres::PgConnection;
 
 use super::Error;
 use super::batch::{Folded, Plan};
@@ -64,7 +64,7 @@ impl Engine {
     /// `connection`: what was written so far can be read on it. Only an operation needs it.
     pub async fn take(
         &mut self,
-        connection: Option<&mut PgConnection>,
+        connection: Option<&mut Connection<'_>>,
         store: &EventStore,
         part: Part<'_>,
         upto: Position,
@@ -110,7 +110,7 @@ impl Engine {
 
     async fn operate(
         &mut self,
-        connection: &mut PgConnection,
+        connection: &mut Connection<'_>,
         store: &EventStore,
         event: &RecordedEvent,
         operation: &Operation,

@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use event_store::EventStore;
 use event_store::leases::{Share, ShareOptions, Shares};
+use pool::Pool;
 use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
 use schema::view::Model;
 use service_host::{Gate, Shutdown};
-use sqlx::postgres::PgPool;
 
 use crate::config::Config;
 use crate::metrics;
@@ -75,13 +75,13 @@ pub(crate) struct Worker {
     number: usize,
     config: Config,
     store: EventStore,
-    pool: PgPool,
+    pool: Pool,
     views: Views,
     gate: Gate,
 }
 
 impl Worker {
-    pub fn new(number: usize, config: Config, store: EventStore, pool: PgPool, views: Views, gate: Gate) -> Self {
+    pub fn new(number: usize, config: Config, store: EventStore, pool: Pool, views: Views, gate: Gate) -> Self {
         Self { number, config, store, pool, views, gate }
     }
 
@@ -90,6 +90,11 @@ impl Worker {
         let ttl = self.config.lease_ttl;
         let options = ShareOptions { ttl, ..ShareOptions::new(LEASES, i16::from(PARTITION_COUNT)) };
         let mut shares = Shares::keep(self.store.clone(), options);
+        self.own(&mut shares, &shutdown).await;
+        shares.leave().await;
+    }
+
+    async fn own(&self, shares: &mut Shares, shutdown: &Shutdown) {
         let mut share = Share::new();
         let mut told = None;
         loop {

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use domain::Event;
 use domain::read_model::ReadModelEvent;
+use pool::Connection;
 use read_models::may_touch;
 use schema::log::{Position, RecordedEvent};
 use schema::partition::Partition;
 use schema::view::Model;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
@@ -33,7 +33,7 @@ impl Parked {
     }
 
     pub async fn load(
-        connection: &mut PgConnection,
+        connection: &mut Connection<'_>,
         builds: &[Build],
         partitions: &[Partition],
     ) -> Result<Self, Error> {

@@ -1,10 +1,10 @@
 //! Releasing a parked key: what waited is folded in order, right where the log says so.
 
 use event_store::{EventStore, read};
+use pool::Connection;
 use schema::log::{Position, RecordedEvent};
 use schema::view::RowChange;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::batch::{Folded, Plan, Slot};
@@ -55,7 +55,7 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// None: the key is not parked there.
     pub async fn read(
-        connection: &mut PgConnection,
+        connection: &mut Connection<'_>,
         build_id: i64,
         partition_key: Uuid,
         without: Option<Position>,
@@ -76,7 +76,7 @@ impl Waiting {
 /// Does to a build what the event at hand says. The rows, which take that event's position, are answered beside what is to be
 /// written down of the key.
 pub(super) async fn release(
-    connection: &mut PgConnection,
+    connection: &mut Connection<'_>,
     store: &EventStore,
     rows: &Rows,
     parked: &mut Parked,

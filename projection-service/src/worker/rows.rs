@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pool::Pool;
 use quick_cache::unsync::Cache;
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
 use schema::view::{Model, Row, RowChange, ViewStore};
 use sqlx::Row as _;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 
 use super::Error;
 use super::batch::Slot;
@@ -18,12 +19,12 @@ use crate::metrics;
 /// True for as long as its tenure lasts, since nobody else writes rows of its partitions; thrown away with it.
 pub(crate) struct Rows {
     store: ViewStore,
-    pool: PgPool,
+    pool: Pool,
     kept: Cache<Slot, Arc<RowChange>>,
 }
 
 impl Rows {
-    pub fn new(store: ViewStore, pool: PgPool, rows_max: usize) -> Self {
+    pub fn new(store: ViewStore, pool: Pool, rows_max: usize) -> Self {
         Self { store, pool, kept: Cache::new(rows_max) }
     }
 

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use event_store::{EventStore, PartitionSet};
+use pool::{Connection, Pool};
 use read_models::Folds;
 use schema::log::{Position, RecordedEvent};
 use schema::partition::Partition;
 use schema::view::ViewStore;
-use sqlx::postgres::{PgConnection, PgPool};
 
 use super::claim::{Claimed, Cursor};
 use super::cut::cut;
@@ -29,8 +29,8 @@ const POSITIONS_MAX: i64 = 20_000;
 /// # Errors
 /// [`Error::FarBehind`] when too much is left; nothing was written then. After any other the transaction must be rolled back.
 pub(crate) async fn catch_up(
-    connection: &mut PgConnection,
-    (pool, store): (&PgPool, &EventStore),
+    connection: &mut Connection<'_>,
+    (pool, store): (&Pool, &EventStore),
     folds: &Folds,
     upto: Position,
 ) -> Result<(), Error> {
@@ -41,7 +41,7 @@ pub(crate) async fn catch_up(
     if upto.0 - from.0 > POSITIONS_MAX {
         return Err(Error::FarBehind { positions: upto.0 - from.0 });
     }
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let boundaries = views.boundaries().await?;
     let mut engine = Engine { builds, parked, digests, rows: Rows::new(views, pool.clone(), ROWS_MAX) };
     let at: HashMap<Partition, Position> =

@@ -6,9 +6,9 @@ use std::time::Instant;
 use event_store::feed::{Feed, FeedBatch, From, Log};
 use event_store::leases::Share;
 use event_store::{EventStore, PartitionSet};
+use pool::Pool;
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::view::Boundaries;
-use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use super::claim::{Claim, Claimed, claim};
@@ -24,7 +24,7 @@ use crate::views::{Published, Views};
 pub(super) struct Tenure<'w> {
     config: &'w Config,
     store: &'w EventStore,
-    pool: &'w PgPool,
+    pool: &'w Pool,
     views: &'w Views,
     run: Uuid,
     generation: Generation,
@@ -44,11 +44,11 @@ impl<'w> Tenure<'w> {
     pub async fn claim(
         config: &'w Config,
         store: &'w EventStore,
-        pool: &'w PgPool,
+        pool: &'w Pool,
         views: &'w Views,
         share: &Share,
     ) -> Result<Self, Error> {
-        let Claim { run, claimed } = claim(pool, config.transaction_pooler, &config.folds, share).await?;
+        let Claim { run, claimed } = claim(pool, &config.folds, share).await?;
         let Claimed { generation, cursors, digests, builds, parked } = claimed;
         let boundaries = views.tables().boundaries().await?;
         let partitions: PartitionSet = cursors.iter().map(|cursor| cursor.partition).collect();
@@ -123,7 +123,7 @@ impl<'w> Tenure<'w> {
         };
         let step = Step::Advance { run: self.run, notify: self.config.notify };
         let to_write = Write { step, engine: &self.engine, batch: &batch };
-        write(self.pool, self.config.transaction_pooler, &to_write).await?;
+        write(self.pool, &to_write).await?;
         metrics::batch(batch.folded.events, batch.rows.len(), began.elapsed());
         let rows = self.engine.keep(batch);
         let after = std::mem::replace(&mut self.at, upto);

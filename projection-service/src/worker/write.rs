@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use pool::{Connection, Pool};
 use schema::view::{Row, RowChange};
 use sqlx::Postgres;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use uuid::Uuid;
 
@@ -61,19 +62,14 @@ pub(super) enum Step {
 ///
 /// # Errors
 /// [`Error::Ended`] when the run has ended. After any other the outcome is not known: the tenure must end too.
-pub(super) async fn write(pool: &PgPool, transaction_pooler: bool, write: &Write<'_>) -> Result<(), Error> {
-    if transaction_pooler {
-        let mut transaction = pool.begin().await.map_err(refused)?;
-        write_on(&mut transaction, write).await?;
-        return transaction.commit().await.map_err(refused);
-    }
+pub(super) async fn write(pool: &Pool, write: &Write<'_>) -> Result<(), Error> {
     let calls = Calls::of(write);
     let text = calls.text();
     calls.bind(sqlx::query(&text), write).execute(pool).await.map(|_| ()).map_err(refused)
 }
 
 /// The same in a transaction of the caller.
-pub(super) async fn write_on(connection: &mut PgConnection, write: &Write<'_>) -> Result<(), Error> {
+pub(super) async fn write_on(connection: &mut Connection<'_>, write: &Write<'_>) -> Result<(), Error> {
     let calls = Calls::of(write);
     let text = calls.text();
     let statement = calls.bind(sqlx::query(&text), write).persistent(false);

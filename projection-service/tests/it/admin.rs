@@ -20,7 +20,7 @@ async fn it_is_ready_and_measured_and_ends_when_it_is_told() {
     let running =
         tokio::spawn(projection_service::run(Config::default(), store.clone(), pool, listener, shutdown.clone()));
     let position = grow(&store, &mut Network::new(3), 30).await;
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     contained(&views, position).await;
 
     let get = async |path: &str| reqwest::get(format!("http://{address}{path}")).await.unwrap();

@@ -56,7 +56,7 @@ async fn followers_end_with_what_the_tables_hold() {
         println!("seed {seed}");
         let database = empty().await;
         let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-        let views = ViewStore::new(database.pool().clone(), false);
+        let views = ViewStore::new(database.pool().clone());
         let polled = FeedOptions { listen: None, poll_every: Duration::from_millis(20) };
         let polled = TableFeeds::new(views.clone(), polled);
         let connect = database.url().parse().unwrap();
@@ -110,7 +110,7 @@ async fn followers_end_with_what_the_tables_hold() {
 async fn a_feed_that_begins_now_says_where_that_is() {
     let database = empty().await;
     let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     let mut network = Network::new(1);
     let process = Process::start(database.url(), "worker");
     let head = grow(&store, &mut network, 50).await;

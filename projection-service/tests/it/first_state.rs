@@ -91,7 +91,7 @@ async fn its_events_are_read_hashed_and_continued() {
     assert_eq!(lines(pool, include_str!("../../../event-store/tests/log/sound.sql")).await, Vec::<String>::new());
 
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let events = log(&store).await;
     assert_eq!(events.len(), before.len());
     for (event, payload) in events.iter().zip(&before) {

@@ -16,7 +16,7 @@ async fn survive(seed: u64, processes_max: usize) {
     println!("seed {seed}, {processes_max} processes");
     let database = empty().await;
     let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     let (mut rng, mut network) = (StdRng::seed_from_u64(seed), Network::new(seed));
     let mut processes: Vec<Process> = vec![];
     let mut started = 0;

@@ -22,7 +22,7 @@ pub fn operator() -> Operator {
 /// What is parked is what a single-threaded fold parks, and so are the rows: of the builds that serve.
 pub async fn assert_as_folded(pool: &PgPool, store: &EventStore, folded: &FoldedLog, seed: u64) {
     assert_parked(pool, store, folded, true, seed).await;
-    assert_same(&tables(&ViewStore::new(pool.clone(), false)).await, &folded.rows, seed);
+    assert_same(&tables(&ViewStore::new(pool.clone())).await, &folded.rows, seed);
 }
 
 /// The same of the build of the sessions that has joined.
@@ -66,7 +66,7 @@ async fn set_version(pool: &PgPool, position: Position, version: &str) {
 /// Rows have the content that they would have had without the trouble, whatever their positions.
 pub async fn assert_content(pool: &PgPool, store: &EventStore) {
     let expected = fold_all(log(store).await.iter().map(AsRef::as_ref)).unwrap();
-    let found = tables(&ViewStore::new(pool.clone(), false)).await;
+    let found = tables(&ViewStore::new(pool.clone())).await;
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (slot, row) in &expected {
         assert_eq!(found[slot].row.to_json(), row.row.to_json(), "{slot:?}");
@@ -79,7 +79,7 @@ async fn an_event_that_is_not_understood_parks_its_key_and_is_applied_when_it_is
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
     let head = grow(&store, &mut network, 300).await;
     let poisonous = log(&store).await;
@@ -148,7 +148,7 @@ async fn what_one_program_refuses_another_applies() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
     let head = grow(&store, &mut network, 600).await;
     let process = Process::start_with_folds(database.url(), "refusing", false, refusing());
@@ -184,7 +184,7 @@ async fn an_event_that_is_skipped_is_left_out() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
     let head = grow(&store, &mut network, 600).await;
     let _process = Process::start_with_folds(database.url(), "refusing", true, refusing());
@@ -228,6 +228,6 @@ async fn a_program_without_the_fold_of_a_build_takes_nothing_and_says_so() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(said.contains("build 1 of sites") && said.contains("no fold of version 9, only of [1]"), "{said}");
-    let reached = ViewStore::new(pool.clone(), false).reached().await.unwrap();
+    let reached = ViewStore::new(pool.clone()).reached().await.unwrap();
     assert_eq!(reached.position, Position::START);
 }

@@ -30,7 +30,7 @@ async fn the_log_and_what_was_consumed_are_proved_or_the_place_is_named() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(21);
     assert!(prove(pool).await.is_sound());
     grow(&store, &mut network, 100).await;

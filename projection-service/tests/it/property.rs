@@ -78,7 +78,7 @@ async fn survive(seed: u64) {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let (mut rng, mut network) = (StdRng::seed_from_u64(seed), Network::new(seed));
     // A second build of the sessions, by another fold, has joined before anything happened.
     let shadow = rng.random_bool(0.7);
@@ -91,9 +91,8 @@ async fn survive(seed: u64) {
     for round in 0..ROUNDS {
         if processes.is_empty() || processes.len() < PROCESSES_MAX && rng.random_bool(0.6) {
             let (workers, transaction_pooler) = (rng.random_range(1..=4), rng.random_bool(0.3));
-            processes.push(Process::start_as(database.url(), &format!("process-{round}"), |config| Config {
+            processes.push(Process::start_through(database.url(), &format!("process-{round}"), transaction_pooler, |config| Config {
                 workers,
-                transaction_pooler,
                 folds: two_versions(),
                 ..config
             }));

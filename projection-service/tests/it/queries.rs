@@ -51,7 +51,7 @@ fn keys<'r>(rows: impl IntoIterator<Item = &'r RowChange>) -> Vec<&'r str> {
 async fn filled() -> (embedded_postgres::testing::TestDatabase, ViewStore, Rows) {
     let database = empty().await;
     let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     let _process = Process::start(database.url(), "worker");
     let head = grow(&store, &mut Network::new(21), 500).await;
     contained(&views, head).await;

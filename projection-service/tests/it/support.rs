@@ -70,15 +70,24 @@ impl Process {
 
     /// `transaction_pooler`: it takes the way that suits a pooler, though there is none.
     pub fn start_with(url: &str, name: &str, transaction_pooler: bool) -> Self {
-        Self::start_as(url, name, |config| Config { transaction_pooler, ..config })
+        Self::start_through(url, name, transaction_pooler, |config| config)
     }
 
     /// Of a program that has these folds.
     pub fn start_with_folds(url: &str, name: &str, transaction_pooler: bool, folds: Folds) -> Self {
-        Self::start_as(url, name, |config| Config { transaction_pooler, folds, ..config })
+        Self::start_through(url, name, transaction_pooler, |config| Config { folds, ..config })
     }
 
     pub fn start_as(url: &str, name: &str, change: impl FnOnce(Config) -> Config) -> Self {
+        Self::start_through(url, name, false, change)
+    }
+
+    pub fn start_through(
+        url: &str,
+        name: &str,
+        transaction_pooler: bool,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let connect: PgConnectOptions = url.parse::<PgConnectOptions>().unwrap().application_name(name);
         let readiness = Readiness::default();
@@ -88,6 +97,8 @@ impl Process {
             let start = || {
                 runtime.block_on(async {
                     let pool = PgPoolOptions::new().max_connections(5).connect_with(store_of).await.unwrap();
+                    let direct = pool::Pool::from(pool.clone());
+                    let pool = if transaction_pooler { direct.clone().carried(Some(direct)) } else { direct };
                     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
                     let (views, work) = projection_service::start(config, store, pool, &ready, Shutdown::new());
                     tokio::spawn(work);

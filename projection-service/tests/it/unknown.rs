@@ -72,7 +72,7 @@ async fn what_only_a_newer_program_knows_parks_its_key_and_others_flow() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
     let head = grow(&store, &mut network, 300).await;
     let strange = strange(pool, &store).await;

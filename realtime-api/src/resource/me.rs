@@ -1,12 +1,12 @@
 //! Who calls: from the token, their account (which is not history) and their driver's row.
 
+use pool::Pool;
 use application::auth::Caller;
 use chrono::{DateTime, Utc};
 use schema::api::person::{ExportedAccount, ExportedDevice};
 use schema::api::query;
 use schema::log::Position;
 use schema::view::DriverRow;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::At;
@@ -20,7 +20,7 @@ pub struct AccountRow {
     pub phone: Option<String>,
 }
 
-pub async fn account(pool: &PgPool, caller: &Caller) -> Result<AccountRow, sqlx::Error> {
+pub async fn account(pool: &Pool, caller: &Caller) -> Result<AccountRow, sqlx::Error> {
     let row = sqlx::query_as("SELECT email, name, phone FROM accounts WHERE user_id = $1");
     let row: Option<(Option<String>, Option<String>, Option<String>)> =
         row.bind(caller.user_id).fetch_optional(pool).await?;
@@ -28,7 +28,7 @@ pub async fn account(pool: &PgPool, caller: &Caller) -> Result<AccountRow, sqlx:
 }
 
 /// The account of a driver as it is, for its owner; none when they were erased.
-pub async fn exported_account(pool: &PgPool, user_id: Uuid) -> Result<Option<ExportedAccount>, sqlx::Error> {
+pub async fn exported_account(pool: &Pool, user_id: Uuid) -> Result<Option<ExportedAccount>, sqlx::Error> {
     type Row = (String, String, Option<String>, DateTime<Utc>);
     let row: Option<Row> = sqlx::query_as("SELECT email, name, phone, created_at FROM accounts WHERE user_id = $1")
         .bind(user_id)

@@ -11,8 +11,9 @@ use chrono::Utc;
 use domain::id::{ChargePointId, Epoch, TenantId};
 use event_store::leases::{Lease, ShareOptions, Shares};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use pool::Pool;
 use service_host::{Gate, Shutdown};
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row};
 use uuid::Uuid;
@@ -36,7 +37,7 @@ enum Error {
 
 pub(super) struct EdgeWatch {
     application: Application,
-    pool: PgPool,
+    pool: Pool,
     options: Options,
     gate: Gate,
     id: Uuid,
@@ -55,7 +56,8 @@ struct Held {
 }
 
 impl EdgeWatch {
-    pub fn new(application: Application, pool: PgPool, options: Options, gate: Gate) -> Self {
+    pub fn new(application: Application, pool: impl Into<Pool>, options: Options, gate: Gate) -> Self {
+        let pool = pool.into();
         let id = Uuid::now_v7();
         Self { application, pool, options, gate, id, since: HashMap::new(), wait_until: None }
     }
@@ -67,15 +69,16 @@ impl EdgeWatch {
         loop {
             let mine = !shares.current().is_empty();
             tokio::select! {
-                () = shutdown.begun() => return,
+                () = shutdown.begun() => break,
                 () = self.look(mine) => {}
             }
             tokio::select! {
-                () = shutdown.begun() => return,
+                () = shutdown.begun() => break,
                 () = tokio::time::sleep(self.options.edges_every) => {}
                 _ = shares.changed() => {}
             }
         }
+        shares.leave().await;
     }
 
     async fn look(&mut self, mine: bool) {
@@ -148,11 +151,7 @@ impl EdgeWatch {
     }
 
     async fn fetch_all(&self, statement: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let pooled = self.application.store().options().transaction_pooler;
-        let rows = statement.persistent(!pooled).fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(rows)
+        statement.fetch_all(&self.pool).await
     }
 }
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use event_store::EventStore;
 use event_store::feed;
 use event_store::leases::{ShareOptions, Shares};
+use pool::Pool;
 use schema::partition::PARTITION_COUNT;
 use service_host::{Gate, Shutdown};
-use sqlx::PgPool;
 
 use super::backoff::Backoff;
 use super::manager::Manager;
@@ -59,22 +59,28 @@ pub(super) struct Runner<M> {
 }
 
 impl<M: Manager> Runner<M> {
-    pub fn new(manager: M, store: EventStore, pool: PgPool, options: Options, gate: Gate) -> Self {
-        let tables = Tables::new(pool, M::NAME, store.options().transaction_pooler);
+    pub fn new(manager: M, store: EventStore, pool: impl Into<Pool>, options: Options, gate: Gate) -> Self {
+        let pool = pool.into();
+        let tables = Tables::new(pool, M::NAME);
         Self { manager, store, tables, options, gate }
     }
 
-    /// Until `shutdown` begins, or the future is dropped; the share is given back then.
+    /// Until `shutdown` begins; then the share is given back.
     pub async fn run(self, shutdown: Shutdown) {
         let share = ShareOptions {
             ttl: self.options.lease_ttl,
             ..ShareOptions::new(format!("process:{}", M::NAME), i16::from(PARTITION_COUNT))
         };
         let mut shares = Shares::keep(self.store.clone(), share);
+        self.own(&mut shares, &shutdown).await;
+        shares.leave().await;
+    }
+
+    async fn own(&self, shares: &mut Shares, shutdown: &Shutdown) {
         let mut backoff = Backoff::new();
         loop {
             let began = Instant::now();
-            let owner = Owner::new(&self, shares.current());
+            let owner = Owner::new(self, shares.current());
             tokio::select! {
                 () = shutdown.begun() => return,
                 // Whatever was under way is given up, and done by whoever has the partitions now.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use event_store::leases::{Lease, assert_in};
+use pool::Pool;
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row};
 
@@ -24,9 +25,8 @@ const PUT_OFF: TimeDelta = TimeDelta::hours(1);
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(in crate::process) struct Tables {
-    pool: PgPool,
+    pool: Pool,
     manager: &'static str,
-    transaction_pooler: bool,
 }
 
 /// What an owner has done of the log.
@@ -55,8 +55,8 @@ struct Data<T> {
 type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 impl Tables {
-    pub fn new(pool: PgPool, manager: &'static str, transaction_pooler: bool) -> Self {
-        Self { pool, manager, transaction_pooler }
+    pub fn new(pool: Pool, manager: &'static str) -> Self {
+        Self { pool, manager }
     }
 
     pub async fn checkpoints(&self, partitions: &[i16]) -> Result<BTreeMap<Partition, (Generation, Position)>, Error> {
@@ -136,18 +136,18 @@ impl Tables {
             let (partitions, names): (Vec<i16>, Vec<&str>) =
                 chunk.iter().map(|(partition, name)| (i16::from(partition.number()), name.as_str())).unzip();
             let statement = sqlx::query(include_str!("cancel.sql")).bind(self.manager).bind(partitions).bind(names);
-            statement.persistent(!self.transaction_pooler).execute(&mut *transaction).await?;
+            statement.execute(&mut *transaction).await?;
         }
         for chunk in set.chunks(WRITE_MAX) {
             let statement = self.set(chunk)?;
-            statement.persistent(!self.transaction_pooler).execute(&mut *transaction).await?;
+            statement.execute(&mut *transaction).await?;
         }
         if !touched.is_empty() {
             let statement = self.checkpoint(&leases, &touched, generation, upto);
-            statement.persistent(!self.transaction_pooler).execute(&mut *transaction).await?;
+            statement.execute(&mut *transaction).await?;
         }
         let next = sqlx::query(include_str!("next_due.sql")).bind(self.manager).bind(partitions);
-        let next = next.persistent(!self.transaction_pooler).fetch_optional(&mut *transaction).await?;
+        let next = next.fetch_optional(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(next.map(|row| row.try_get(0)).transpose()?)
     }
@@ -184,13 +184,7 @@ impl Tables {
     }
 
     async fn fetch_all(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
-        if !self.transaction_pooler {
-            return statement.fetch_all(&self.pool).await;
-        }
-        let mut transaction = self.pool.begin().await?;
-        let rows = statement.persistent(false).fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(rows)
+        statement.fetch_all(&self.pool).await
     }
 }
 

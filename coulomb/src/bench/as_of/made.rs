@@ -43,7 +43,7 @@ async fn fold_the_rest(store: &EventStore, pool: &PgPool, upto: Position) -> any
         projection_service::start(Config::default(), store.clone(), pool.clone(), host.readiness(), shutdown.clone());
     let (_views, work) = started;
     let work = tokio::spawn(work);
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     while views.reached().await?.position < upto {
         anyhow::ensure!(!work.is_finished(), "the worker has ended");
         tokio::time::sleep(LOOK_EVERY).await;

@@ -11,7 +11,7 @@ use event_store::EventStore;
 use event_store::archiving::Range;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use pool::Pool;
 
 use super::turn::Turn;
 
@@ -31,7 +31,7 @@ impl Error for Refused {}
 
 pub struct Job<'a> {
     pub store: &'a EventStore,
-    pub pool: &'a PgPool,
+    pub pool: &'a Pool,
     pub turn: &'a Turn,
     pub class: Retention,
     pub json: bool,

@@ -186,7 +186,7 @@ fn progress(args: &Args, positions: i64) -> ProgressBar {
 }
 
 /// The migration that the database is at.
-async fn schema_version(pool: &sqlx::PgPool) -> anyhow::Result<i64> {
+async fn schema_version(pool: &pool::Pool) -> anyhow::Result<i64> {
     let newest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
     sqlx::query_scalar(newest).fetch_one(pool).await.context("the version of the database")
 }

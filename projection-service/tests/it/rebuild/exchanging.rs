@@ -80,7 +80,7 @@ async fn subscribers_are_told_of_what_a_swap_changes_and_of_nothing_else() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(4);
     let position = grow(&store, &mut network, 1_500).await;
     let one = Process::start_with_folds(database.url(), "one", false, both_folds());
@@ -163,7 +163,7 @@ async fn a_swapped_build_goes_on_and_what_served_is_kept_current_until_it_is_dro
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(6);
     let position = grow(&store, &mut network, 1_200).await;
     let _worker = Process::start_with_folds(database.url(), "worker", true, both_folds());
@@ -215,7 +215,7 @@ async fn prepared_statements_read_on_through_a_swap() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(7);
     let position = grow(&store, &mut network, 300).await;
     let _worker = Process::start(database.url(), "worker");
@@ -248,7 +248,7 @@ async fn an_exchange_that_was_said_and_did_not_happen_is_taken_back_by_the_next(
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let position = grow(&store, &mut Network::new(9), 300).await;
     let _worker = Process::start(database.url(), "worker");
-    contained(&ViewStore::new(pool.clone(), false), position).await;
+    contained(&ViewStore::new(pool.clone()), position).await;
     let rebuilder = rebuilder(pool, Folds::of_today()).await;
     rebuilder.build(Model::Plans, &Progress::default()).await.unwrap();
     let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test")));

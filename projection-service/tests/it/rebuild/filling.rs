@@ -21,7 +21,7 @@ async fn what_is_filled_is_what_workers_make_and_they_go_on_from_there() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
     grow(&store, &mut network, 300).await;
     // More than a block of positions, so that there is something to prove.

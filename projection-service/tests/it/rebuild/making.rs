@@ -17,7 +17,7 @@ use crate::support::{Process, contained, empty, grow, store_options};
 async fn a_build_of_the_same_fold_has_the_same_rows() {
     let database = empty().await;
     let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     let mut network = Network::new(1);
     let position = grow(&store, &mut network, 400).await;
     let worker = Process::start(database.url(), "worker");
@@ -56,7 +56,7 @@ async fn a_build_that_is_killed_at_any_moment_goes_on_where_it_was() {
         println!("seed {seed}");
         let database = empty().await;
         let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-        let views = ViewStore::new(database.pool().clone(), false);
+        let views = ViewStore::new(database.pool().clone());
         let (mut rng, mut network) = (StdRng::seed_from_u64(seed), Network::new(seed));
         let position = grow(&store, &mut network, 500).await;
         let _worker = Process::start(database.url(), "worker");
@@ -97,7 +97,7 @@ async fn two_rebuilders_of_a_read_model_are_refused() {
     grow(&store, &mut Network::new(2), 300).await;
     let _worker = Process::start(database.url(), "worker");
     let (head, _) = store.head().await.unwrap();
-    contained(&ViewStore::new(database.pool().clone(), false), head).await;
+    contained(&ViewStore::new(database.pool().clone()), head).await;
     let (one, other) =
         (rebuilder(database.pool(), Folds::of_today()).await, rebuilder(database.pool(), Folds::of_today()).await);
     let (progress, progress_of_other) = (Progress::default(), Progress::default());
@@ -116,7 +116,7 @@ async fn two_rebuilders_of_a_read_model_are_refused() {
 async fn what_a_changed_fold_changes_is_shown_with_the_events() {
     let database = empty().await;
     let store = EventStore::connect(database.pool().clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(database.pool().clone(), false);
+    let views = ViewStore::new(database.pool().clone());
     let mut network = Network::new(4);
     let position = grow(&store, &mut network, 1_500).await;
     let _worker = Process::start_with_folds(database.url(), "worker", false, both_folds());

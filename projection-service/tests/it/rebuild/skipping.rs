@@ -39,7 +39,7 @@ async fn a_later_build_goes_on_without_what_was_skipped() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let head = grow(&store, &mut Network::new(21), 600).await;
     let _process = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;
@@ -55,7 +55,7 @@ async fn a_later_build_goes_on_without_what_was_skipped_even_if_its_fold_could_a
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let head = grow(&store, &mut Network::new(21), 600).await;
     let refusing = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;
@@ -79,7 +79,7 @@ async fn what_is_skipped_while_a_build_is_made_is_skipped_in_it_too() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let head = grow(&store, &mut Network::new(22), 600).await;
     let _process = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;

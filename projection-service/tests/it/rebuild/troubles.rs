@@ -15,7 +15,7 @@ async fn a_full_disk_and_a_lost_connection_are_told_and_leave_everything_as_it_w
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let position = grow(&store, &mut Network::new(3), 800).await;
     let _worker = Process::start(database.url(), "worker");
     contained(&views, position).await;
@@ -57,7 +57,7 @@ async fn a_key_that_the_new_fold_can_not_go_on_with_is_parked_in_the_new_build_a
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let views = ViewStore::new(pool.clone(), false);
+    let views = ViewStore::new(pool.clone());
     let mut network = Network::new(8);
     let position = grow(&store, &mut network, 2_000).await;
     let folds = Folds::of_today().with::<NarrowSites>();

@@ -89,7 +89,7 @@ impl World {
         let shutdown = Shutdown::new();
         let config = Config {
             application: application.clone(),
-            views: ViewStore::new(pool.clone(), false),
+            views: ViewStore::new(pool.clone()),
             pool,
             feeds: Arc::new(ByHand(Mutex::new(Some(batches)))),
             settings: Settings { limits, shards: Some(2) },

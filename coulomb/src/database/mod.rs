@@ -1,26 +1,31 @@
 //! The database of this process: somebody's at `DATABASE_URL`, or a private one that ends with us.
 
+mod connect;
+mod tell;
+
 use std::future::pending;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use embedded_postgres::{EmbeddedPostgres, Options};
+use pool::{Pool, State};
 use service_host::{NotReady, Readiness};
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::sync::watch;
 
 use crate::data_dir::DataDir;
 use crate::master_key::MasterKey;
 use crate::settings::Settings;
 
-/// For a free connection; past that the request is answered with 503.
-const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A private server's connections beyond the pool's: the log's flushes, LISTEN, migrations, and people with psql.
 const CONNECTIONS_BESIDE_POOL: u32 = 50;
+
+pub use connect::command;
 
 pub struct Database {
     /// None: the server is somebody else's.
     private: Option<EmbeddedPostgres>,
-    pool: PgPool,
+    pool: Pool,
+    /// Of the hosts; none of a private server.
+    state: Option<watch::Receiver<State>>,
     master_key: MasterKey,
 }
 
@@ -35,8 +40,8 @@ impl Database {
                          process on that database, such as from `openssl rand -base64 32`"
                     );
                 };
-                let pool = connect(url, settings.database_connections).await.context("can't use DATABASE_URL")?;
-                Ok(Self { private: None, pool, master_key })
+                let (pool, state) = connect::service(url, settings).await?;
+                Ok(Self { private: None, pool, state: Some(state), master_key })
             }
             None => Self::start_private(settings).await,
         }
@@ -53,11 +58,11 @@ impl Database {
                 Some(key) => key.clone(),
                 None => MasterKey::load_or_create(&data_dir.master_key())?,
             };
-            let pool = connect(&server.url(), settings.database_connections).await?;
+            let pool = connect::private(&server.url(), settings.database_connections).await?;
             anyhow::Ok((master_key, pool))
         };
         match opened.await {
-            Ok((master_key, pool)) => Ok(Self { private: Some(server), pool, master_key }),
+            Ok((master_key, pool)) => Ok(Self { private: Some(server), pool, state: None, master_key }),
             Err(error) => {
                 server.stop().await.context("the private Postgres, after another failure")?;
                 Err(error)
@@ -70,7 +75,7 @@ impl Database {
         self.private.is_some()
     }
 
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -80,9 +85,17 @@ impl Database {
 
     pub fn register_readiness(&self, readiness: &Readiness) {
         let pool = self.pool.clone();
+        if let Some(state) = &self.state {
+            tokio::spawn(tell::tell(state.clone(), readiness.clone()));
+        }
+        let state = self.state.clone();
         readiness.register("database", move || {
             let pool = pool.clone();
+            let known = state.as_ref().map(|state| state.borrow().clone());
             async move {
+                if let Some(state) = known.filter(|state| state.primary.is_none()) {
+                    return Err(NotReady(state.to_string()));
+                }
                 let answer = sqlx::query("SELECT 1").execute(&pool).await;
                 answer.map(|_| ()).map_err(|_| NotReady("does not answer".to_owned()))
             }
@@ -109,9 +122,4 @@ impl Database {
         }
         Ok(())
     }
-}
-
-async fn connect(url: &str, connections_max: u32) -> anyhow::Result<PgPool> {
-    let options = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_WAIT_MAX);
-    Ok(options.connect(url).await?)
 }
