@@ -68,6 +68,13 @@ Example:
   DATABASE_URL=postgres://coulomb@db/coulomb coulomb migrate")]
     Migrate,
 
+    /// Ask a process of this machine whether it is alive, then end (for the health checks of containers)
+    #[command(after_help = "\
+Examples:
+  coulomb health                  /health at COULOMB_HTTP_LISTEN, or on 8080
+  coulomb health --ready --http 8082")]
+    Health(crate::health::HealthArgs),
+
     /// Look at the read models, build them anew beside the ones that serve, compare, swap
     Projections(crate::projections::Args),
 

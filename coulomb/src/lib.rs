@@ -17,6 +17,7 @@ mod database;
 mod demo;
 mod demo_file;
 mod events;
+mod health;
 mod keys;
 mod listen;
 mod master_key;
@@ -62,6 +63,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         command,
         cli::Command::Demo(_)
             | cli::Command::Watch(_)
+            | cli::Command::Health(_)
             | cli::Command::Projections(_)
             | cli::Command::Events(_)
             | cli::Command::Replay(_)
@@ -81,6 +83,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         cli::Command::RealtimeApi(args) => roles::run_alone(&settings, roles::Alone::RealtimeApi(args)).await,
         cli::Command::Migrate => migrate::run(&settings).await,
+        cli::Command::Health(args) => health::run(&args).await,
         cli::Command::Projections(args) => projections::run(&settings, args).await,
         cli::Command::Events(args) => events::run(&settings, args).await,
         cli::Command::Keys(args) => keys::run(&settings, args).await,
