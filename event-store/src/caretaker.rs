@@ -6,7 +6,7 @@ use sqlx::Row;
 
 use crate::EventStore;
 use crate::store::WeakStore;
-use crate::{ranges, seal};
+use crate::{dead_letters, ranges, seal};
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Expired keys that one statement removes.
@@ -26,9 +26,10 @@ pub(crate) async fn run(store: WeakStore) {
 
 async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
     let database = store.database();
-    ranges::make_ahead(&mut *database.pool.acquire().await?, store.options()).await?;
+    ranges::make_ahead(&mut database.pool.acquire().await?, store.options()).await?;
     let expire = || sqlx::query(include_str!("caretaker/expire.sql")).bind(EXPIRED_KEYS_MAX);
     while database.execute(expire()).await? == EXPIRED_KEYS_MAX as u64 {}
+    dead_letters::expire(database).await?;
     while seal::seal(store).await? == seal::BLOCKS_MAX {}
     let health = database.fetch_all(sqlx::query(include_str!("caretaker/health.sql"))).await?;
     if let Some(row) = health.first() {

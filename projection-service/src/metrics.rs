@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event_store::dead_letters::Source;
 use metrics::{counter, gauge, histogram};
 
 use crate::parked::Count;
@@ -33,6 +34,11 @@ pub(crate) fn parked(count: &Count) {
     gauge!("coulomb_projection_parked_keys", "model" => model.clone()).set(*keys as f64);
     gauge!("coulomb_projection_parked_events", "model" => model.clone()).set(*events as f64);
     gauge!("coulomb_projection_parked_oldest_seconds", "model" => model.clone()).set(*oldest_s);
+}
+
+/// What waits in the table of dead letters.
+pub(crate) fn dead_letters(source: Source, waiting: i64) {
+    gauge!("coulomb_dead_letters", "source" => source.as_str()).set(waiting as f64);
 }
 
 /// Whether the worker stands still, and why: `unfit` for the builds there are, or anything else that will pass.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod catalogue;
+mod dead_letters;
 mod disclosure;
 mod export;
 mod filter;
@@ -28,7 +29,8 @@ Examples:
   coulomb events export --format parquet --to exports
   coulomb events export --verify exports
   coulomb events archive --class telemetry --before 90d --to s3://archive/coulomb
-  coulomb events catalogue                         what there is, and what it means")]
+  coulomb events catalogue                         what there is, and what it means
+  coulomb events dead-letters                      what could not be taken in: parked events, records of Kafka")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -46,6 +48,8 @@ enum Command {
     Archive(archive::Args),
     /// Every event type, with what its members mean
     Catalogue(catalogue::Args),
+    /// What could not be taken in: events that a read model has parked, records of Kafka that can't be decoded
+    DeadLetters(dead_letters::Args),
 }
 
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
@@ -69,6 +73,7 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
         Command::Show(args) => show::run(settings, &database, args).await,
         Command::Export(args) => export::run(settings, &database, args).await,
         Command::Archive(args) => archive::run(&database, args).await,
+        Command::DeadLetters(args) => dead_letters::run(&database, args).await,
         Command::Catalogue(_) => Ok(()),
     };
     // What the command says went wrong says more than that the database did not stop after it.

@@ -5,7 +5,7 @@ mod compare;
 mod drop;
 mod list;
 pub mod model;
-mod operating;
+pub mod operating;
 mod parked;
 mod rebuild;
 mod retry;

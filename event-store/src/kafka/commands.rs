@@ -74,7 +74,7 @@ impl CommandFeed {
             return;
         }
         let (sender, receiver) = mpsc::channel(BATCHES_MAX);
-        let letters = Letterbox::new(self.store.options().dead_letters.clone(), Arc::clone(&self.counters));
+        let letters = Letterbox::new(Some(self.store.dead_letters()), Arc::clone(&self.counters));
         let sink = CommandSink { sender };
         let (topic, counters) = (self.options.topics.station_commands(), Arc::clone(&self.counters));
         match Consumer::start(&self.options, topic, letters, counters, sink) {

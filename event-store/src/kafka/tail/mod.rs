@@ -37,7 +37,7 @@ pub(crate) const LOOKS_APART: Duration = Duration::from_millis(20);
 pub(crate) async fn run(store: WeakStore, tail: Tail, options: KafkaOptions, counters: Arc<Counters>) {
     let Some(current) = store.upgrade() else { return };
     let poll_every = current.options().poll_every;
-    let letters = Letterbox::new(current.options().dead_letters.clone(), Arc::clone(&counters));
+    let letters = Letterbox::new(Some(current.dead_letters()), Arc::clone(&counters));
     drop(current);
     let sink = RingSink { tail: tail.clone(), counters: Arc::clone(&counters), patience: poll_every };
     let consumer = match Consumer::start(&options, options.topics.events(), letters, Arc::clone(&counters), sink) {
