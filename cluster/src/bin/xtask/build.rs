@@ -9,7 +9,7 @@ use crate::Profile;
 
 /// Builds the program, and answers where it is.
 pub async fn coulomb(profile: Profile) -> anyhow::Result<PathBuf> {
-    println!("Building the program ...");
+    say!("Building the program ...");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = tokio::process::Command::new(cargo);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a crate is in the repository")?;
@@ -23,6 +23,6 @@ pub async fn coulomb(profile: Profile) -> anyhow::Result<PathBuf> {
     let said = String::from_utf8_lossy(&output.stdout);
     let messages = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let is_coulomb = |message: &serde_json::Value| message["target"]["name"] == "coulomb";
-    let programs = messages.filter(is_coulomb).filter_map(|message| Some(message["executable"].as_str()?.into()));
-    programs.last().context("cargo does not say where the program is")
+    let mut programs = messages.filter(is_coulomb).filter_map(|message| Some(message["executable"].as_str()?.into()));
+    programs.next_back().context("cargo does not say where the program is")
 }

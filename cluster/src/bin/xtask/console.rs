@@ -74,7 +74,7 @@ pub async fn until_stopped(cluster: &Cluster, stopped: impl Future<Output = ()>)
             Ok(Order::Quit) => return,
             Ok(order) => order,
             Err(error) => {
-                println!("{error}");
+                say!("{error}");
                 continue;
             }
         };
@@ -89,7 +89,10 @@ async fn carry_out(cluster: &Cluster, order: Order) {
     let began = Instant::now();
     let done = match order {
         Order::Status => return screen::status(cluster).await,
-        Order::Help => return println!("{HELP}"),
+        Order::Help => {
+            say!("{HELP}");
+            return;
+        }
         Order::Quit => return,
         Order::Promote => cluster.promote().await,
         Order::Kill(part) => cluster.kill(part).await,
@@ -100,8 +103,8 @@ async fn carry_out(cluster: &Cluster, order: Order) {
         Order::Restart(part) => cluster.restart(part).await,
     };
     match done {
-        Ok(()) => println!("done, in {:.1} s", began.elapsed().as_secs_f64()),
-        Err(error) => println!("{:#}", anyhow::Error::from(error)),
+        Ok(()) => say!("done, in {:.1} s", began.elapsed().as_secs_f64()),
+        Err(error) => say!("{:#}", anyhow::Error::from(error)),
     }
 }
 

@@ -1,5 +1,13 @@
 //! `cargo xtask cluster`: the whole cluster on this machine, with the demo on it.
 
+/// `println!` for what runs on: whoever read it may have gone.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod build;
 mod console;
 mod screen;
@@ -150,7 +158,7 @@ async fn main() -> anyhow::Result<()> {
             None => build::coulomb(args.profile).await?,
         };
         let options = options(args, program);
-        anyhow::Ok(Cluster::launch_saying(options, |text| println!("{text}")).await?)
+        anyhow::Ok(Cluster::launch_saying(options, |text| say!("{text}")).await?)
     };
     let cluster = tokio::select! {
         cluster = starting => cluster.context("the cluster can't be started")?,
@@ -159,7 +167,7 @@ async fn main() -> anyhow::Result<()> {
     };
     screen::welcome(&cluster, started.elapsed()).await;
     console::until_stopped(&cluster, stopped).await;
-    println!("Stopping ...");
+    say!("Stopping ...");
     cluster.stop().await.context("something is left")
 }
 

@@ -7,7 +7,7 @@ use cluster::{Cluster, Memory, Part, Replication};
 /// Once, when all is there.
 pub async fn welcome(cluster: &Cluster, took: Duration) {
     let login = cluster.operator();
-    println!(
+    say!(
         r#"
 The cluster is up after {:.0} s. Ctrl-C stops it.
 
@@ -26,16 +26,16 @@ The cluster is up after {:.0} s. Ctrl-C stops it.
         cluster.directory().join("cluster.json").display(),
     );
     status(cluster).await;
-    println!("\nType `help` to see what can happen to it.");
+    say!("\nType `help` to see what can happen to it.");
 }
 
 /// A line for each part.
 pub async fn status(cluster: &Cluster) {
     let mut all: Vec<Memory> = vec![];
-    println!("  {:<14} {:<8} {:>9}  where", "part", "state", "memory");
+    say!("  {:<14} {:<8} {:>9}  where", "part", "state", "memory");
     for part in cluster.parts().await {
         if let Ok(line) = line(cluster, part, &mut all).await {
-            println!("{line}");
+            say!("{line}");
         }
     }
     let sum: Memory = all.into_iter().sum();
@@ -44,7 +44,7 @@ pub async fn status(cluster: &Cluster) {
         Replication::Asynchronous => "the replica follows asynchronously: a promotion may lose what was acknowledged",
         Replication::Synchronous => "the replica follows synchronously: what is acknowledged is on both",
     };
-    println!("  {:<14} {:<8} {:>9}  {replication}", "all", "", sum.to_string());
+    say!("  {:<14} {:<8} {:>9}  {replication}", "all", "", sum.to_string());
 }
 
 async fn line(cluster: &Cluster, part: Part, all: &mut Vec<Memory>) -> Result<String, cluster::Error> {
