@@ -106,6 +106,9 @@ pub enum Error {
     /// A newer owner holds the fence: stop, this is not yours any more.
     #[error("{stream} has another fence")]
     Fenced { stream: StreamId },
+    /// The log has begun another generation since this was decided: reload and decide again.
+    #[error("the log has begun another generation")]
+    OtherGeneration,
     #[error("the key was used for another body")]
     KeyReused,
     #[error("an event of {bytes} bytes; at most {PAYLOAD_BYTES_MAX} are allowed")]
@@ -126,7 +129,7 @@ pub enum Error {
 impl Error {
     /// Whether deciding again on the newest state may help.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
+        matches!(self, Self::Conflict { .. } | Self::OtherGeneration)
     }
 }
 

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use quick_cache::sync;
-use schema::log::StreamId;
+use schema::log::{Generation, StreamId};
+
+use crate::lineage::Era;
 
 /// A state and the version that it is of.
 #[derive(Debug)]
@@ -26,38 +28,53 @@ struct Entry {
     version: i64,
     /// The version at which the state was last stored, as far as is known here.
     stored_version: i64,
+    /// Of the log when it was loaded or made: in another one the same version may have other events.
+    generation: Generation,
 }
 
-pub(crate) struct Cache(sync::Cache<StreamId, Entry>);
+pub(crate) struct Cache {
+    entries: sync::Cache<StreamId, Entry>,
+    era: Era,
+}
 
 impl Cache {
-    pub fn new(states_max: usize) -> Self {
-        Self(sync::Cache::new(states_max))
+    pub fn new(states_max: usize, era: Era) -> Self {
+        Self { entries: sync::Cache::new(states_max), era }
+    }
+
+    fn entry(&self, stream: StreamId) -> Option<Entry> {
+        self.entries.get(&stream).filter(|entry| entry.generation == self.era.generation())
     }
 
     pub fn get<A: Send + Sync + 'static>(&self, stream: StreamId) -> Option<Loaded<A>> {
-        let entry = self.0.get(&stream)?;
+        let entry = self.entry(stream)?;
         Some(Loaded { state: entry.state.downcast().ok()?, version: entry.version })
     }
 
     /// Keeps a newer state, and answers by how many events it has grown since it was stored.
-    pub fn put<A: Send + Sync + 'static>(&self, stream: StreamId, loaded: &Loaded<A>, stored_version: i64) -> i64 {
-        let present = self.0.get(&stream);
+    pub fn put<A: Send + Sync + 'static>(
+        &self,
+        stream: StreamId,
+        generation: Generation,
+        loaded: &Loaded<A>,
+        stored_version: i64,
+    ) -> i64 {
+        let present = self.entry(stream);
         let stored_version = present.as_ref().map_or(0, |entry| entry.stored_version).max(stored_version);
         if present.is_none_or(|entry| entry.version < loaded.version) {
             let state: Arc<dyn Any + Send + Sync> = loaded.state.clone();
-            self.0.insert(stream, Entry { state, version: loaded.version, stored_version });
+            self.entries.insert(stream, Entry { state, version: loaded.version, stored_version, generation });
         }
         loaded.version - stored_version
     }
 
     pub fn stored(&self, stream: StreamId, version: i64) {
-        if let Some(entry) = self.0.get(&stream) {
-            self.0.insert(stream, Entry { stored_version: version.max(entry.stored_version), ..entry });
+        if let Some(entry) = self.entry(stream) {
+            self.entries.insert(stream, Entry { stored_version: version.max(entry.stored_version), ..entry });
         }
     }
 
     pub fn forget(&self, stream: StreamId) {
-        self.0.remove(&stream);
+        self.entries.remove(&stream);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cqrs_es::Aggregate;
 use domain::aggregate::{Decide, Payload};
 use schema::catalogue::DecodeError;
-use schema::log::{Position, RawEvent, StreamId};
+use schema::log::{Generation, Position, RawEvent, StreamId};
 use schema::stored::StoredEvent;
 use sqlx::Row;
 use uuid::Uuid;
@@ -38,6 +38,8 @@ impl EventStore {
     /// The aggregate as it is in the log now: one query, which answers only what the cache lacks.
     pub async fn load<A: Decide + 'static>(&self, id: impl Into<Uuid>) -> Result<Loaded<A>, Error> {
         let stream = stream_of::<A>(id);
+        // Before the look: what comes to be known meanwhile makes it old.
+        let generation = self.era().generation();
         let (mut state, mut version, mut stored) = match self.cache().get::<A>(stream) {
             Some(cached) => (Arc::unwrap_or_clone(cached.state), cached.version, 0),
             None => self.stored_state::<A>(stream).await?,
@@ -79,7 +81,7 @@ impl EventStore {
             }
             if version == stream_version {
                 let loaded = Loaded { state: Arc::new(state), version };
-                self.keep(stream, &loaded, stored);
+                self.keep(stream, generation, &loaded, stored);
                 return Ok(loaded);
             }
         }
@@ -100,8 +102,14 @@ impl EventStore {
     }
 
     /// Tells the cache what an append has made of an aggregate.
-    pub fn appended<A: Decide + 'static>(&self, id: impl Into<Uuid>, state: A, version: i64) {
-        self.keep(stream_of::<A>(id), &Loaded { state: Arc::new(state), version }, 0);
+    pub fn appended<A: Decide + 'static>(
+        &self,
+        id: impl Into<Uuid>,
+        state: A,
+        version: i64,
+        generation: Generation,
+    ) {
+        self.keep(stream_of::<A>(id), generation, &Loaded { state: Arc::new(state), version }, 0);
     }
 
     /// Events that the log itself does not have, or not all of them.
@@ -128,14 +136,21 @@ impl EventStore {
         }
     }
 
-    fn keep<A: Decide + 'static>(&self, stream: StreamId, loaded: &Loaded<A>, stored_version: i64) {
-        let grown = self.cache().put(stream, loaded, stored_version);
+    fn keep<A: Decide + 'static>(
+        &self,
+        stream: StreamId,
+        generation: Generation,
+        loaded: &Loaded<A>,
+        stored_version: i64,
+    ) {
+        let grown = self.cache().put(stream, generation, loaded, stored_version);
         if grown < self.options().store_state_every_events {
             return;
         }
         let state = Arc::clone(&loaded.state);
         let to_store = StateToStore {
             stream,
+            generation,
             version: loaded.version,
             fold_version: A::FOLD_VERSION,
             to_json: Box::new(move || serde_json::to_string(state.as_ref())),

@@ -88,7 +88,10 @@ impl EventStore {
         let statement = sqlx::query("SELECT position, generation FROM log_head");
         let rows = self.database().fetch_all(statement).await?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-        Ok((Position(row.try_get(0)?), Generation(row.try_get(1)?)))
+        let (head, generation) = (Position(row.try_get(0)?), Generation(row.try_get(1)?));
+        self.era().learn(generation);
+        self.era().saw(generation, head);
+        Ok((head, generation))
     }
 
     /// The events of some partitions after `from`, over at most `limit` positions ([`READ_POSITIONS_MAX`]).

@@ -8,7 +8,7 @@ use domain::envelope::Envelope;
 use domain::id::Epoch;
 use domain::refusal::Refusal;
 use futures_util::future::BoxFuture;
-use schema::log::{NewEvent, StreamId};
+use schema::log::{Generation, NewEvent, StreamId};
 use uuid::Uuid;
 
 use crate::append::{self, Append, Appended, CommandKey, Expected, Guard, GuardCondition, Write};
@@ -34,6 +34,8 @@ pub enum Error {
 /// committed.
 pub struct Session {
     store: EventStore,
+    /// Of the log, when it began.
+    generation: Generation,
     envelope: Arc<Envelope>,
     open: Vec<Open>,
     guards: Vec<Guard>,
@@ -55,14 +57,14 @@ struct Open {
 
 /// A loaded state, whatever its type.
 trait Opened: Any + Send + Sync {
-    fn publish(self: Box<Self>, store: &EventStore, id: Uuid, version: i64);
+    fn publish(self: Box<Self>, store: &EventStore, id: Uuid, version: i64, generation: Generation);
 }
 
 struct State<A>(Arc<A>);
 
 impl<A: Decide + 'static> Opened for State<A> {
-    fn publish(self: Box<Self>, store: &EventStore, id: Uuid, version: i64) {
-        store.appended(id, Arc::unwrap_or_clone(self.0), version);
+    fn publish(self: Box<Self>, store: &EventStore, id: Uuid, version: i64, generation: Generation) {
+        store.appended(id, Arc::unwrap_or_clone(self.0), version, generation);
     }
 }
 
@@ -71,6 +73,7 @@ impl EventStore {
     pub fn session(&self, envelope: Arc<Envelope>) -> Session {
         Session {
             store: self.clone(),
+            generation: self.era().generation(),
             envelope,
             open: vec![],
             guards: vec![],
@@ -191,7 +194,7 @@ impl Session {
 
     /// Appends everything. Afterwards the cache has the new states; after a conflict it has forgotten the old ones.
     pub async fn commit(self) -> Result<Appended, append::Error> {
-        let Self { store, open, guards, key, .. } = self;
+        let Self { store, generation, open, guards, key, .. } = self;
         let mut writes = Vec::with_capacity(open.len());
         let mut written = Vec::with_capacity(open.len());
         for Open { stream, state, version, events, fence } in open {
@@ -201,11 +204,11 @@ impl Session {
             writes.push(Write { stream, expected: Expected::version(version), events, fence });
             written.push((stream, state));
         }
-        let appended = store.append(Append { writes, guards, key }).await;
+        let appended = store.append_in(generation, Append { writes, guards, key }).await;
         match &appended {
-            Ok(Appended::Committed { versions, .. }) => {
+            Ok(Appended::Committed { versions, generation, .. }) => {
                 for ((stream, state), &version) in written.into_iter().zip(versions) {
-                    state.publish(&store, stream.id, version);
+                    state.publish(&store, stream.id, version, *generation);
                 }
             }
             Ok(Appended::Replayed { .. }) | Err(_) => written.iter().for_each(|(stream, _)| store.forget(*stream)),

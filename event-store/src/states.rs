@@ -1,6 +1,6 @@
 //! Storing aggregate states, off the hot path: a state that isn't stored is folded again, no more.
 
-use schema::log::StreamId;
+use schema::log::{Generation, StreamId};
 use tokio::sync::mpsc;
 
 use crate::database::Database;
@@ -10,6 +10,8 @@ const WAITING_MAX: usize = 256;
 
 pub(crate) struct StateToStore {
     pub stream: StreamId,
+    /// Of the log that it was folded from.
+    pub generation: Generation,
     pub version: i64,
     pub fold_version: i32,
     /// Makes the JSON, in the writer's task.
@@ -38,7 +40,7 @@ impl StateWriter {
 }
 
 async fn write(database: &Database, state: StateToStore) {
-    let stream = state.stream;
+    let (stream, generation) = (state.stream, state.generation);
     let json = match (state.to_json)() {
         Ok(json) => json,
         Err(error) => return tracing::error!(%stream, %error, "a state can't be serialised"),
@@ -48,7 +50,8 @@ async fn write(database: &Database, state: StateToStore) {
         .bind(stream.aggregate.as_str())
         .bind(state.version)
         .bind(state.fold_version)
-        .bind(json);
+        .bind(json)
+        .bind(generation.0);
     if let Err(error) = database.execute(statement).await {
         tracing::warn!(%stream, %error, "a state was not stored");
     }

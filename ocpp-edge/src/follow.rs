@@ -3,30 +3,43 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::charge_point::ChargePointEvent;
+use domain::charge_point::{ChargePoint, ChargePointEvent};
 use domain::event::Event;
 use domain::id::ChargePointId;
 use domain::station_command::StationCommandEvent;
+use event_store::Loaded;
 use event_store::feed::{self, Log};
-use schema::log::{Position, RecordedEvent};
+use schema::log::{Generation, Position, RecordedEvent};
 use service_host::Shutdown;
 
 use crate::edge::Edge;
 
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// How far back it begins when the log has changed: its end may have been elsewhere. What is handed on again does no harm: a
-/// command is sent only if it is open and was not sent.
-const REWIND_POSITIONS: i64 = 20_000;
 
-/// Follows the log from `at` on, until the end has begun.
-pub async fn run(edge: Arc<Edge>, mut at: Position, shutdown: Shutdown) {
+/// How far it is, and in which generation of the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub at: Position,
+    pub generation: Generation,
+}
+
+/// Follows the log from a place on, until the end has begun.
+pub async fn run(edge: Arc<Edge>, mut place: Place, shutdown: Shutdown) {
     loop {
         let ended = tokio::select! {
             () = shutdown.begun() => return,
-            ended = follow(&edge, &mut at) => ended,
+            ended = follow(&edge, &mut place) => ended,
         };
         match ended {
-            Ended::Restored { head } => at = Position(at.min(head).0.saturating_sub(REWIND_POSITIONS).max(0)),
+            Ended::Restored => {
+                let went_back = tokio::select! {
+                    () = shutdown.begun() => return,
+                    went_back = go_back(&edge, &mut place) => went_back,
+                };
+                if went_back {
+                    end_lost_connections(&edge).await;
+                }
+            }
             Ended::Closed => return,
         }
         tokio::select! {
@@ -38,23 +51,61 @@ pub async fn run(edge: Arc<Edge>, mut at: Position, shutdown: Shutdown) {
 
 enum Ended {
     /// The log is another than it was.
-    Restored {
-        head: Position,
-    },
+    Restored,
     Closed,
 }
 
-async fn follow(edge: &Edge, at: &mut Position) -> Ended {
+/// To where the log parted from what was followed. Whether anything of that was lost.
+async fn go_back(edge: &Edge, place: &mut Place) -> bool {
+    loop {
+        let store = edge.app.store();
+        let looked = async {
+            let (head, generation) = store.head().await?;
+            Ok::<_, event_store::read::Error>((head, generation, store.rewound(place.generation, place.at).await?))
+        };
+        match looked.await {
+            Ok((head, generation, shared)) => {
+                let at = shared.min(head);
+                let lost = at < place.at;
+                *place = Place { at, generation };
+                return lost;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "where the log has parted can't be asked; trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+}
+
+/// A connection that the log has lost is nobody's: its number may be given out again, to a socket elsewhere. Its charger has
+/// to connect anew.
+async fn end_lost_connections(edge: &Edge) {
+    for (charger, epoch) in edge.mailboxes.connections() {
+        match edge.app.store().load::<ChargePoint>(charger).await {
+            Ok(Loaded { state, .. }) => {
+                let stands = state.epoch == epoch && state.edge.as_deref() == Some(edge.config.name.as_str());
+                if !(stands && state.online) {
+                    tracing::warn!(%charger, epoch = epoch.0, "the log has lost the charger's connection");
+                    edge.mailboxes.disconnected(charger, epoch);
+                }
+            }
+            Err(error) => tracing::warn!(%charger, %error, "whether the log has a charger's connection can't be read"),
+        }
+    }
+}
+
+async fn follow(edge: &Edge, Place { at, generation }: &mut Place) -> Ended {
     let mut feed = edge.app.store().follow_commands(*at);
     loop {
         match feed.next().await {
             Ok(batch) => {
                 batch.events.iter().for_each(|event| deliver(edge, event));
-                *at = batch.upto;
+                (*at, *generation) = (batch.upto, batch.generation);
             }
-            Err(error @ (feed::Error::AheadOfLog { head, .. } | feed::Error::OtherGeneration { head, .. })) => {
-                tracing::error!(%error, "the log was restored; following its end");
-                return Ended::Restored { head };
+            Err(error @ (feed::Error::AheadOfLog { .. } | feed::Error::OtherGeneration { .. })) => {
+                tracing::warn!(%error, "the log is of another generation");
+                return Ended::Restored;
             }
             Err(feed::Error::Closed) => return Ended::Closed,
             Err(feed::Error::Read(error)) => {

@@ -150,6 +150,12 @@ impl Mailboxes {
         self.map().values().cloned().collect()
     }
 
+    /// Those that stand in the log, with their epochs.
+    pub fn connections(&self) -> Vec<(ChargePointId, Epoch)> {
+        let all: Vec<_> = self.map().iter().map(|(charger, mailbox)| (*charger, Arc::clone(mailbox))).collect();
+        all.into_iter().filter_map(|(charger, mailbox)| Some((charger, mailbox.content().epoch?))).collect()
+    }
+
     /// The log says that the charger is connected under this epoch.
     pub fn connected_elsewhere(&self, charger: ChargePointId, epoch: Epoch) {
         if let Some(mailbox) = self.find(charger) {

@@ -1,6 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use application::Application;
@@ -14,7 +15,8 @@ use crate::config::Config;
 use crate::edge::Edge;
 use crate::mailbox::Ending;
 use crate::open::{authenticated, connect};
-use crate::{follow, lease};
+use crate::follow::{self, Place};
+use crate::lease;
 
 /// How long the accept loop rests when the process has no file descriptors left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -29,7 +31,8 @@ pub enum Error {
 }
 
 /// Serves chargers on `listener` until the shutdown begins; then takes no more of them, finishes what is under way, closes
-/// the sockets spread over a while (1001), and records the disconnections.
+/// the sockets spread over a while (1001), and records the disconnections, or leaves that to others
+/// ([`Config::hands_over`]).
 ///
 /// Health, readiness and metrics are served on another port, by whoever has the [`service_host::Host`].
 ///
@@ -44,12 +47,16 @@ pub async fn run(
 ) -> Result<(), Error> {
     let gate = readiness.gate("ocpp-edge");
     // From here on: what was requested before is found by each connection itself.
-    let (head, _) = app.store().head().await?;
+    let (at, generation) = app.store().head().await?;
     let name = config.name.clone();
     let edge = Arc::new(Edge::new(config, app));
     let drained = Shutdown::new();
     let holding = tokio::spawn(lease::hold(edge.app.store().clone(), name.clone(), drained.clone()));
-    let following = tokio::spawn(follow::run(Arc::clone(&edge), head, drained.clone()));
+    let following = tokio::spawn(follow::run(Arc::clone(&edge), Place { at, generation }, drained.clone()));
+    let pulse = tokio::spawn({
+        let edge = Arc::clone(&edge);
+        async move { edge.pulse.keep().await }
+    });
     gate.ready();
     tracing::info!(edge = name, "taking chargers");
 
@@ -60,10 +67,14 @@ pub async fn run(
     let is_clean = drain(&edge, &connections).await;
     drained.begin();
     let (lease, followed) = tokio::join!(holding, following);
+    pulse.abort();
+    let handed_over = edge.handed_over.load(Ordering::Relaxed);
+    tracing::info!(handed_over, is_clean, "no charger is connected here any more");
     match lease {
         // Its chargers are recorded as disconnected; otherwise whoever sees it lapse does that.
-        Ok(Some(lease)) if is_clean => lease::give_back(edge.app.store(), &lease).await,
-        Ok(_) => {}
+        Ok(Some(lease)) if is_clean && handed_over == 0 => lease::give_back(edge.app.store(), &lease).await,
+        Ok(Some(lease)) => lease::let_lapse(edge.app.store(), &lease).await,
+        Ok(None) => {}
         Err(error) => tracing::error!(%error, "holding the edge's lease ended badly"),
     }
     if let Err(error) = followed {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use schema::log::{NewEvent, Position};
+use schema::log::{Generation, NewEvent, Position};
 use schema::partition::partition;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -195,6 +195,7 @@ impl<'a> Columns<'a> {
         exclusive: bool,
         near: Option<Position>,
         notify: Option<&'a str>,
+        (known, seen): (Generation, Option<Position>),
     ) -> Query<'a, Postgres, PgArguments> {
         let Self { counts, writes: w, guards: g, keys: k, events: e } = self;
         let statement = sqlx::query(include_str!("append.sql")).bind(exclusive).bind(near.map(|near| near.0));
@@ -205,6 +206,7 @@ impl<'a> Columns<'a> {
             statement.bind(k.append).bind(k.last).bind(k.scope).bind(k.key).bind(k.hash).bind(k.answer).bind(k.expires);
         let statement = statement.bind(e.write).bind(e.nth).bind(e.kind).bind(e.version).bind(e.id);
         let statement = statement.bind(e.partition_key).bind(e.partition).bind(e.retention);
-        statement.bind(e.payload).bind(e.metadata).bind(e.hash)
+        let statement = statement.bind(e.payload).bind(e.metadata).bind(e.hash);
+        statement.bind(known.0).bind(seen.map(|seen| seen.0))
     }
 }

@@ -7,6 +7,7 @@ mod contention;
 mod following;
 mod keys;
 mod leasing;
+mod lineage;
 mod loading;
 mod lost_connections;
 mod ranges;

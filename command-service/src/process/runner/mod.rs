@@ -105,7 +105,7 @@ impl<M: Manager> Runner<M> {
             // Part of a change of hands.
             Error::LeaseLost => tracing::info!(manager = M::NAME, "a lease was lost in the middle of a batch"),
             Error::OtherGeneration => {
-                tracing::warn!(manager = M::NAME, "the log has another generation; it is read from the start");
+                tracing::warn!(manager = M::NAME, "the log has another generation; it is read from where the two part");
             }
             _ => {
                 self.gate.not_ready(error.to_string());

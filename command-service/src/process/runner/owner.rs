@@ -73,10 +73,17 @@ impl<'r, M: Manager> Owner<'r, M> {
     async fn take_over(&mut self) -> Result<Box<dyn Feed>, Error> {
         let (head, generation) = self.runner.store.head().await?;
         let stored = self.runner.tables.checkpoints(&self.numbers()).await?;
+        let mut shared = BTreeMap::new();
+        for (of, _) in stored.values() {
+            if !shared.contains_key(of) {
+                shared.insert(*of, self.runner.store.shared_upto(*of).await?.unwrap_or(head));
+            }
+        }
         let cursor = |partition: &Partition| match stored.get(partition) {
-            // Of a history that is gone: from the start, since what was done is done and nothing is done twice.
-            Some((of, at)) if *of == generation && *at <= head => *at,
-            _ => Position::START,
+            // Of a former generation it goes back to where the two part. What was done is done, and nothing is done twice.
+            Some((of, at)) => shared.get(of).map_or(head, |shared| head.min(*shared)).min(*at),
+            // Nobody has held it yet: what happened before the manager was first run concerns it as well.
+            None => Position::START,
         };
         let cursors: Vec<_> = self.leases.keys().map(|partition| (*partition, cursor(partition))).collect();
         self.generation = generation;
