@@ -10,7 +10,7 @@ use schema::catalogue::DecodeError;
 use schema::log::{Generation, Position, RawEvent, RecordedEvent, StreamId};
 use schema::metadata;
 use schema::partition::Partition;
-use schema::stored::StoredEvent;
+use schema::stored::{StoredEvent, StoredRef};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -139,6 +139,30 @@ impl<'a> EventRow<'a> {
             event_version: self.event_version.to_owned(),
             payload: self.payload.to_owned(),
             metadata: self.metadata.to_owned(),
+            payload_hash: self.payload_hash,
+        })
+    }
+
+    /// The event, undecoded and borrowed.
+    ///
+    /// # Errors
+    /// When a column can't be read.
+    pub fn borrowed(&self) -> Result<StoredRef<'a>, Error> {
+        Ok(StoredRef {
+            position: self.position,
+            sequence: self.sequence,
+            generation: self.generation,
+            recorded_at: self.recorded_at,
+            event_id: self.event_id,
+            partition_key: self.partition_key,
+            retention: self.retention,
+            partition: u8::try_from(self.partition).map_err(|_| self.corrupt("partition"))?,
+            aggregate_type: self.aggregate_type,
+            aggregate_id: self.aggregate_id()?,
+            event_type: self.event_type,
+            event_version: self.event_version,
+            payload: self.payload,
+            metadata: self.metadata,
             payload_hash: self.payload_hash,
         })
     }

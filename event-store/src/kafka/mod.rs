@@ -4,10 +4,13 @@ mod commands;
 mod context;
 pub(crate) mod dead_letters;
 pub mod options;
+pub mod relay;
 mod tail;
+pub mod topics;
 
 pub(crate) use commands::CommandFeed;
 pub use dead_letters::{DeadLetters, DeadRecord};
 pub use options::KafkaOptions;
+pub use relay::{Doing, Relay, RelayOptions, RelayState};
 pub use tail::KafkaCounts;
 pub(crate) use tail::{Counters, run as run_tail};

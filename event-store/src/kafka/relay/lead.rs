@@ -1,0 +1,248 @@
+//! What the leader does: it takes what was read, produces it in order, and tells how far Kafka has acknowledged it.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::KafkaError;
+use schema::log::Position;
+use schema::partition::PARTITION_COUNT;
+use schema::topics::LogTopic;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::checkpoint::{Checkpoint, Key};
+use super::keeper::Keeper;
+use super::lasts::Lasts;
+use super::produce::Producer;
+use super::read::{BATCHES_AHEAD, Batch, Ended, Reader};
+use super::state::{Doing, Stopped};
+use super::tails::{self, Tails};
+use super::{RelayOptions, Said, begun};
+use crate::kafka::topics;
+use crate::leases::Lease;
+use crate::lineage::{self, Comparison};
+use crate::{EventStore, dead_letters, read};
+
+/// Without an acknowledgement for so long, Kafka is said to be down.
+const DOWN_AFTER: Duration = Duration::from_secs(2);
+/// How long the last acknowledgements are waited for when the process ends.
+const FAREWELL: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Why somebody leads no more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Topics(#[from] topics::Error),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Tails(#[from] tails::Error),
+    #[error("Kafka did not take a record")]
+    Kafka(#[from] KafkaError),
+    #[error("Kafka has acknowledged nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("the log can't be read")]
+    Read(#[from] read::Error),
+    #[error("the relay's checkpoint can't be used")]
+    Checkpoint(#[from] sqlx::Error),
+    #[error(transparent)]
+    Reading(#[from] Ended),
+    #[error("the log takes nothing until it is known whether it lost something")]
+    TakesNothing,
+    #[error("the lease of the relay is another's")]
+    LeaseLost,
+}
+
+pub(super) struct Leader<'r> {
+    said: &'r Said,
+    options: &'r RelayOptions,
+    producer: Producer,
+    /// As far as it was produced.
+    produced: Checkpoint,
+    /// Of each partition, what Kafka has had before.
+    has: Lasts,
+    watermarked: Position,
+    /// Since when nothing was acknowledged, while something waits for it.
+    waiting_since: Option<Instant>,
+}
+
+/// Leads until the lease is lost, something fails, or the end has begun: then without an error.
+pub(super) async fn lead(
+    store: &EventStore,
+    options: &RelayOptions,
+    lease: &Lease,
+    said: &Said,
+    ending: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let (acknowledged, keep) = watch::channel(None);
+    let keeper = Keeper { store, options, lease, checkpoints: keep };
+    let leading = prepare_and_run(store, options, lease, said, ending, acknowledged);
+    tokio::select! {
+        ended = leading => ended,
+        () = keeper.keep() => Err(Error::LeaseLost),
+    }
+}
+
+async fn prepare_and_run(
+    store: &EventStore,
+    options: &RelayOptions,
+    lease: &Lease,
+    said: &Said,
+    mut ending: watch::Receiver<bool>,
+    acknowledged: watch::Sender<Option<(Key, Checkpoint)>>,
+) -> Result<(), Error> {
+    let cluster = topics::ensure(&options.kafka).await?;
+    let key = Key { cluster, prefix: options.kafka.topics.prefix().to_owned() };
+    let mut checkpoint = Checkpoint::read(store, &key).await?;
+    let tails = Tails::read(&options.kafka, &checkpoint).await?;
+    match lineage::settle(store, &tails.of(&options.kafka)).await? {
+        Comparison::NothingLost => {}
+        Comparison::Lost(loss) => return Err(Stopped::LostTail(loss).into()),
+        Comparison::OtherHistory(loss) => return Err(Stopped::OtherHistory(loss).into()),
+    }
+    if tails.made_anew {
+        tracing::warn!(was = %checkpoint.position, "a topic was made anew: it is written from the beginning of the log");
+        checkpoint = Checkpoint::START;
+    }
+    let mut lineage = store.lineage();
+    lineage.mark_unchanged();
+    let (head, generation) = store.head().await?;
+    tracing::info!(from = %checkpoint.position, %head, epoch = lease.epoch, "this relay leads");
+    let (batches, mut read) = mpsc::channel(BATCHES_AHEAD);
+    let (head, mut heads) = watch::channel(head);
+    let reader = Reader { store: store.clone(), at: checkpoint.position, generation, batches, head };
+    let mut reading = JoinSet::new();
+    reading.spawn(reader.run());
+    let mut copying = JoinSet::new();
+    copying.spawn(dead_letters::copy(store.downgrade(), options.kafka.clone()));
+    said.leads(checkpoint.position, *heads.borrow_and_update());
+    let mut leader = Leader {
+        said,
+        options,
+        producer: Producer::new(&options.kafka)?,
+        produced: checkpoint,
+        has: tails.lasts(),
+        watermarked: Position::START,
+        waiting_since: None,
+    };
+    let mut watermarks = tokio::time::interval(options.watermark_every);
+    watermarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let acks = std::sync::Arc::clone(&leader.producer.acks);
+    loop {
+        tokio::select! {
+            biased;
+            () = acks.moved.notified() => {
+                if let Some(then) = leader.acknowledged()? {
+                    acknowledged.send_replace(Some((key.clone(), then)));
+                }
+            }
+            _ = watermarks.tick() => leader.watermarks().await?,
+            Some(batch) = read.recv(), if leader.has_room() => leader.produce(batch).await?,
+            Ok(()) = heads.changed() => leader.said.head(*heads.borrow_and_update()),
+            _ = look.tick() => leader.look()?,
+            Some(ended) = reading.join_next() => return Err(ended.unwrap_or(Ended::Closed).into()),
+            // What Kafka has is compared with it anew.
+            Ok(()) = lineage.changed() => if !lineage.borrow_and_update().is_open() { return Err(Error::TakesNothing) },
+            () = begun(&mut ending) => break,
+        }
+    }
+    reading.abort_all();
+    let farewell = tokio::time::Instant::now() + FAREWELL;
+    while !leader.producer.is_idle() && tokio::time::timeout_at(farewell, acks.moved.notified()).await.is_ok() {
+        if let Some(then) = leader.acknowledged()? {
+            acknowledged.send_replace(Some((key.clone(), then)));
+        }
+    }
+    let last = acknowledged.borrow().clone();
+    if let Some((key, then)) = last {
+        then.write(store, &key, lease).await?;
+    }
+    Ok(())
+}
+
+impl Leader<'_> {
+    fn has_room(&self) -> bool {
+        self.producer.events < self.options.window_events_max && self.producer.bytes < self.options.window_bytes_max
+    }
+
+    async fn produce(&mut self, Batch { rows, upto }: Batch) -> Result<(), Error> {
+        let mut stretch = self.producer.open();
+        let mut produced: u64 = 0;
+        for row in &rows {
+            let event = row.stored()?;
+            for topic in LogTopic::ALL {
+                if !topic.holds(event.event_type) {
+                    continue;
+                }
+                let prev = self.produced.lasts.replace(topic, event.partition, event.position);
+                // It has this already, from whoever led before.
+                if event.position > self.has.get(topic, event.partition) {
+                    self.producer.event(topic, &event, prev, &mut stretch).await?;
+                    produced += 1;
+                }
+            }
+            self.produced.generation = event.generation;
+        }
+        self.produced.position = upto;
+        self.producer.close(stretch, rows.len(), self.produced);
+        self.waiting_since.get_or_insert_with(Instant::now);
+        metrics::counter!("coulomb_relay_events_total").increment(rows.len() as u64);
+        metrics::counter!("coulomb_relay_records_total").increment(produced);
+        Ok(())
+    }
+
+    /// All of each partition up to what was produced last stands before its watermark.
+    async fn watermarks(&mut self) -> Result<(), Error> {
+        let Checkpoint { position: upto, generation, .. } = self.produced;
+        if upto <= self.watermarked || !self.has_room() {
+            return Ok(());
+        }
+        for topic in LogTopic::ALL {
+            for partition in 0..PARTITION_COUNT {
+                // An event at that very position says it already.
+                let said = self.has.get(topic, partition).max(self.produced.lasts.get(topic, partition));
+                if upto > said {
+                    self.producer.watermark(topic, partition, upto, generation).await?;
+                }
+            }
+        }
+        self.watermarked = upto;
+        Ok(())
+    }
+
+    fn acknowledged(&mut self) -> Result<Option<Checkpoint>, Error> {
+        let then = self.producer.acknowledged()?;
+        if let Some(then) = &then {
+            self.waiting_since = (!self.producer.is_idle()).then(Instant::now);
+            self.said.relayed(then.position);
+        }
+        Ok(then)
+    }
+
+    /// Whether Kafka goes on.
+    fn look(&self) -> Result<(), Error> {
+        let Some(since) = self.waiting_since.filter(|since| since.elapsed() > DOWN_AFTER) else { return Ok(()) };
+        if since.elapsed() > self.options.kafka_patience {
+            return Err(Error::Silent(self.options.kafka_patience));
+        }
+        self.said.doing(Doing::KafkaDown { since, why: "it acknowledges nothing".to_owned() });
+        Ok(())
+    }
+}
+
+impl Error {
+    /// How it is shown.
+    pub fn doing(&self, since: Instant) -> Doing {
+        let down = || Doing::KafkaDown { since, why: super::state::with_causes(self) };
+        match self {
+            Self::Stopped(why) => Doing::Stopped { why: why.clone() },
+            Self::Topics(error) => Option::<Stopped>::from(error).map_or_else(down, |why| Doing::Stopped { why }),
+            Self::Tails(_) | Self::Kafka(_) | Self::Silent(_) => down(),
+            Self::Read(_) | Self::Checkpoint(_) | Self::Reading(_) | Self::TakesNothing | Self::LeaseLost => {
+                Doing::Standby
+            }
+        }
+    }
+}

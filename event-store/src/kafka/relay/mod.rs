@@ -1,0 +1,242 @@
+//! From Postgres to Kafka: one process at a time writes every event there, in the order of the log.
+//!
+//! Who leads holds a lease. What guards Kafka's side is no lease but the consumer's rule ([`schema::record`]): all relays write
+//! the same records in the same order, so that whatever a frozen leader still writes is dropped by everybody.
+
+mod checkpoint;
+mod keeper;
+mod lasts;
+mod lead;
+mod produce;
+mod read;
+mod state;
+mod tails;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use schema::log::Position;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::EventStore;
+use crate::kafka::KafkaOptions;
+use crate::leases::Lease;
+use crate::lineage::KafkaTail;
+
+pub use produce::producer_config;
+pub use state::{Doing, RelayState, Stopped};
+pub use tails::Error as TailsError;
+
+/// The last record of each partition of the topics: what a recovery of the log goes by. Writes nothing.
+///
+/// # Errors
+/// When Kafka can't be read within half a minute.
+pub async fn last_records(options: &KafkaOptions) -> Result<Vec<KafkaTail>, tails::Error> {
+    Ok(tails::Tails::read(options, &checkpoint::Checkpoint::START).await?.of(options))
+}
+
+const LEASE: &str = "relay";
+/// How often a relay on standby looks whether it may lead.
+const STANDBY_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After something failed, somebody else may try first.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone)]
+pub struct RelayOptions {
+    pub kafka: KafkaOptions,
+    /// How long a leader that is silent keeps others from leading.
+    pub lease_ttl: Duration,
+    /// Events that are not acknowledged yet.
+    pub window_events_max: usize,
+    /// Bytes of their records.
+    pub window_bytes_max: usize,
+    /// While the log moves, each partition gets a watermark so often.
+    pub watermark_every: Duration,
+    pub checkpoint_every: Duration,
+    /// Without an acknowledgement for so long, a leader gives up its lease: Kafka may be there for another one.
+    pub kafka_patience: Duration,
+}
+
+impl RelayOptions {
+    pub fn new(kafka: KafkaOptions) -> Self {
+        Self {
+            kafka,
+            lease_ttl: Duration::from_secs(4),
+            window_events_max: 20_000,
+            window_bytes_max: 32 * 1024 * 1024,
+            watermark_every: Duration::from_millis(50),
+            checkpoint_every: Duration::from_millis(250),
+            kafka_patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A relay that has not begun.
+pub struct Relay {
+    store: EventStore,
+    options: RelayOptions,
+    said: Said,
+}
+
+/// What the relay says of itself, to whoever asks.
+pub(crate) struct Said(watch::Sender<RelayState>);
+
+impl Relay {
+    pub fn new(store: EventStore, options: RelayOptions) -> Self {
+        Self { store, options, said: Said(watch::Sender::new(RelayState::new())) }
+    }
+
+    pub fn state(&self) -> watch::Receiver<RelayState> {
+        self.said.0.subscribe()
+    }
+
+    /// Leads whenever nobody else does, until the end begins: then Kafka gets what was already produced, and the lease is given
+    /// back.
+    pub async fn run(self, end: impl Future<Output = ()> + Send) {
+        let (end_now, ending) = watch::channel(false);
+        let working = self.work(ending);
+        let ended = async {
+            end.await;
+            end_now.send_replace(true);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = working => {}
+            () = ended => {}
+            () = self.look() => {}
+        }
+    }
+
+    /// How far the log is, whatever Kafka does.
+    async fn look(&self) {
+        loop {
+            if let Ok((head, _)) = self.store.head().await {
+                self.said.head(head);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn work(&self, mut ending: watch::Receiver<bool>) {
+        let holder = Uuid::now_v7();
+        let mut failing: Option<(Instant, Duration)> = None;
+        while !*ending.borrow() {
+            let wait = match self.lease(holder, failing.is_some()).await {
+                None => STANDBY_EVERY,
+                Some(lease) => {
+                    let ended = lead::lead(&self.store, &self.options, &lease, &self.said, ending.clone()).await;
+                    if let Err(error) = self.store.release_lease(&lease).await {
+                        tracing::warn!(%error, "the lease of the relay was not given back; it lapses");
+                    }
+                    let Err(error) = ended else { break };
+                    let led = self.said.0.borrow().doing.is_leading();
+                    let (since, wait) = match failing {
+                        Some((since, wait)) if !led => (since, (wait * 2).min(AGAIN_AFTER_MAX)),
+                        _ => (Instant::now(), AGAIN_AFTER),
+                    };
+                    self.said.fails(&error, since);
+                    failing = Some((since, wait));
+                    wait
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = begun(&mut ending) => {}
+            }
+        }
+        self.said.doing(Doing::Standby);
+    }
+
+    /// None: another leads, or the database can't be asked. `failing`: what is shown of this process then stays.
+    async fn lease(&self, holder: Uuid, failing: bool) -> Option<Lease> {
+        match self.store.acquire_lease(LEASE, 0, holder, self.options.lease_ttl).await {
+            Ok(Some(lease)) => Some(lease),
+            Ok(None) => {
+                if !failing {
+                    self.said.doing(Doing::Standby);
+                }
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the lease of the relay can't be asked for");
+                None
+            }
+        }
+    }
+}
+
+/// Waits for the end to begin.
+async fn begun(ending: &mut watch::Receiver<bool>) {
+    // Who would say so is gone only together with who waits.
+    let _ = ending.wait_for(|ending| *ending).await;
+}
+
+impl Said {
+    fn doing(&self, doing: Doing) {
+        self.0.send_if_modified(|state| {
+            let changed = std::mem::discriminant(&state.doing) != std::mem::discriminant(&doing);
+            state.doing = doing;
+            changed
+        });
+        self.measure();
+    }
+
+    fn leads(&self, relayed: Position, head: Position) {
+        self.0.send_replace(RelayState { doing: Doing::Leading, relayed, head });
+        self.measure();
+    }
+
+    fn relayed(&self, relayed: Position) {
+        self.0.send_modify(|state| {
+            state.relayed = relayed;
+            state.head = state.head.max(relayed);
+            state.doing = Doing::Leading;
+        });
+        self.measure();
+    }
+
+    fn head(&self, head: Position) {
+        self.0.send_if_modified(|state| {
+            let moved = head > state.head;
+            state.head = state.head.max(head);
+            moved
+        });
+        self.measure();
+    }
+
+    /// Told once, until something else is wrong.
+    fn fails(&self, error: &lead::Error, since: Instant) {
+        let doing = error.doing(since);
+        let why = state::with_causes(error);
+        if std::mem::discriminant(&self.0.borrow().doing) != std::mem::discriminant(&doing) || doing.is_standby() {
+            match &doing {
+                Doing::Stopped { .. } => {
+                    tracing::error!(why, "the relay stopped: Kafka gets nothing until this is mended")
+                }
+                Doing::KafkaDown { .. } => {
+                    tracing::error!(why, "the relay doesn't get through to Kafka; the log goes on")
+                }
+                Doing::Standby | Doing::Leading => tracing::warn!(why, "this relay leads no more"),
+            }
+        }
+        metrics::counter!("coulomb_relay_failures_total").increment(1);
+        self.0.send_modify(|state| state.doing = doing);
+        self.measure();
+    }
+
+    fn measure(&self) {
+        let state = self.0.borrow();
+        let is = |is: bool| f64::from(u8::from(is));
+        metrics::gauge!("coulomb_relay_leads").set(is(state.doing.is_leading()));
+        metrics::gauge!("coulomb_relay_stopped").set(is(state.doing.is_stopped()));
+        metrics::gauge!("coulomb_relay_kafka_down").set(is(state.doing.is_kafka_down()));
+        // Who stands by knows not how far the leader is.
+        if !state.doing.is_standby() {
+            metrics::gauge!("coulomb_relay_position").set(state.relayed.0 as f64);
+            metrics::gauge!("coulomb_relay_lag_positions").set(state.lag() as f64);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The producer, and what of it Kafka has acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use schema::log::{Generation, Position};
+use schema::record::{Encoder, watermark_headers};
+use schema::stored::StoredRef;
+use schema::topics::{LogTopic, RECORD_BYTES_MAX};
+use tokio::sync::Notify;
+
+use super::checkpoint::Checkpoint;
+use crate::kafka::KafkaOptions;
+
+/// Records that librdkafka keeps: more than the window of the relay, with two for each event and the watermarks.
+const QUEUE_RECORDS_MAX: u32 = 500_000;
+/// Where librdkafka's queue is full all the same.
+const QUEUE_WAIT: Duration = Duration::from_millis(5);
+
+/// How the relay produces, whatever the options say of other things.
+///
+/// Nothing may be left out: so no time limit, since a record that timed out is dropped and the next one sent. `retries` is
+/// without end where idempotence is on.
+pub fn producer_config(options: &KafkaOptions) -> ClientConfig {
+    let mut config = options.client();
+    config
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("enable.gapless.guarantee", "true")
+        .set("message.timeout.ms", "0")
+        .set("compression.codec", "lz4")
+        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("queue.buffering.max.messages", QUEUE_RECORDS_MAX.to_string())
+        .set("queue.buffering.max.kbytes", (1024 * 1024).to_string());
+    for (name, value) in DEFAULTS {
+        if config.get(name).is_none() {
+            config.set(name, value);
+        }
+    }
+    config
+}
+
+/// What the properties may set otherwise.
+const DEFAULTS: [(&str, &str); 4] = [
+    // Records gather by themselves while five requests are under way.
+    ("linger.ms", "0"),
+    ("batch.size", "262144"),
+    // A broker that is back is found within a second.
+    ("reconnect.backoff.max.ms", "1000"),
+    ("socket.nagle.disable", "true"),
+];
+
+/// What the acknowledgements say, on librdkafka's thread.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    failure: Mutex<Option<KafkaError>>,
+    failed: AtomicBool,
+    /// A stretch is acknowledged whole, or something failed.
+    pub moved: Notify,
+}
+
+struct Context(Arc<Acks>);
+
+/// The records of a stretch that are not acknowledged, and one while it is being produced.
+type Open = Arc<AtomicU32>;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", ?level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.0.fail(error);
+        }
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Open;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, open: Open) {
+        match result {
+            Ok(_) => {
+                if open.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    self.0.moved.notify_one();
+                }
+            }
+            Err((error, _)) => self.0.fail(error.clone()),
+        }
+    }
+}
+
+impl Acks {
+    fn fail(&self, error: KafkaError) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failed.store(true, Ordering::Release);
+        self.moved.notify_one();
+    }
+
+    fn check(&self) -> Result<(), KafkaError> {
+        if !self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(failure.unwrap_or(KafkaError::Canceled))
+    }
+}
+
+/// A producer with a window of what is under way.
+pub(super) struct Producer {
+    /// None: it is being dropped.
+    client: Option<ThreadedProducer<Context>>,
+    pub acks: Arc<Acks>,
+    encoder: Encoder,
+    topics: [String; LogTopic::ALL.len()],
+    window: VecDeque<Stretch>,
+    pub events: usize,
+    pub bytes: usize,
+    /// Of watermarks, for which nobody waits.
+    uncounted: Open,
+}
+
+/// What was produced together.
+struct Stretch {
+    open: Open,
+    /// How things stand when it is acknowledged.
+    then: Checkpoint,
+    events: usize,
+    bytes: usize,
+}
+
+/// A stretch that is being produced.
+pub(super) struct Opened {
+    open: Open,
+    bytes: usize,
+}
+
+impl Producer {
+    pub fn new(options: &KafkaOptions) -> Result<Self, KafkaError> {
+        let acks = Arc::new(Acks::default());
+        let client = producer_config(options).create_with_context(Context(Arc::clone(&acks)))?;
+        Ok(Self {
+            client: Some(client),
+            acks,
+            encoder: Encoder::default(),
+            topics: LogTopic::ALL.map(|topic| options.topics.of(topic)),
+            window: VecDeque::new(),
+            events: 0,
+            bytes: 0,
+            // Never the last one.
+            uncounted: Arc::new(AtomicU32::new(u32::MAX / 2)),
+        })
+    }
+
+    pub fn open(&self) -> Opened {
+        Opened { open: Arc::new(AtomicU32::new(1)), bytes: 0 }
+    }
+
+    /// One event into one topic.
+    pub async fn event(
+        &mut self,
+        into: LogTopic,
+        event: &StoredRef<'_>,
+        prev: Position,
+        stretch: &mut Opened,
+    ) -> Result<(), KafkaError> {
+        let Self { client: Some(client), acks, encoder, topics, .. } = self else { return Err(KafkaError::Canceled) };
+        let mut headers = Some(OwnedHeaders::new_with_capacity(7));
+        let encoded = encoder.encode(event, prev, |key, value| {
+            headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
+        });
+        stretch.bytes += encoded.value.len();
+        stretch.open.fetch_add(1, Ordering::AcqRel);
+        let record = BaseRecord::with_opaque_to(topic_name(topics, into), Arc::clone(&stretch.open))
+            .partition(event.partition.into())
+            .key(encoded.key)
+            .payload(encoded.value)
+            .headers(headers.unwrap_or_default());
+        send(client, acks, record).await
+    }
+
+    /// All of a stretch has been produced. `then`: how things stand when it is acknowledged.
+    pub fn close(&mut self, stretch: Opened, events: usize, then: Checkpoint) {
+        let Opened { open, bytes } = stretch;
+        if open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.acks.moved.notify_one();
+        }
+        self.events += events;
+        self.bytes += bytes;
+        self.window.push_back(Stretch { open, then, events, bytes });
+    }
+
+    pub async fn watermark(
+        &mut self,
+        into: LogTopic,
+        partition: u8,
+        upto: Position,
+        generation: Generation,
+    ) -> Result<(), KafkaError> {
+        let Self { client: Some(client), acks, topics, uncounted, .. } = self else { return Err(KafkaError::Canceled) };
+        uncounted.fetch_add(1, Ordering::AcqRel);
+        let mut headers = OwnedHeaders::new_with_capacity(2);
+        for (key, value) in &watermark_headers(upto, generation) {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let record: BaseRecord<'_, str, str, Open> =
+            BaseRecord::with_opaque_to(topic_name(topics, into), Arc::clone(uncounted))
+                .partition(partition.into())
+                .headers(headers);
+        send(client, acks, record).await
+    }
+
+    /// How far everything is acknowledged, if that is farther than before.
+    ///
+    /// # Errors
+    /// When something was not taken: no further record of this producer may be.
+    pub fn acknowledged(&mut self) -> Result<Option<Checkpoint>, KafkaError> {
+        self.acks.check()?;
+        let mut then = None;
+        while let Some(first) = self.window.front().filter(|first| first.open.load(Ordering::Acquire) == 0) {
+            then = Some(first.then);
+            self.events -= first.events;
+            self.bytes -= first.bytes;
+            self.window.pop_front();
+        }
+        Ok(then)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.window.is_empty()
+    }
+}
+
+/// What was not sent is thrown away; on a thread of its own, since librdkafka takes its time.
+impl Drop for Producer {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            std::thread::spawn(move || {
+                client.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
+                drop(client);
+            });
+        }
+    }
+}
+
+fn topic_name(topics: &[String; LogTopic::ALL.len()], topic: LogTopic) -> &str {
+    match topic {
+        LogTopic::Events => &topics[0],
+        LogTopic::StationCommands => &topics[1],
+    }
+}
+
+async fn send(
+    client: &ThreadedProducer<Context>,
+    acks: &Acks,
+    mut record: BaseRecord<'_, str, str, Open>,
+) -> Result<(), KafkaError> {
+    loop {
+        match client.send(record) {
+            Ok(()) => return Ok(()),
+            Err((error, again)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                acks.check()?;
+                record = again;
+                tokio::time::sleep(QUEUE_WAIT).await;
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}

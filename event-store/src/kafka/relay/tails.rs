@@ -1,0 +1,173 @@
+//! The last record of each partition: what a new leader finds.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use schema::log::{Generation, Position};
+use schema::partition::PARTITION_COUNT;
+use schema::record::{self, Head, header};
+use schema::topics::LogTopic;
+use uuid::Uuid;
+
+use super::checkpoint::Checkpoint;
+use super::lasts::Lasts;
+use crate::kafka::KafkaOptions;
+use crate::kafka::context::Quiet;
+use crate::lineage::KafkaTail;
+
+/// How long all partitions together may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the topics can't be read")]
+    Kafka(#[from] KafkaError),
+    #[error("partition {partition} of {topic} has not answered within {} s", PATIENCE.as_secs())]
+    Silent { topic: LogTopic, partition: i32 },
+}
+
+/// The last record of a partition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    pub topic: LogTopic,
+    pub partition: u8,
+    /// Of an event or a watermark.
+    pub position: Position,
+    pub generation: Generation,
+    /// Of an event.
+    pub event_id: Option<Uuid>,
+}
+
+/// What Kafka has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tails {
+    /// Of the partitions that have a record.
+    pub tails: Vec<Tail>,
+    /// A topic has been made anew since the checkpoint, and lacks what it had.
+    pub made_anew: bool,
+}
+
+impl Tails {
+    /// Up to where each partition has everything.
+    pub fn lasts(&self) -> Lasts {
+        let mut lasts = Lasts::NONE;
+        for tail in &self.tails {
+            lasts.replace(tail.topic, tail.partition, tail.position);
+        }
+        lasts
+    }
+
+    /// As they are compared with the log.
+    pub fn of(&self, options: &KafkaOptions) -> Vec<KafkaTail> {
+        let of = |tail: &Tail| KafkaTail {
+            topic: options.topics.of(tail.topic),
+            partition: tail.partition.into(),
+            position: tail.position,
+            generation: tail.generation,
+            event_id: tail.event_id,
+        };
+        self.tails.iter().map(of).collect()
+    }
+
+    /// On a thread of its own: librdkafka's questions block.
+    pub async fn read(options: &KafkaOptions, checkpoint: &Checkpoint) -> Result<Self, Error> {
+        let (options, lasts) = (options.clone(), checkpoint.lasts);
+        let read = tokio::task::spawn_blocking(move || Self::read_blocking(&options, &lasts));
+        read.await.unwrap_or(Err(Error::Kafka(KafkaError::Canceled)))
+    }
+
+    fn read_blocking(options: &KafkaOptions, lasts: &Lasts) -> Result<Self, Error> {
+        let mut config = options.client();
+        config
+            .set("group.id", "coulomb-relay")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "10")
+            .set("auto.offset.reset", "earliest");
+        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
+        let mut tails = Tails::default();
+        let began = Instant::now();
+        // One topic after the other: a partition's end doesn't say of which topic.
+        for topic in LogTopic::ALL {
+            let name = options.topics.of(topic);
+            tails.of_topic(&consumer, topic, &name, began)?;
+            for partition in 0..PARTITION_COUNT {
+                let had = lasts.get(topic, partition) > Position::START;
+                let has = tails.tails.iter().any(|tail| tail.topic == topic && tail.partition == partition);
+                if had && !has && consumer.fetch_watermarks(&name, partition.into(), PATIENCE)?.1 == 0 {
+                    tails.made_anew = true;
+                    break;
+                }
+            }
+        }
+        Ok(tails)
+    }
+
+    fn of_topic(
+        &mut self,
+        consumer: &BaseConsumer<Quiet>,
+        topic: LogTopic,
+        name: &str,
+        began: Instant,
+    ) -> Result<(), Error> {
+        let mut ends = TopicPartitionList::new();
+        let mut open: Vec<i32> = (0..topic.partitions()).collect();
+        for &partition in &open {
+            ends.add_partition_offset(name, partition, Offset::OffsetTail(1))?;
+        }
+        consumer.assign(&ends)?;
+        while let Some(&partition) = open.first() {
+            if began.elapsed() > PATIENCE {
+                return Err(Error::Silent { topic, partition });
+            }
+            match consumer.poll(POLL) {
+                None => {}
+                Some(Ok(message)) => self.take(topic, &message),
+                Some(Err(KafkaError::PartitionEOF(partition))) => open.retain(|&other| other != partition),
+                Some(Err(error)) if passes(&error) => {}
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+        Ok(consumer.unassign()?)
+    }
+
+    /// What can't be read is not ours, and says nothing of how far ours go.
+    fn take(&mut self, topic: LogTopic, message: &impl Message) {
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let headers: Vec<_> = headers.map(|header| (header.key, header.value)).collect();
+        let (Ok(head), Ok(partition)) = (record::head(headers.iter().copied()), u8::try_from(message.partition()))
+        else {
+            tracing::warn!(%topic, partition = message.partition(), offset = message.offset(), "the last record is none of ours");
+            return;
+        };
+        let event_id = match head {
+            Head::Event { .. } => headers.iter().find(|(name, _)| *name == header::EVENT_ID).and_then(|(_, id)| *id),
+            Head::Watermark { .. } => None,
+        };
+        let event_id = event_id.and_then(|id| Uuid::try_parse_ascii(id).ok());
+        let tail = Tail { topic, partition, position: head.position(), generation: head.generation(), event_id };
+        match self.tails.iter_mut().find(|of| of.topic == topic && of.partition == partition) {
+            // Somebody writes while we read.
+            Some(known) if known.position >= tail.position => {}
+            Some(known) => *known = tail,
+            None => self.tails.push(tail),
+        }
+    }
+}
+
+/// Whether the client goes on trying by itself.
+fn passes(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition, Resolve,
+    };
+    matches!(
+        error,
+        KafkaError::MessageConsumption(
+            AllBrokersDown | BrokerTransportFailure | LeaderNotAvailable | NotLeaderForPartition | Resolve
+        ) | KafkaError::Global(AllBrokersDown | BrokerTransportFailure | Resolve)
+    )
+}

@@ -1,0 +1,255 @@
+//! The topics are made where they are missing, and looked at before anything is written to them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::Client;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use schema::topics::{DEAD_LETTER_PARTITIONS, LogTopic, RECORD_BYTES_MAX};
+
+use crate::kafka::KafkaOptions;
+use crate::kafka::context::Quiet;
+use crate::kafka::options;
+
+/// How long one question to the brokers may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a topic that was made may take until every broker knows of it.
+const MADE_WITHIN: Duration = Duration::from_secs(30);
+/// Copies of each partition, where there are as many brokers.
+const REPLICAS: i32 = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Options(#[from] options::Error),
+    #[error("the brokers at {brokers} can't be reached")]
+    Unreachable { brokers: String, source: KafkaError },
+    /// One sentence for each topic, which says how to mend it.
+    #[error("{}", .0.join("; "))]
+    Differ(Vec<String>),
+    #[error(
+        "the topic {topic} can't be made: {code}. Make it by hand with {partitions} partitions, or let {user} make it"
+    )]
+    NotMade { topic: String, code: RDKafkaErrorCode, partitions: i32, user: &'static str },
+}
+
+/// A topic as it is.
+struct Found {
+    partitions: i32,
+    /// The fewest copies of a partition.
+    replicas: i32,
+}
+
+/// Makes the topics that are missing and looks at those that are there. Answers the id of the cluster that has them.
+///
+/// # Errors
+/// When the brokers can't be reached, or a topic is not what it has to be; what is only less safe than it could be is logged.
+pub async fn ensure(options: &KafkaOptions) -> Result<String, Error> {
+    let mut config = options.client();
+    config.set("socket.timeout.ms", "10000");
+    let admin: AdminClient<Quiet> = config.create_with_context(Quiet).map_err(options::Error::of)?;
+    let names = names(options);
+    let (mut found, brokers) = find(&config, options).await?;
+    let missing: Vec<_> = names.iter().filter(|(name, _)| !found.contains_key(name)).collect();
+    if !missing.is_empty() {
+        make(&admin, options, &missing, brokers).await?;
+        let began = tokio::time::Instant::now();
+        while !names.iter().all(|(name, _)| found.contains_key(name)) && began.elapsed() < MADE_WITHIN {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            found = find(&config, options).await?.0;
+        }
+    }
+    let settings = describe(&admin, options).await;
+    let differ: Vec<String> = names
+        .iter()
+        .filter_map(|(name, partitions)| {
+            let Some(topic) = found.get(name) else {
+                return Some(format!("the topic {name} was made, and the brokers don't show it: look at their logs"));
+            };
+            let settings = settings.get(name);
+            let setting = |of: &str| settings.and_then(|all| all.get(of)).map(String::as_str);
+            differs(name, *partitions, topic, setting("cleanup.policy")).or_else(|| {
+                warn_of_loss(name, topic, brokers, setting("min.insync.replicas"));
+                None
+            })
+        })
+        .collect();
+    if !differ.is_empty() {
+        return Err(Error::Differ(differ));
+    }
+    cluster_id(&config, options).await
+}
+
+/// Each with how many partitions it has to have.
+fn names(options: &KafkaOptions) -> Vec<(String, i32)> {
+    let log = LogTopic::ALL.map(|topic| (options.topics.of(topic), topic.partitions()));
+    log.into_iter().chain([(options.topics.dead_letters(), DEAD_LETTER_PARTITIONS)]).collect()
+}
+
+/// Why nothing may be written to a topic, and what to do about it.
+fn differs(name: &str, partitions: i32, found: &Found, cleanup: Option<&str>) -> Option<String> {
+    if found.partitions != partitions {
+        return Some(format!(
+            "the topic {name} has {} partitions, and needs {partitions}: an event's partition is the log's own. Delete the topic, \
+             and it is made and written anew; or take other topics by COULOMB_KAFKA_TOPIC_PREFIX",
+            found.partitions
+        ));
+    }
+    let compacted = cleanup.is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact"));
+    compacted.then(|| {
+        format!(
+            "the topic {name} is compacted, which drops all but the last event of a charge point: set it right with \
+             `kafka-configs.sh --alter --topic {name} --add-config cleanup.policy=delete`"
+        )
+    })
+}
+
+/// What is less safe than the brokers could make it: all of it is in Postgres, so that consumers miss nothing.
+fn warn_of_loss(name: &str, found: &Found, brokers: i32, min_insync: Option<&str>) {
+    let wanted = replicas(brokers);
+    let in_sync = min_insync.and_then(|text| text.parse::<i32>().ok());
+    if found.replicas < wanted {
+        tracing::warn!(
+            topic = name,
+            replicas = found.replicas,
+            wanted,
+            "a topic has fewer copies than the brokers could keep: reassign its partitions with kafka-reassign-partitions.sh"
+        );
+    } else if in_sync.is_some_and(|in_sync| in_sync < self::in_sync(wanted)) {
+        tracing::warn!(
+            topic = name,
+            min_insync_replicas = in_sync,
+            wanted = self::in_sync(wanted),
+            "a topic acknowledges what only one broker has: alter its min.insync.replicas with kafka-configs.sh"
+        );
+    }
+}
+
+fn replicas(brokers: i32) -> i32 {
+    brokers.clamp(1, REPLICAS)
+}
+
+fn in_sync(replicas: i32) -> i32 {
+    (replicas - 1).max(1)
+}
+
+async fn make(
+    admin: &AdminClient<Quiet>,
+    options: &KafkaOptions,
+    missing: &[&(String, i32)],
+    brokers: i32,
+) -> Result<(), Error> {
+    let replicas = replicas(brokers);
+    let (in_sync, bytes) = (in_sync(replicas).to_string(), RECORD_BYTES_MAX.to_string());
+    let topics: Vec<NewTopic<'_>> = missing
+        .iter()
+        .map(|(name, partitions)| {
+            NewTopic::new(name, *partitions, TopicReplication::Fixed(replicas))
+                .set("cleanup.policy", "delete")
+                .set("min.insync.replicas", &in_sync)
+                .set("unclean.leader.election.enable", "false")
+                .set("message.timestamp.type", "CreateTime")
+                .set("max.message.bytes", &bytes)
+        })
+        .collect();
+    let unreachable = |source| Error::Unreachable { brokers: options.brokers.clone(), source };
+    let made = admin.create_topics(&topics, &AdminOptions::new().request_timeout(Some(PATIENCE)));
+    for outcome in made.await.map_err(unreachable)? {
+        match outcome {
+            Ok(name) => tracing::info!(topic = name, replicas, "made a topic"),
+            // Another process was faster.
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                let partitions = names(options).iter().find(|(name, _)| *name == topic).map_or(1, |(_, of)| *of);
+                return Err(Error::NotMade { topic, code, partitions, user: "the user of this program" });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those of our topics that are there, and how many brokers are.
+async fn find(config: &ClientConfig, options: &KafkaOptions) -> Result<(BTreeMap<String, Found>, i32), Error> {
+    let names = names(options);
+    let found = with_client(config, options, move |client| {
+        let metadata = client.fetch_metadata(None, PATIENCE)?;
+        let of = |topic: &rdkafka::metadata::MetadataTopic| Found {
+            partitions: topic.partitions().len() as i32,
+            replicas: topic.partitions().iter().map(|of| of.replicas().len() as i32).min().unwrap_or(0),
+        };
+        let ours = metadata.topics().iter().filter(|topic| names.iter().any(|(name, _)| name == topic.name()));
+        let found: BTreeMap<String, Found> = ours
+            .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+            .map(|topic| (topic.name().to_owned(), of(topic)))
+            .collect();
+        Ok((found, metadata.brokers().len() as i32))
+    });
+    found.await
+}
+
+async fn cluster_id(config: &ClientConfig, options: &KafkaOptions) -> Result<String, Error> {
+    // Brokers that name no cluster are one all the same.
+    with_client(config, options, |client| Ok(client.fetch_cluster_id(PATIENCE).unwrap_or_default())).await
+}
+
+/// librdkafka's questions block: they are asked on a thread of their own.
+async fn with_client<T: Send + 'static>(
+    config: &ClientConfig,
+    options: &KafkaOptions,
+    ask: impl FnOnce(&Client<Quiet>) -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, Error> {
+    let config = config.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let admin: AdminClient<Quiet> = config.create_with_context(Quiet)?;
+        ask(admin.inner())
+    });
+    let asked = asked.await.unwrap_or_else(|_| Err(KafkaError::Canceled));
+    asked.map_err(|source| Error::Unreachable { brokers: options.brokers.clone(), source })
+}
+
+/// The settings of each topic, as far as one may know them.
+async fn describe(admin: &AdminClient<Quiet>, options: &KafkaOptions) -> BTreeMap<String, BTreeMap<String, String>> {
+    let names = names(options);
+    let topics: Vec<_> = names.iter().map(|(name, _)| ResourceSpecifier::Topic(name)).collect();
+    let asked = admin.describe_configs(&topics, &AdminOptions::new().request_timeout(Some(PATIENCE))).await;
+    let answers = asked.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the settings of the topics can't be looked at");
+        vec![]
+    });
+    let mut settings = BTreeMap::new();
+    for (answer, (name, _)) in answers.into_iter().zip(&names) {
+        match answer {
+            Ok(resource) => {
+                let entries = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+                settings.insert(name.clone(), entries.collect());
+            }
+            Err(code) => tracing::warn!(topic = name, %code, "the settings of a topic can't be looked at"),
+        }
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_told_with_what_to_do() {
+        let found = |partitions| Found { partitions, replicas: 1 };
+        assert_eq!(differs("x.events", 64, &found(64), Some("delete")), None);
+        assert_eq!(differs("x.events", 64, &found(64), None), None);
+        let partitions = differs("x.events", 64, &found(12), None).expect("it differs");
+        assert!(partitions.contains("has 12 partitions, and needs 64"), "{partitions}");
+        assert!(partitions.contains("COULOMB_KAFKA_TOPIC_PREFIX"), "{partitions}");
+        let compacted = differs("x.events", 64, &found(64), Some("compact,delete")).expect("it differs");
+        assert!(compacted.contains("cleanup.policy=delete"), "{compacted}");
+    }
+
+    #[test]
+    fn copies_are_as_many_as_brokers_and_at_most_three() {
+        assert_eq!([0, 1, 2, 3, 5].map(replicas), [1, 1, 2, 3, 3]);
+        assert_eq!([1, 2, 3].map(in_sync), [1, 1, 2]);
+    }
+}

@@ -1,0 +1,11 @@
+//! The log in a real Kafka.
+
+#[allow(dead_code, reason = "shared with the tests of the log, which use all of it")]
+#[path = "../log/support.rs"]
+mod support;
+
+mod dead_letters;
+mod leaders;
+mod outages;
+mod relaying;
+mod topic;
