@@ -7,6 +7,7 @@ mod appenders;
 mod archive;
 mod clash;
 mod demo;
+mod deploy;
 mod described;
 mod erased_sockets;
 mod erasure;
