@@ -16,6 +16,7 @@ mod data_dir;
 mod database;
 mod demo;
 mod demo_file;
+mod drain_args;
 mod events;
 mod health;
 mod keys;

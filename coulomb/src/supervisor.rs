@@ -7,17 +7,17 @@ use anyhow::{Context, anyhow};
 use service_host::Shutdown;
 use tokio::task::JoinSet;
 
-/// For all parts to drain. Longer than any part's own limit.
-const DRAIN_WAIT_MAX: Duration = Duration::from_secs(30);
-
 pub struct Supervisor {
     shutdown: Shutdown,
+    /// For all parts to drain.
+    drain_wait_max: Duration,
     parts: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
 impl Supervisor {
-    pub fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, parts: JoinSet::new() }
+    /// `drain_wait_max`: for all parts to drain; longer than any part's own limit.
+    pub fn new(shutdown: Shutdown, drain_wait_max: Duration) -> Self {
+        Self { shutdown, drain_wait_max, parts: JoinSet::new() }
     }
 
     /// Starts a part, which ends when the shutdown has begun and its work is drained.
@@ -62,8 +62,8 @@ impl Supervisor {
                 }
             }
         };
-        if tokio::time::timeout(DRAIN_WAIT_MAX, all).await.is_err() {
-            let late = anyhow!("not drained within {} s", DRAIN_WAIT_MAX.as_secs());
+        if tokio::time::timeout(self.drain_wait_max, all).await.is_err() {
+            let late = anyhow!("not drained within {} s", self.drain_wait_max.as_secs());
             first.get_or_insert(late);
         }
         first.map_or(Ok(()), Err)
@@ -74,10 +74,12 @@ impl Supervisor {
 mod tests {
     use super::*;
 
+    const WAIT_MAX: Duration = Duration::from_secs(30);
+
     #[tokio::test]
     async fn all_parts_end_when_one_fails() {
         let shutdown = Shutdown::new();
-        let mut supervisor = Supervisor::new(shutdown.clone());
+        let mut supervisor = Supervisor::new(shutdown.clone(), WAIT_MAX);
         let other = shutdown.clone();
         supervisor.spawn("other", async move {
             other.begun().await;
@@ -92,11 +94,11 @@ mod tests {
     #[tokio::test]
     async fn a_part_that_ends_early_is_a_failure_and_one_that_drains_is_not() {
         let shutdown = Shutdown::new();
-        let mut supervisor = Supervisor::new(shutdown.clone());
+        let mut supervisor = Supervisor::new(shutdown.clone(), WAIT_MAX);
         supervisor.spawn("short", async { anyhow::Ok(()) });
         assert_eq!(supervisor.until_shutdown().await.unwrap_err().to_string(), "short ended by itself");
 
-        let mut supervisor = Supervisor::new(shutdown.clone());
+        let mut supervisor = Supervisor::new(shutdown.clone(), WAIT_MAX);
         shutdown.begin();
         supervisor.until_shutdown().await.unwrap();
         supervisor.spawn("drained", async { Err(anyhow!("too late")) });

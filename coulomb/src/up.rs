@@ -44,7 +44,9 @@ impl Running {
     /// Starts everything, or nothing: a failure or a signal on the way stops what was started.
     pub async fn start(settings: &Settings, args: &UpArgs) -> anyhow::Result<Self> {
         let shutdown = Shutdown::new();
-        shutdown.on_signals()?;
+        // Nobody is beside a process with a private database to take what it takes no more.
+        let notice = settings.database_url.as_ref().map_or(Duration::ZERO, |_| settings.drain.notice());
+        shutdown.on_signals(notice)?;
         // The ports first: a taken one should not cost the start of a database to find out.
         let http = bind(args.http.http.unwrap_or(HTTP_DEFAULT), listen::HTTP).await?;
         let ocpp = bind(args.ocpp.ocpp, listen::OCPP).await?;
@@ -58,7 +60,7 @@ impl Running {
             opened = Database::open(settings) => opened?,
             () = shutdown.begun() => bail!("stopped while starting"),
         };
-        let mut supervisor = Supervisor::new(shutdown.clone());
+        let mut supervisor = Supervisor::new(shutdown.clone(), settings.drain.wait_max());
         let started = async {
             migrate::apply(database.pool()).await?;
             let shared = Shared::open(&database, settings, shutdown).await?;

@@ -14,6 +14,9 @@ pub struct Config {
     pub unknown_chargers: UnknownChargers,
     /// Which chargers are told to keep between heartbeats, in seconds.
     pub heartbeat_interval_s: u32,
+    /// Other edges stand ready: at the end, chargers whose sockets are closed are not recorded as disconnected, since they come
+    /// back at once, elsewhere. Who does not is recorded when the edge's lease lapses.
+    pub hands_over: bool,
     /// Vendors whose DataTransfer is answered with Accepted; others get UnknownVendorId. Both are recorded.
     pub data_transfer_vendors: Vec<String>,
     pub limits: Limits,
@@ -62,6 +65,8 @@ pub struct Limits {
     pub first_message_wait: Duration,
     /// Over which the sockets of a large edge are closed at the end.
     pub drain_spread_max: Duration,
+    /// When the end has begun, a charger that was sent a command may still answer within this.
+    pub drain_answer_wait: Duration,
     /// For the connections to end after that.
     pub drain_wait_max: Duration,
 }
@@ -73,6 +78,7 @@ impl Config {
             tenant_id: TenantId::DEFAULT,
             unknown_chargers: UnknownChargers::default(),
             heartbeat_interval_s: 300,
+            hands_over: false,
             data_transfer_vendors: vec![],
             limits: Limits::default(),
         }
@@ -104,6 +110,7 @@ impl Default for Limits {
             stable_after: Duration::from_secs(10),
             first_message_wait: Duration::from_secs(3),
             drain_spread_max: Duration::from_secs(10),
+            drain_answer_wait: Duration::from_secs(5),
             drain_wait_max: Duration::from_secs(10),
         }
     }

@@ -25,6 +25,16 @@ pub async fn hold(store: EventStore, edge: String, ended: Shutdown) -> Option<Le
     }
 }
 
+/// The edge is through, and chargers that it has sent away may be on their way to others: they get a whole term for that, before
+/// whoever sees the lease lapse records those as disconnected that have not come back.
+pub async fn let_lapse(store: &EventStore, lease: &Lease) {
+    match store.renew_lease(lease, LEASE_TTL).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(name = lease.name, "the edge's lease was lost at the end"),
+        Err(error) => tracing::warn!(name = lease.name, %error, "the edge's lease was not renewed at the end"),
+    }
+}
+
 /// Gives the lease back, so that nobody waits for it to lapse.
 pub async fn give_back(store: &EventStore, lease: &Lease) {
     if let Err(error) = store.release_lease(lease).await {

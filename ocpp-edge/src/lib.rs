@@ -31,6 +31,7 @@ mod mailbox;
 mod open;
 mod passwords;
 mod persist;
+mod pulse;
 mod refresh;
 mod run;
 mod socket;

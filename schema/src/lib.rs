@@ -8,7 +8,7 @@ pub mod digest;
 pub mod golden;
 pub mod log;
 pub mod metadata;
-mod migrations;
+pub mod migrations;
 pub mod partition;
 pub mod record;
 pub mod reference;

@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,6 +25,13 @@ use crate::shutdown::Shutdown;
 
 /// How long the accept loop rests when the process has no file descriptors left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// When the end begins, connections that the kernel has taken for us are taken until none came for so long: closing the
+/// listener would reset them, with requests that nobody has read.
+const LAST_ACCEPT_WAIT: Duration = Duration::from_millis(20);
+/// For how many of them at most.
+const LAST_ACCEPTS_MAX: usize = 4096;
+/// When the end begins, a connection on which no request has come yet may bring one within this.
+const FIRST_REQUEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Limits of one listener. A connection that was upgraded to a WebSocket is no longer counted by any of them.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +57,8 @@ impl Default for ServeLimits {
     }
 }
 
-/// Serves until `shutdown` begins, then takes no new connection, lets the requests under way end, and returns.
+/// Serves until `shutdown` begins, then takes no new connection, lets the requests under way end, and returns. From the
+/// announcement on each answer says that its connection closes, so that few are left to be closed at the end.
 ///
 /// The peer's address is there as [`ConnectInfo<SocketAddr>`].
 pub async fn serve(router: Router, listener: TcpListener, shutdown: Shutdown, limits: ServeLimits) {
@@ -57,6 +67,17 @@ pub async fn serve(router: Router, listener: TcpListener, shutdown: Shutdown, li
     // Beyond the drain, what is still open is cut off by cancelling this one.
     let cut_off = Shutdown::new();
     let mut upkeep = tokio::time::interval(metrics::UPKEEP_EVERY);
+    let spawn = |(stream, peer, permit): Accepted| {
+        let connection = Connection { stream, peer, limits, shutdown: shutdown.clone() };
+        let (cut_off, router) = (cut_off.clone(), router.clone());
+        connections.spawn(async move {
+            let _permit = permit;
+            tokio::select! {
+                () = cut_off.begun() => {}
+                () = connection.run(router) => {}
+            }
+        });
+    };
     loop {
         let accepted = tokio::select! {
             () = shutdown.begun() => break,
@@ -67,23 +88,18 @@ pub async fn serve(router: Router, listener: TcpListener, shutdown: Shutdown, li
             accepted = accept(&listener, &permits) => accepted,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
-                let connection = Connection { stream, peer, limits, shutdown: shutdown.clone() };
-                let cut_off = cut_off.clone();
-                let router = router.clone();
-                connections.spawn(async move {
-                    let _permit = permit;
-                    tokio::select! {
-                        () = cut_off.begun() => {}
-                        () = connection.run(router) => {}
-                    }
-                });
-            }
+            Ok(accepted) => spawn(accepted),
             Err(error) => {
                 // A peer that hung up early is its own affair; running out of descriptors passes when others hang up.
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
+        }
+    }
+    for _ in 0..LAST_ACCEPTS_MAX {
+        match tokio::time::timeout(LAST_ACCEPT_WAIT, accept(&listener, &permits)).await {
+            Ok(Ok(accepted)) => spawn(accepted),
+            Ok(Err(_)) | Err(_) => break,
         }
     }
     drop(listener);
@@ -95,10 +111,9 @@ pub async fn serve(router: Router, listener: TcpListener, shutdown: Shutdown, li
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Result<Accepted> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, permit))
@@ -118,13 +133,21 @@ impl Connection {
             return;
         }
         let peer = self.peer;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let router = router.clone();
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            async move {
-                let Ok(response) = router.oneshot(request).await;
-                Ok::<_, Infallible>(response)
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = service_fn({
+            let (asked, shutdown) = (asked.clone(), self.shutdown.clone());
+            move |request: Request<Incoming>| {
+                asked.store(true, Ordering::Relaxed);
+                let (router, shutdown) = (router.clone(), shutdown.clone());
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(ConnectInfo(peer));
+                async move {
+                    let Ok(mut response) = router.oneshot(request).await;
+                    if shutdown.is_announced() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    Ok::<_, Infallible>(response)
+                }
             }
         });
         let connection = http1::Builder::new()
@@ -137,8 +160,18 @@ impl Connection {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = self.shutdown.begun() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                // hyper closes one at once on which nothing has come.
+                let ended = match asked.load(Ordering::Relaxed) {
+                    true => None,
+                    false => tokio::time::timeout(FIRST_REQUEST_WAIT, connection.as_mut()).await.ok(),
+                };
+                match ended {
+                    Some(ended) => ended,
+                    None => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
             }
         };
         if let Err(error) = ended {

@@ -14,8 +14,11 @@ const EXIT_FORCED: i32 = 130;
 const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Says that the process is to end. Cheap to clone; every clone sees the same end.
+///
+/// An end may be announced before it begins: the process serves on, and says to balancers that it is to get nothing new.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    announced: CancellationToken,
     token: CancellationToken,
 }
 
@@ -24,12 +27,14 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Begins the end on SIGTERM or SIGINT. A second signal ends the process at once, with exit code 130: whoever
-    /// sends two does not want to wait for a drain, and what was acknowledged is committed already.
+    /// Announces the end on SIGTERM and begins it after `notice`, in which balancers see that the process is not ready
+    /// any more; on SIGINT, which comes from a person at a terminal, it begins at once. A second signal ends the process
+    /// at once, with exit code 130: whoever sends two does not want to wait for a drain, and what was acknowledged is
+    /// committed already.
     ///
     /// # Errors
     /// When the handlers can't be installed. Must be called inside a tokio runtime.
-    pub fn on_signals(&self) -> io::Result<()> {
+    pub fn on_signals(&self, notice: Duration) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = self.clone();
@@ -41,20 +46,45 @@ impl Shutdown {
                 }
             };
             let name = next().await;
-            tracing::info!(signal = name, "shutting down");
-            shutdown.begin();
-            let begun = Instant::now();
-            let mut name = next().await;
-            while begun.elapsed() < SAME_REQUEST {
-                name = next().await;
-            }
+            let notice = if name == "SIGINT" { Duration::ZERO } else { notice };
+            tracing::info!(signal = name, notice_s = notice.as_secs(), "shutting down");
+            shutdown.announce();
+            let announced = Instant::now();
+            let second = async {
+                loop {
+                    let name = next().await;
+                    if announced.elapsed() >= SAME_REQUEST {
+                        return name;
+                    }
+                }
+            };
+            let begin = async {
+                tokio::time::sleep(notice).await;
+                shutdown.begin();
+                std::future::pending().await
+            };
+            let name = tokio::select! {
+                name = second => name,
+                name = begin => name,
+            };
             tracing::warn!(signal = name, "second signal, ending without a drain");
             std::process::exit(EXIT_FORCED);
         });
         Ok(())
     }
 
+    /// Says that the end is to begin soon.
+    pub fn announce(&self) {
+        self.announced.cancel();
+    }
+
+    /// Whether the end is to begin soon, or has begun.
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_cancelled()
+    }
+
     pub fn begin(&self) {
+        self.announced.cancel();
         self.token.cancel();
     }
 
@@ -70,7 +100,7 @@ impl Shutdown {
     /// A part that ends with this one, and can be ended before it.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { token: self.token.child_token() }
+        Self { announced: self.announced.child_token(), token: self.token.child_token() }
     }
 
     /// The same as a token, for libraries that take one.

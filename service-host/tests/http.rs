@@ -194,6 +194,25 @@ async fn the_end_waits_for_requests_under_way_and_takes_no_new_ones() {
     service.running.await.unwrap();
 }
 
+/// From the announcement on connections end with their next answer; what the kernel has taken by the end is served.
+#[tokio::test]
+async fn what_came_before_the_end_is_served_and_closed() {
+    let service = Service::start(ServeLimits::default()).await;
+    let mut taken = TcpStream::connect(service.address).await.unwrap();
+    service.shutdown.announce();
+    let answer = service.get("/health").await;
+    assert_eq!(answer.headers()["connection"], "close");
+    let mut waiting = TcpStream::connect(service.address).await.unwrap();
+    service.shutdown.begin();
+    for stream in [&mut taken, &mut waiting] {
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    }
+    service.running.await.unwrap();
+}
+
 #[tokio::test]
 async fn the_end_does_not_wait_for_ever() {
     let limits = ServeLimits { drain_wait_max: Duration::from_millis(20), ..ServeLimits::default() };

@@ -2,14 +2,20 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use service_host::Shutdown;
 
 /// Starts [`process`] below and returns when it has its handlers.
 fn spawn(drains: bool) -> (Child, impl Iterator<Item = String>) {
+    spawn_with(drains, 0)
+}
+
+fn spawn_with(drains: bool, notice_ms: u64) -> (Child, impl Iterator<Item = String>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "process", "--ignored", "--nocapture"])
         .env("COULOMB_TEST_DRAINS", if drains { "1" } else { "0" })
+        .env("COULOMB_TEST_NOTICE_MS", notice_ms.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -32,6 +38,31 @@ fn a_signal_begins_an_orderly_end() {
     }
 }
 
+/// Balancers get their notice from SIGTERM; a person at a terminal waits for none.
+#[test]
+fn the_end_begins_after_the_notice() {
+    const NOTICE: Duration = Duration::from_millis(700);
+    let (mut child, _lines) = spawn_with(true, NOTICE.as_millis() as u64);
+    let sent = Instant::now();
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(sent.elapsed() >= NOTICE);
+
+    let (mut child, _lines) = spawn_with(true, 3_600_000);
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let (mut child, _lines) = spawn_with(true, 3_600_000);
+    let ended = loop {
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        signal(&child, "TERM");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(ended.code(), Some(130), "a second signal does not wait for the notice");
+}
+
 #[test]
 fn a_second_signal_forces_the_end() {
     let (mut child, mut lines) = spawn(false);
@@ -51,7 +82,8 @@ fn a_second_signal_forces_the_end() {
 #[ignore = "is started by other tests, as a process to signal"]
 async fn process() {
     let shutdown = Shutdown::new();
-    shutdown.on_signals().unwrap();
+    let notice_ms = std::env::var("COULOMB_TEST_NOTICE_MS").map_or(0, |text| text.parse().unwrap());
+    shutdown.on_signals(Duration::from_millis(notice_ms)).unwrap();
     println!("listening");
     shutdown.begun().await;
     println!("begun");

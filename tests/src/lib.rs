@@ -7,7 +7,10 @@
 //! is the one that `COULOMB_TEST_BINARY` names. The Python charger's interpreter is `COULOMB_TEST_PYTHON`, or one whose
 //! environment is made below the target directory.
 
+pub mod balancer;
 pub mod binary;
+mod charge;
+pub mod cluster;
 pub mod follow;
 pub mod log;
 mod network;
@@ -16,6 +19,7 @@ mod python;
 mod raw;
 mod shared;
 
+pub use charge::Charge;
 pub use network::{MASTER_KEY, Network, Registered, configured, text, until, up};
 pub use program::{Program, ProgramBuilder, free_port};
 pub use python::{PythonCharger, interpreter, s3_interpreter};

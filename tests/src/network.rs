@@ -92,6 +92,11 @@ impl Network {
         Self { queries, ws, ..Self::at(commands, ocpp, database_url) }
     }
 
+    /// The same, with its chargers at another port.
+    pub fn with_chargers_at(&self, ocpp: u16) -> Self {
+        Self { ocpp: format!("ws://127.0.0.1:{ocpp}"), ..self.clone() }
+    }
+
     /// A query in the account's name: an [`Account`] itself asks where it takes its commands.
     ///
     /// # Panics

@@ -156,6 +156,41 @@ impl Program {
         assert!(status.success(), "it ended with {status}; it said:\n{}", self.log_end());
     }
 
+    /// SIGTERM, without waiting for the end: [`Program::ended`] does.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn terminate(&self) {
+        assert!(self.signal("-TERM"), "it was gone; it said:\n{}", self.log_end());
+    }
+
+    /// Waits for its end; answers the code that it ended with.
+    pub async fn ended(mut self) -> Option<i32> {
+        eventually("it to end", || async { (!self.is_alive()).then_some(()) }).await;
+        self.guardian.wait().expect("it is ours").code()
+    }
+
+    /// SIGSTOP: it stands still, and its connections stand.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn freeze(&self) {
+        assert!(self.signal("-STOP"), "it was gone; it said:\n{}", self.log_end());
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn thaw(&self) {
+        assert!(self.signal("-CONT"), "it was gone; it said:\n{}", self.log_end());
+    }
+
+    /// All that it said.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.builder.log).unwrap_or_default()
+    }
+
     /// False: it is gone.
     fn signal(&self, signal: &str) -> bool {
         let sent = Command::new("kill").args([signal, &self.pid.to_string()]).stderr(Stdio::null()).status();

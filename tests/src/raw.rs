@@ -103,6 +103,19 @@ impl RawCharger {
         .await
     }
 
+    /// The next request of the other side, whatever it is.
+    pub async fn next_asked(&mut self) -> Value {
+        within("a request", async {
+            loop {
+                let frame = self.frame().await;
+                if frame[0] == 2 {
+                    return frame;
+                }
+            }
+        })
+        .await
+    }
+
     pub async fn accept(&mut self, frame: &Value) {
         self.answer(frame, json!({"status": "Accepted"})).await;
     }
@@ -125,6 +138,29 @@ impl RawCharger {
                 other => panic!("lost: {other:?}"),
             }
         }
+    }
+
+    /// Everything that the other side still says until it closes, and the code of that.
+    pub async fn until_closed(mut self) -> (Vec<Value>, Option<u16>) {
+        let mut said = vec![];
+        let code = within("the close", async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => said.push(serde_json::from_str(&text).expect("a frame is JSON")),
+                    Some(Ok(Message::Close(close))) => return close.map(|close| close.code.into()),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return None,
+                }
+            }
+        })
+        .await;
+        (said, code)
+    }
+
+    /// Says something whose answer is not waited for.
+    pub async fn say(&mut self, action: &str, payload: Value) {
+        self.next += 1;
+        self.text(json!([2, format!("raw-{}", self.next), action, payload]).to_string()).await;
     }
 
     /// Waits for the other side to close; none when it just went.

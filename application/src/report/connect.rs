@@ -102,7 +102,28 @@ impl Work for Connect {
     }
 }
 
+/// What the log says of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the charger's newest, and has not ended.
+    Newest,
+    /// A newer socket was authenticated.
+    Superseded,
+    /// It was recorded as ended.
+    Disconnected,
+}
+
 impl Link {
+    /// What the log says of this connection now.
+    pub async fn standing(&self) -> Result<Standing, Error> {
+        let charge_point = self.app.store().load::<ChargePoint>(self.charge_point_id).await?.state;
+        Ok(match (charge_point.epoch == self.epoch, charge_point.online) {
+            (true, true) => Standing::Newest,
+            (true, false) => Standing::Disconnected,
+            (false, _) => Standing::Superseded,
+        })
+    }
+
     /// The socket is gone. Of an older socket this changes nothing.
     pub async fn disconnect(&self, reason: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let charger = (self.tenant_id, self.charge_point_id, self.epoch);

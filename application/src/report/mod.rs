@@ -27,7 +27,7 @@ use crate::Application;
 
 pub use authorize::Verdict;
 pub use commands::{CommandAnswer, OpenCommands};
-pub use connect::{admit, connect, edge_lease, presume_disconnected};
+pub use connect::{Standing, admit, connect, edge_lease, presume_disconnected};
 pub use meter_values::MeterValues;
 pub use notice::Notice;
 pub use start_transaction::{StartTransaction, Started};

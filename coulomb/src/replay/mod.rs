@@ -7,6 +7,8 @@ mod scratch;
 mod screen;
 mod stage;
 
+use std::time::Duration;
+
 use service_host::Shutdown;
 use service_host::config::HttpArgs;
 
@@ -57,7 +59,7 @@ pub struct Args {
 
 pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
+    shutdown.on_signals(Duration::ZERO)?;
     let free = (std::net::Ipv4Addr::LOCALHOST, 0).into();
     let listener = bind(args.http.http.unwrap_or(free), listen::HTTP).await?;
     let key = master_key::of_command(settings)?;

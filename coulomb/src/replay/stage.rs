@@ -33,8 +33,8 @@ use crate::roles::{Role, Served, Shared, serve_http};
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 
-/// Seconds over which sockets are closed at the end.
-const DRAIN_S: u64 = 1;
+/// Over which sockets are closed at the end.
+const DRAIN_OVER: Duration = Duration::from_secs(1);
 /// How often it is looked how far the read models are.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What does not pass by itself within that ends the replay.
@@ -65,7 +65,7 @@ impl Stage<'_> {
                 return Ok(());
             }
         };
-        let mut supervisor = Supervisor::new(shutdown.clone());
+        let mut supervisor = Supervisor::new(shutdown.clone(), self.settings.drain.wait_max());
         let mut feeder = Feeder::new(source, &scratch.options()).await?;
         let began = Instant::now();
         let played = tokio::select! {
@@ -109,7 +109,6 @@ impl Stage<'_> {
         let realtime = RealtimeArgs {
             sockets_max: realtime_api::Limits::default().sockets_max,
             subscriptions_max: realtime_api::Limits::default().subscriptions_max,
-            drain_s: DRAIN_S,
         };
         let realtime = Role::RealtimeApi(realtime).start(&shared, &mut Some(views.clone()), supervisor).await?;
         served = served.merge(realtime).layered(|routes| routes.layer(middleware::from_fn(only_reads)));
@@ -193,6 +192,7 @@ impl Stage<'_> {
             alone: true,
             projection_workers: self.settings.projection_workers,
             snapshot_every: self.settings.snapshot_every,
+            drain_over: DRAIN_OVER,
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::Row;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::EventStore;
@@ -18,8 +19,8 @@ pub struct ShareOptions {
     pub name: String,
     /// Partitions 0…n−1.
     pub partitions: i16,
-    /// How long a worker that is silent keeps its share. With a round every quarter of it, a dead worker's share is taken
-    /// over within one and a quarter.
+    /// How long a worker that is silent keeps its share. With a round every eighth of it, a dead worker's share is taken
+    /// over within one and an eighth, and one that was given back within an eighth.
     pub ttl: Duration,
 }
 
@@ -29,25 +30,38 @@ impl ShareOptions {
     }
 
     fn round(&self) -> Duration {
-        self.ttl / 4
+        self.ttl / 8
     }
 }
 
 /// The leases that this worker holds, in the order of their partitions.
 pub type Share = Vec<Lease>;
 
-/// A worker's share, kept up in the background. Dropping it gives the share back.
+/// For a share to be given back at the end; then it lapses.
+const LEAVE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A worker's share, kept up in the background. Dropping it gives the share back, some time; [`Shares::leave`] waits for it.
 pub struct Shares {
     held: watch::Receiver<Share>,
-    _stop: watch::Sender<()>,
+    stop: watch::Sender<()>,
+    worker: JoinHandle<()>,
 }
 
 impl Shares {
     pub fn keep(store: EventStore, options: ShareOptions) -> Self {
         let (publish, held) = watch::channel(Share::new());
         let (stop, stopped) = watch::channel(());
-        tokio::spawn(Worker { store, options, id: Uuid::now_v7(), publish }.run(stopped));
-        Self { held, _stop: stop }
+        let worker = tokio::spawn(Worker { store, options, id: Uuid::now_v7(), publish }.run(stopped));
+        Self { held, stop, worker }
+    }
+
+    /// Gives the share back now, so that nobody waits for it to lapse. At the end of a process, before its pool is closed.
+    pub async fn leave(self) {
+        let Self { held: _held, stop, worker } = self;
+        drop(stop);
+        if tokio::time::timeout(LEAVE_WAIT_MAX, worker).await.is_err() {
+            tracing::warn!("leases were not given back in time; they lapse");
+        }
     }
 
     /// What is held now. Anything may be lost at any time: commits are checked with [`assert_in`](crate::leases::assert_in).

@@ -10,9 +10,10 @@ mod refreshing;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use application::report::{CommandAnswer, Link};
+use application::report::{CommandAnswer, Link, Standing};
 use chrono::{DateTime, Utc};
 use domain::id::{ChargePointIdentity, CommandId};
 use service_host::TraceId;
@@ -26,7 +27,7 @@ pub use end::End;
 
 use crate::edge::Edge;
 use crate::frame::{self, Frame};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Ending, Mailbox};
 use crate::persist::{Failure, persist};
 use crate::refresh::Refresh;
 use crate::socket::Socket;
@@ -49,6 +50,10 @@ pub struct Connection {
     liveness: Liveness,
     refresh: Refresh,
     connected: Instant,
+    /// The edge is shutting down: for so long an answer to what was sent is waited for.
+    draining_until: Option<Instant>,
+    /// After how many of the process's standstills it was last seen that this connection is the newest.
+    standstills: u64,
     /// What was last quarantined.
     quarantined: Option<u64>,
 }
@@ -64,6 +69,7 @@ impl Connection {
         connected_at: DateTime<Utc>,
     ) -> Self {
         let (now, limits) = (Instant::now(), &edge.config.limits);
+        let standstills = edge.pulse.standstills();
         metrics::gauge!("coulomb_ocpp_edge_connections").increment(1.0);
         tracing::info!(charger = identity.as_str(), epoch = link.epoch.0, "a charger has connected");
         Self {
@@ -73,6 +79,8 @@ impl Connection {
             liveness: Liveness::new(now),
             refresh: Refresh::Idle,
             connected: now,
+            draining_until: None,
+            standstills,
             quarantined: None,
             edge,
             identity,
@@ -101,13 +109,16 @@ impl Connection {
         Box::pin(self.take_up_commands()).await?;
         let mut timer = pin!(sleep_until(self.wake_at()));
         loop {
-            if let Some(ending) = self.mailbox.ending() {
-                return Err(ending.into());
-            }
-            let commands = self.mailbox.take();
-            self.outbox.enqueue(commands);
-            if self.may_send() {
-                Box::pin(self.send_next()).await?;
+            match self.mailbox.ending() {
+                Some(Ending::Draining) if self.awaits_last_answer() => {}
+                Some(ending) => return Err(ending.into()),
+                None => {
+                    let commands = self.mailbox.take();
+                    self.outbox.enqueue(commands);
+                    if self.may_send() {
+                        Box::pin(self.send_next()).await?;
+                    }
+                }
             }
             let wake_at = self.wake_at();
             if timer.is_elapsed() || wake_at < timer.deadline() {
@@ -127,10 +138,18 @@ impl Connection {
         let first_message = self.is_unheard().then(|| self.connected + limits.first_message_wait);
         // Once that is over, the commands have been sent.
         let first_message = first_message.filter(|at| *at > Instant::now());
-        [first_message, self.outbox.deadline(), self.refresh.due()]
+        [first_message, self.outbox.deadline(), self.refresh.due(), self.draining_until]
             .into_iter()
             .flatten()
             .fold(self.liveness.due(limits), Instant::min)
+    }
+
+    /// The edge is shutting down: whether the charger was asked for something, and may still answer. What waits to be sent is left
+    /// to the next connection.
+    fn awaits_last_answer(&mut self) -> bool {
+        let now = Instant::now();
+        let until = *self.draining_until.get_or_insert(now + self.edge.config.limits.drain_answer_wait);
+        self.outbox.awaits_outcome() && now < until
     }
 
     /// No message of OCPP has come on this connection.
@@ -140,6 +159,9 @@ impl Connection {
 
     async fn look_after(&mut self) -> Result<(), End> {
         let now = Instant::now();
+        if self.draining_until.is_some_and(|until| until <= now) {
+            return Err(End::Draining);
+        }
         match self.liveness.check(now, &self.edge.config.limits) {
             Due::Nothing => {}
             Due::Ping => self.send(Message::Ping(Bytes::new())).await?,
@@ -249,10 +271,28 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
+        let standstills = self.edge.pulse.standstills();
+        if standstills != self.standstills {
+            Box::pin(self.is_still_newest()).await?;
+            self.standstills = standstills;
+        }
         match timeout(self.edge.config.limits.write_wait_max, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(tungstenite::Error::WriteBufferFull(_))) | Err(_) => Err(End::NotTaking),
             Ok(Err(_)) => Err(End::Lost),
+        }
+    }
+
+    /// After a standstill of the process: another edge may have taken the charger, and ended what was about to be sent.
+    async fn is_still_newest(&self) -> Result<(), End> {
+        match persist(self.edge.config.limits.report_retry_for, || self.link.standing()).await {
+            Ok(Standing::Newest) => Ok(()),
+            Ok(Standing::Disconnected) => Err(End::PresumedGone),
+            Ok(Standing::Superseded) | Err(Failure::Fenced) => Err(End::Superseded),
+            Err(failure) => {
+                tracing::warn!(charger = self.identity.as_str(), ?failure, "whether a charger has moved can't be read");
+                Err(End::Unavailable)
+            }
         }
     }
 
@@ -264,7 +304,11 @@ impl Connection {
         let (charger, epoch) = (self.identity.as_str(), self.link.epoch.0);
         tracing::info!(charger, epoch, reason = end.label(), "a charger's connection ended");
         let unanswered = self.abandon_command();
-        let Self { identity, link, socket, .. } = self;
+        let Self { edge, identity, link, socket, .. } = self;
+        let hands_over = end == End::Draining && edge.config.hands_over;
+        if hands_over {
+            edge.handed_over.fetch_add(1, Ordering::Relaxed);
+        }
         let close = async {
             match end.frame() {
                 Some(frame) => socket.close(Some(frame)).await,
@@ -274,9 +318,12 @@ impl Connection {
             }
         };
         let record = async {
-            if end != End::Superseded
-                && let Err(failure) = ended(&link, unanswered, end).await
-            {
+            let recorded = match end {
+                End::Superseded => Ok(()),
+                _ if hands_over => unanswered_ended(&link, unanswered).await,
+                _ => ended(&link, unanswered, end).await,
+            };
+            if let Err(failure) = recorded {
                 tracing::warn!(charger = identity.as_str(), ?failure, "a disconnection was not recorded");
             }
         };
@@ -287,11 +334,14 @@ impl Connection {
 /// Records the end, however long it takes: else the charger would count as connected until it is.
 async fn ended(link: &Link, unanswered: Option<CommandId>, end: End) -> Result<(), Failure> {
     let now = Utc::now();
-    if let Some(command_id) = unanswered {
-        let lost = CommandAnswer::Failed { reason: LOST.to_owned() };
-        persist(Duration::MAX, || link.command_answered(command_id, lost.clone())).await?;
-    }
+    unanswered_ended(link, unanswered).await?;
     persist(Duration::MAX, || link.disconnect(end.reason(), now)).await
+}
+
+async fn unanswered_ended(link: &Link, unanswered: Option<CommandId>) -> Result<(), Failure> {
+    let Some(command_id) = unanswered else { return Ok(()) };
+    let lost = CommandAnswer::Failed { reason: LOST.to_owned() };
+    persist(Duration::MAX, || link.command_answered(command_id, lost.clone())).await
 }
 
 /// A frame that nothing can be done about.

@@ -55,6 +55,11 @@ impl Outbox {
         self.outstanding.is_none() && self.waiting.is_empty()
     }
 
+    /// A command was sent whose outcome is not known yet.
+    pub fn awaits_outcome(&self) -> bool {
+        self.outstanding.as_ref().is_some_and(|outstanding| outstanding.command_id.is_some())
+    }
+
     pub fn message_id(&mut self) -> String {
         self.sent += 1;
         format!("{}-{}", self.epoch, self.sent)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::{HubHandle, Signal};
 
@@ -47,6 +48,11 @@ impl Sockets {
         self.tasks.spawn(task);
     }
 
+    /// Something that the drain is to wait for, until this is dropped.
+    pub fn under_way(&self) -> TaskTrackerToken {
+        self.tasks.token()
+    }
+
     /// Calls every socket whenever somebody was erased. For ever.
     pub async fn follow_erasures(hub: HubHandle, mut erasures: watch::Receiver<u64>) {
         while erasures.changed().await.is_ok() {
@@ -56,7 +62,7 @@ impl Sockets {
         }
     }
 
-    /// Closes every socket, spread over a time, and waits for them.
+    /// Closes every socket, spread over a time, and waits for them and for what is under way.
     pub async fn drain(&self, hub: &HubHandle, over: Duration) {
         let sockets: Vec<_> = hub.shards().iter().flat_map(|shard| shard.sockets()).collect();
         tracing::info!(sockets = sockets.len(), over_s = over.as_secs(), "closing sockets");

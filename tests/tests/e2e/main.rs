@@ -9,6 +9,7 @@ mod clash;
 mod demo;
 mod deploy;
 mod described;
+mod edges;
 mod erased_sockets;
 mod erasure;
 mod flows;
