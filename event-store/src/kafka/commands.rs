@@ -23,6 +23,7 @@ use crate::feed::{Error, Feed, FeedBatch};
 use crate::kafka::KafkaOptions;
 use crate::kafka::dead_letters::Letterbox;
 use crate::kafka::tail::{Consumer, Content, Count, Counters, LOOKS_APART, Lateness, Received, Sink, Watchdog};
+use crate::partitions::PartitionSet;
 use crate::stored::Filter;
 use coverage::{Coverage, Step};
 
@@ -43,8 +44,8 @@ pub(crate) struct CommandFeed {
     generation: Option<Generation>,
     lateness: Lateness,
     watchdog: Watchdog,
-    /// Something came that can't be decoded: what it may have said is read at once.
-    doubts: bool,
+    /// Where something came that can't be decoded: what it may have said is read at once.
+    doubts: PartitionSet,
     looked: Option<Instant>,
     look_at: Instant,
 }
@@ -59,7 +60,7 @@ impl CommandFeed {
             generation: None,
             lateness: Lateness::new(store.options().poll_every),
             watchdog: Watchdog::new(now),
-            doubts: false,
+            doubts: PartitionSet::NONE,
             looked: None,
             look_at: now,
             consumer: None,
@@ -101,7 +102,7 @@ impl CommandFeed {
                 Content::Watermark { upto, generation } => (*generation, Step::Watermark(*upto)),
                 Content::Undecodable(_) => {
                     self.coverage.unreadable(partition);
-                    self.doubts = true;
+                    self.doubts = self.doubts.with(partition);
                     self.look_soon();
                     continue;
                 }
@@ -147,12 +148,12 @@ impl CommandFeed {
         self.counters.lag(head.0 - reached.0);
         let (taken, heard) = (self.coverage.taken(), self.coverage.heard());
         if self.lateness.is_overdue(reached, head, taken, now) {
-            self.coverage.owed(head);
+            self.coverage.owed(head, PartitionSet::ALL);
             self.lateness.filled(taken);
-        } else if self.doubts {
-            self.coverage.owed(head);
+        } else {
+            self.coverage.owed(head, self.doubts);
         }
-        self.doubts = false;
+        self.doubts = PartitionSet::NONE;
         if let Some((consumer, _)) = &self.consumer
             && self.watchdog.barks(self.lateness.is_silent(), heard, now)
         {

@@ -45,12 +45,25 @@ struct Slot {
     ring: Option<Ring>,
     /// How many rings there have been: followers of an earlier one have to look where they are.
     begun: u64,
-    /// When what is missing below an early record is to be read from Postgres.
-    fill_at: Option<Instant>,
+    /// When what is missing below an early record is to be read from Postgres, and up to where.
+    fill: Option<Fill>,
     /// How often the ring grew by what Kafka brought.
     brought: u64,
     /// The log has lost a tail, and is not of another generation yet: what Kafka has may be of what was lost.
     kafka_is_ahead: bool,
+}
+
+/// What Kafka has not brought, and Postgres has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fill {
+    pub at: Instant,
+    pub upto: Position,
+}
+
+impl Fill {
+    fn is_due(self, now: Instant) -> bool {
+        self.at <= now
+    }
 }
 
 /// How the ring stood before the head was asked for.
@@ -134,11 +147,12 @@ impl Tail {
     pub fn bring(&self, carried: impl IntoIterator<Item = Carried>, patience: Duration) -> Brought {
         let mut brought = Brought::default();
         let mut slot = self.slot();
-        let Slot { ring: Some(ring), fill_at, brought: grown, kafka_is_ahead, .. } = &mut *slot else {
+        let Slot { ring: Some(ring), fill, brought: grown, kafka_is_ahead, .. } = &mut *slot else {
             return brought;
         };
         let before = ring.upto();
-        let mut fill_now = false;
+        // What can't wait.
+        let mut lacks = None;
         for one in carried {
             match one {
                 Carried::Event { event, .. } if *kafka_is_ahead || event.generation != ring.generation() => {
@@ -149,23 +163,24 @@ impl Tail {
                     Taken::Known => brought.known += 1,
                     Taken::NoRoom => {
                         brought.no_room += 1;
-                        fill_now = true;
+                        lacks = lacks.max(Some(ring.highest()));
                     }
                 },
-                Carried::Undecodable(position) => fill_now |= position > ring.upto(),
+                Carried::Undecodable(position) if position > ring.upto() => lacks = lacks.max(Some(position)),
+                Carried::Undecodable(_) => {}
             }
         }
         let (upto, now) = (ring.upto(), Instant::now());
-        let due = fill_at.is_some_and(|at| at <= now);
-        let scheduled = *fill_at;
-        if fill_now {
-            *fill_at = Some(now);
-        } else if !due && !ring.has_gap() {
-            *fill_at = None;
-        } else if !due && (upto > before || fill_at.is_none()) {
-            *fill_at = Some(now + patience);
+        let scheduled = *fill;
+        let due = scheduled.filter(|fill| fill.is_due(now));
+        if let Some(position) = lacks {
+            *fill = Some(Fill { at: now, upto: due.map_or(position, |due| due.upto.max(position)) });
+        } else if due.is_none() && !ring.has_gap() {
+            *fill = None;
+        } else if due.is_none() && (upto > before || fill.is_none()) {
+            *fill = Some(Fill { at: now + patience, upto: ring.highest() });
         }
-        let sooner = *fill_at != scheduled && fill_at.is_some();
+        let sooner = *fill != scheduled && fill.is_some();
         if upto > before {
             *grown += 1;
         }
@@ -185,18 +200,18 @@ impl Tail {
     /// From Postgres, in place of Kafka; how many positions nobody had brought.
     pub fn fill(&self, stretch: Stretch, patience: Duration) -> i64 {
         let mut slot = self.slot();
-        let Slot { ring: Some(ring), fill_at, .. } = &mut *slot else { return 0 };
+        let Slot { ring: Some(ring), fill, .. } = &mut *slot else { return 0 };
         let filled = ring.fill(stretch);
-        *fill_at = ring.has_gap().then(|| Instant::now() + patience);
+        *fill = ring.has_gap().then(|| Fill { at: Instant::now() + patience, upto: ring.highest() });
         let upto = ring.upto();
         drop(slot);
         self.moved(upto);
         filled
     }
 
-    /// When what is missing below an early record is to be read.
-    pub fn fill_at(&self) -> Option<Instant> {
-        self.slot().fill_at
+    /// When and up to where the log is to be read, for what is missing below an early record.
+    pub fn fill_wanted(&self) -> Option<Fill> {
+        self.slot().fill
     }
 
     /// Waits until somebody wants the log looked at.
@@ -204,7 +219,7 @@ impl Tail {
         self.0.look.notified().await;
     }
 
-    /// Waits until [`Tail::fill_at`] is another.
+    /// Waits until [`Tail::fill_wanted`] is another.
     pub async fn rescheduled(&self) {
         self.0.rescheduled.notified().await;
     }
@@ -229,7 +244,7 @@ impl Tail {
                     }
                     let (upto, has_gap) = (ring.upto(), ring.has_gap());
                     if !has_gap {
-                        slot.fill_at = None;
+                        slot.fill = None;
                     }
                     return Standing::Upto(upto);
                 }
@@ -240,7 +255,7 @@ impl Tail {
         };
         slot.ring = Some(Ring::starting_at(head, generation, events_max));
         slot.begun += 1;
-        slot.fill_at = None;
+        slot.fill = None;
         slot.kafka_is_ahead = lost;
         drop(slot);
         // Also where the head is where it was: who waits has to look.

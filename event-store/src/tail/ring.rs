@@ -34,7 +34,7 @@ impl Stretch {
 pub(crate) enum Taken {
     /// The ring goes farther now.
     Grew,
-    /// It had all of it.
+    /// It had all of it, or it waits already.
     Known,
     /// It waits for what is before it.
     Early,
@@ -130,7 +130,7 @@ impl Ring {
     fn keep(&mut self, stretch: Stretch) -> Taken {
         let longer = |present: &Stretch| present.upto >= stretch.upto;
         if self.early.get(&stretch.after).is_some_and(longer) {
-            return Taken::Early;
+            return Taken::Known;
         }
         let (events, bytes) = (self.early_events + stretch.events.len(), self.early_bytes + stretch.bytes);
         if events > EARLY_EVENTS_MAX || bytes > EARLY_BYTES_MAX {

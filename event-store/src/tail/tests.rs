@@ -48,24 +48,25 @@ fn tail_at(head: i64) -> Tail {
 #[test]
 fn a_hole_has_time_to_be_filled_and_what_cannot_be_read_has_none() {
     let tail = tail_at(3);
-    assert_eq!(bring(&tail, [4, 6, 6, 2]), Brought { taken: 3, known: 1, ..Brought::default() });
+    assert_eq!(bring(&tail, [4, 6, 6, 2]), Brought { taken: 2, known: 2, ..Brought::default() });
     assert_eq!(tail.upto(), Position(4));
-    let due = tail.fill_at().expect("something is missing");
-    assert!(due > Instant::now());
+    let due = tail.fill_wanted().expect("something is missing");
+    assert!(due.at > Instant::now() && due.upto == Position(6));
     bring(&tail, [7]);
-    assert_eq!(tail.fill_at(), Some(due), "5 is waited for since 6 came");
+    assert_eq!(tail.fill_wanted(), Some(due), "5 is waited for since 6 came");
     bring(&tail, [5]);
-    assert_eq!((tail.fill_at(), tail.upto()), (None, Position(7)));
+    assert_eq!((tail.fill_wanted(), tail.upto()), (None, Position(7)));
 
+    let is_due = || tail.fill_wanted().is_some_and(|fill| fill.at <= Instant::now() && fill.upto == Position(8));
     tail.bring([Carried::Undecodable(Position(8))], PATIENCE);
-    assert!(tail.fill_at().is_some_and(|at| at <= Instant::now()));
+    assert!(is_due());
     bring(&tail, [9]);
-    assert!(tail.fill_at().is_some_and(|at| at <= Instant::now()), "it stays due until it is filled");
-    let events = vec![event(8, Generation::FIRST), event(9, Generation::FIRST)];
-    let filled = tail.fill(Stretch { after: Position(7), upto: Position(9), events, bytes: 0 }, PATIENCE);
-    assert_eq!((filled, tail.fill_at(), tail.upto()), (1, None, Position(9)));
+    assert!(is_due(), "it stays due until it is filled");
+    let events = vec![event(8, Generation::FIRST)];
+    let filled = tail.fill(Stretch { after: Position(7), upto: Position(8), events, bytes: 0 }, PATIENCE);
+    assert_eq!((filled, tail.fill_wanted(), tail.upto()), (1, None, Position(9)));
     tail.bring([Carried::Undecodable(Position(9))], PATIENCE);
-    assert_eq!(tail.fill_at(), None, "it is known already");
+    assert_eq!(tail.fill_wanted(), None, "it is known already");
 }
 
 #[test]

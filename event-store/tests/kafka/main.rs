@@ -4,8 +4,11 @@
 #[path = "../log/support.rs"]
 mod support;
 
+mod commands;
 mod dead_letters;
 mod leaders;
 mod outages;
 mod relaying;
+mod tail;
+mod teller;
 mod topic;

@@ -5,6 +5,8 @@ use std::array;
 use schema::log::Position;
 use schema::partition::{PARTITION_COUNT, Partition};
 
+use crate::partitions::PartitionSet;
+
 const COUNT: usize = PARTITION_COUNT as usize;
 
 /// A record that the consumer's rule is applied to.
@@ -100,12 +102,10 @@ impl Coverage {
         }
     }
 
-    /// Postgres is to be asked for everything up to here.
-    pub fn owed(&mut self, head: Position) {
-        for partial in &mut self.partitions {
-            if partial.last < head {
-                partial.miss(head);
-            }
+    /// Postgres is to be asked for everything of these partitions up to here.
+    pub fn owed(&mut self, head: Position, partitions: PartitionSet) {
+        for partition in partitions.iter() {
+            self.of(partition).miss(head);
         }
     }
 

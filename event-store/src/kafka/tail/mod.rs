@@ -93,13 +93,18 @@ impl Watch {
         };
         self.counters.lag(head.0 - upto.0);
         let now = Instant::now();
-        let below_early = self.tail.fill_at().is_some_and(|at| at <= now);
-        if !(self.lateness.is_overdue(upto, head, brought, now) || below_early) {
+        let target = if self.lateness.is_overdue(upto, head, brought, now) {
+            head
+        } else {
+            let wanted = self.tail.fill_wanted().filter(|fill| fill.at <= now);
+            wanted.map_or(upto, |fill| fill.upto.min(head))
+        };
+        if target <= upto {
             return Ok(());
         }
         let mut filled = 0;
-        while upto < head {
-            let end = Position(head.0.min(upto.0 + READ_POSITIONS_MAX));
+        while upto < target {
+            let end = Position(target.0.min(upto.0 + READ_POSITIONS_MAX));
             let events = store.read_range(upto, end, PartitionSet::ALL).await?;
             let events = events.into_iter().map(Arc::new).collect();
             filled += self.tail.fill(Stretch { after: upto, upto: end, events, bytes: 0 }, self.poll_every);
@@ -107,8 +112,10 @@ impl Watch {
         }
         self.counters.add(Count::Filled, filled.unsigned_abs());
         self.counters.add(Count::Fills, u64::from(filled > 0));
-        self.lateness.filled(brought);
-        tracing::debug!(filled, %head, "what Kafka had not brought was read from Postgres");
+        if target == head {
+            self.lateness.filled(brought);
+        }
+        tracing::debug!(filled, %target, "what Kafka had not brought was read from Postgres");
         Ok(())
     }
 
@@ -116,7 +123,8 @@ impl Watch {
     async fn rest(&self) {
         let next = Instant::now() + self.poll_every;
         loop {
-            let due = [self.tail.fill_at(), self.lateness.due_at()].into_iter().flatten().fold(next, Instant::min);
+            let fill = self.tail.fill_wanted().map(|fill| fill.at);
+            let due = [fill, self.lateness.due_at()].into_iter().flatten().fold(next, Instant::min);
             tokio::select! {
                 () = self.tail.look_wanted() => return,
                 () = self.tail.rescheduled() => {}

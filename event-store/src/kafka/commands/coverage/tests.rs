@@ -87,7 +87,7 @@ fn nothing_is_missing_and_nothing_is_twice_whatever_is_brought() {
                     next[of] += 1;
                 }
                 // Up to what is in the log by now.
-                4 => coverage.owed(coverage.highest_of_three()),
+                4 => coverage.owed(coverage.highest_of_three(), PartitionSet::ALL),
                 _ if next[of] < topic[of].len() => {
                     let record = topic[of][next[of]];
                     coverage.offset(it, next[of] as i64);
