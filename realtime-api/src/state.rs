@@ -63,11 +63,29 @@ impl Api {
         self.application.verifier().verify(token, self.now()).await
     }
 
-    /// Waits until the views contain everything up to the position that the client has seen.
+    /// Whether the log does not go as far as a client says that it was: the client has it from a history that was lost, or
+    /// has made it up. Waiting for it is in vain, and it gets what there is. Counted by what it was said as.
+    pub async fn is_above_log(&self, position: Position, said_as: &'static str) -> bool {
+        if position <= self.hub.scene().upto {
+            return false;
+        }
+        // Where the log can't be asked, it is waited for.
+        let above = self.application.store().head().await.is_ok_and(|(head, _)| position > head);
+        if above {
+            metrics::counter!("coulomb_realtime_positions_above_log_total", "said_as" => said_as).increment(1);
+        }
+        above
+    }
+
+    /// Waits until the views contain everything up to the position that the client has seen. A position that the log has not
+    /// is not waited for.
     pub async fn at_least(&self, min_position: Option<i64>) -> Result<(), Failed> {
         let Some(position) = min_position else { return Ok(()) };
         if position < 0 {
             return Err(invalid("min_position", "a position is not below 0").into());
+        }
+        if self.is_above_log(Position(position), "min_position").await {
+            return Ok(());
         }
         let reached = tokio::time::timeout(POSITION_WAIT_MAX, self.hub.reached(Position(position))).await;
         reached.map_err(|_| {

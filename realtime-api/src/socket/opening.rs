@@ -101,6 +101,9 @@ impl Opener<'_> {
 
     /// The position, if the views are there or will be shortly.
     async fn reachable(&self, since: Position) -> Option<Position> {
+        if self.api.is_above_log(since, "since").await {
+            return None;
+        }
         let reached = tokio::time::timeout(NODE_WAIT_MAX, self.api.hub.reached(since)).await;
         reached.is_ok().then_some(since)
     }

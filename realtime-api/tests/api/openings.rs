@@ -50,6 +50,9 @@ async fn what_cant_be_resumed_is_a_snapshot() {
         let asked = json!({"action": "subscribe", "topic": "charger:CP1", "since": since, "generation": generation});
         assert_eq!(client.ask(asked).await["type"], "snapshot", "{since} {generation}");
     }
+    let counted = world.metrics().await;
+    let of = |line: &&str| line.starts_with("coulomb_realtime_positions_above_log_total") && line.contains("since");
+    assert!(counted.lines().any(|line| of(&line)), "a position above the log is counted: {counted}");
     let resume = |since| json!({"action": "subscribe", "topic": "fleet", "since": since, "generation": 1});
     assert_eq!(client.ask(resume(1_001)).await["type"], "resumed");
     assert_eq!(client.next().await["type"], "live");

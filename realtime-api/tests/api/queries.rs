@@ -237,6 +237,7 @@ async fn what_is_asked_wrongly_names_the_field() {
         ("/api/sessions/x", 404, json!(null)),
         ("/api/me?min_position=5000", 503, json!(null)),
     ] {
+        world.log_is_at(5_000).await;
         let (answered, problem) = world.get(&token, path).await;
         assert_eq!((answered, &problem["field"]), (status, &field), "{path}: {problem}");
     }
@@ -255,8 +256,17 @@ async fn every_answer_says_how_fresh_it_is() {
     );
     let me = world.get(&world.token(world.driver, Role::Driver).await, "/api/me").await.1;
     assert_eq!((&me["user_id"], &me["plan"]), (&json!(world.driver), &json!(null)));
+    world.log_is_at(5_000).await;
     let late = world.get_raw("/api/me?min_position=5000", &[("Authorization", &token)]).await;
     assert!(late.headers().contains_key("retry-after"));
+    // A position of a history that was lost never comes: what there is is answered at once.
+    let asked = std::time::Instant::now();
+    let lost = world.get_raw("/api/me?min_position=5001", &[("Authorization", &token)]).await;
+    assert_eq!(lost.status().as_u16(), 200);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(3), "it is not waited for");
+    let counted = world.metrics().await;
+    let of = |line: &&str| line.starts_with("coulomb_realtime_positions_above_log_total") && line.contains("min_position");
+    assert!(counted.lines().any(|line| of(&line)), "{counted}");
 }
 
 #[tokio::test]

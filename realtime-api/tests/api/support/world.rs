@@ -90,7 +90,7 @@ impl World {
         let config = Config {
             application: application.clone(),
             views: ViewStore::new(pool.clone()),
-            pool,
+            pool: pool.into(),
             feeds: Arc::new(ByHand(Mutex::new(Some(batches)))),
             settings: Settings { limits, shards: Some(2) },
         };
@@ -209,6 +209,12 @@ impl World {
     }
 
     /// A socket with these headers, and nothing said.
+    /// The log goes further than the views.
+    pub async fn log_is_at(&self, position: i64) {
+        let update = sqlx::query("UPDATE log_head SET position = greatest(position, $1)");
+        update.bind(position).execute(self.database.pool()).await.expect("set");
+    }
+
     pub async fn raw_socket(&self, headers: &[(&str, &str)]) -> Client {
         Client::connect(self.address, headers).await
     }
