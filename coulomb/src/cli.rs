@@ -47,8 +47,10 @@ Examples:
     #[command(after_help = "\
 Examples:
   coulomb demo
-  coulomb demo --data-dir /tmp/second --http 0 --ocpp 0    a second one beside the first")]
-    Demo(UpArgs),
+  coulomb demo --data-dir /tmp/second --http 0 --ocpp 0    a second one beside the first
+  coulomb demo --against http://127.0.0.1:8080 --against-ocpp ws://127.0.0.1:9000
+                                     only chargers and drivers, in a platform that runs elsewhere")]
+    Demo(DemoArgs),
 
     /// Run only the chargers' sockets (OCPP on 9000, admin on 9001)
     OcppEdge(OcppEdgeArgs),
@@ -61,6 +63,12 @@ Examples:
 
     /// Run only the queries and the WebSocket (HTTP on 8082)
     RealtimeApi(RealtimeApiArgs),
+
+    /// Run only the relay that brings the log to Kafka (admin on 8084); of several, one works and the others stand by
+    #[command(after_help = "\
+Example:
+  DATABASE_URL=postgres://coulomb@db/coulomb KAFKA_BROKERS=kafka:9092 coulomb relay")]
+    Relay(HttpArgs),
 
     /// Bring the database to this version, then end
     #[command(after_help = "\
@@ -80,6 +88,9 @@ Examples:
 
     /// Look at the history: follow it, one thing's part of it, write it out for analysts
     Events(crate::events::Args),
+
+    /// Say whether the log has all that it had, and go on after a failover or restore that lost events
+    Log(crate::log::Args),
 
     /// Put other keys in the place of those that are
     Keys(crate::keys::Args),
@@ -104,6 +115,20 @@ pub struct UpArgs {
     pub commands: CommandArgs,
     #[command(flatten)]
     pub realtime: RealtimeArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub up: UpArgs,
+
+    /// Starts no platform: chargers and drivers are of the one at this address. It needs an operator's e-mail and password
+    #[arg(long, value_name = "URL", requires_all = ["against_ocpp", "operator_email"])]
+    pub against: Option<String>,
+
+    /// Where that platform's chargers connect, without the charger's id
+    #[arg(long, value_name = "URL", requires = "against")]
+    pub against_ocpp: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -14,17 +14,21 @@ pub mod cli;
 mod command_database;
 mod data_dir;
 mod database;
+mod database_args;
 mod demo;
 mod demo_file;
 mod drain_args;
 mod events;
 mod health;
+mod kafka_args;
 mod keys;
 mod listen;
+mod log;
 mod master_key;
 mod migrate;
 mod ocpp_args;
 mod projections;
+mod relay;
 mod replay;
 mod roles;
 mod settings;
@@ -69,6 +73,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             | cli::Command::Events(_)
             | cli::Command::Replay(_)
             | cli::Command::Keys(_)
+            | cli::Command::Log(_)
     );
     logging::init(log.log_format, if on_screen { LOG_FILTER_ON_SCREEN } else { LOG_FILTER })?;
     for unknown in service_host::config::unknown_variables::<Cli>("COULOMB_") {
@@ -83,11 +88,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             roles::run_alone(&settings, roles::Alone::ProjectionService(args)).await
         }
         cli::Command::RealtimeApi(args) => roles::run_alone(&settings, roles::Alone::RealtimeApi(args)).await,
+        cli::Command::Relay(args) => roles::run_alone(&settings, roles::Alone::Relay(args)).await,
         cli::Command::Migrate => migrate::run(&settings).await,
         cli::Command::Health(args) => health::run(&args).await,
         cli::Command::Projections(args) => projections::run(&settings, args).await,
         cli::Command::Events(args) => events::run(&settings, args).await,
         cli::Command::Keys(args) => keys::run(&settings, args).await,
+        cli::Command::Log(args) => log::run(&settings, args).await,
         cli::Command::Replay(args) => replay::run(&settings, args).await,
         cli::Command::Watch(args) => watch::run(&settings, args).await,
         cli::Command::Bench(args) => bench::run(&settings, args).await,

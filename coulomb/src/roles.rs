@@ -1,4 +1,4 @@
-//! The four roles, each started the same way whether alone or beside the others.
+//! The roles, each started the same way whether alone or beside the others.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use application::Application;
 use axum::Router;
 use axum::routing::get;
 use command_service::{CommandArgs, process};
+use event_store::kafka::KafkaOptions;
+use event_store::lineage::Successor;
 use event_store::{EventStore, StoreOptions, Wake};
 use projection_service::Views;
 use realtime_api::RealtimeArgs;
@@ -60,10 +62,13 @@ impl Shared {
         database.register_readiness(host.readiness());
         let pool = database.pool().clone();
         let alone = database.is_private();
-        // Where nobody else listens, nobody is to be told.
-        let wake = if alone { Wake::Poll } else { Wake::Listen };
+        let kafka = settings.kafka.options()?;
+        // Where nobody else listens, nobody is to be told: neither other processes nor a relay.
+        let notify = !alone || kafka.is_some();
+        let wake = if notify { Wake::Listen } else { Wake::Poll };
+        let successor = kafka.as_ref().map_or(Successor::Anybody, |_| Successor::Relay);
         let archive = crate::archives::reader();
-        let options = StoreOptions { notify: !alone, wake, archive, ..StoreOptions::default() };
+        let options = StoreOptions { notify, wake, archive, kafka, successor, ..StoreOptions::default() };
         let store = EventStore::connect(pool.clone(), options).await?;
         if alone {
             store.lapse_all_leases().await?;
@@ -102,6 +107,8 @@ pub enum Role {
     CommandService(CommandArgs),
     ProjectionService,
     RealtimeApi(RealtimeArgs),
+    /// `alone`: the process has nothing else to do.
+    Relay { kafka: Box<KafkaOptions>, alone: bool },
 }
 
 /// What a started role serves over HTTP, and its part of the API's document.
@@ -179,6 +186,10 @@ impl Role {
                 *views = Some(started);
                 Ok(Served::default())
             }
+            Self::Relay { kafka, alone } => {
+                crate::relay::start(store, *kafka, alone, host.readiness(), shutdown, supervisor);
+                Ok(Served::default())
+            }
             Self::OcppEdge { listener, mut config } => {
                 config.limits.drain_spread_max = drain_over;
                 config.hands_over = !alone;
@@ -226,6 +237,7 @@ pub enum Alone {
     CommandService(CommandServiceArgs),
     ProjectionService(HttpArgs),
     RealtimeApi(RealtimeApiArgs),
+    Relay(HttpArgs),
 }
 
 impl Alone {
@@ -235,6 +247,7 @@ impl Alone {
             Self::CommandService(_) => "command-service",
             Self::ProjectionService(_) => "projection-service",
             Self::RealtimeApi(_) => "realtime-api",
+            Self::Relay(_) => "relay",
         }
     }
 
@@ -244,11 +257,12 @@ impl Alone {
             Self::CommandService(args) => (args.http, 8081),
             Self::ProjectionService(args) => (*args, 8083),
             Self::RealtimeApi(args) => (args.http, 8082),
+            Self::Relay(args) => (*args, 8084),
         };
         args.http.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, port).into())
     }
 
-    async fn role(self) -> anyhow::Result<Role> {
+    async fn role(self, settings: &Settings) -> anyhow::Result<Role> {
         Ok(match self {
             Self::OcppEdge(OcppEdgeArgs { ocpp, .. }) => {
                 Role::OcppEdge { listener: bind(ocpp.ocpp, listen::OCPP).await?, config: Box::new(ocpp.into()) }
@@ -256,6 +270,11 @@ impl Alone {
             Self::CommandService(args) => Role::CommandService(args.commands),
             Self::ProjectionService(_) => Role::ProjectionService,
             Self::RealtimeApi(args) => Role::RealtimeApi(args.realtime),
+            Self::Relay(_) => {
+                let kafka = settings.kafka.options()?;
+                let kafka = kafka.context("the relay brings the log to Kafka: set KAFKA_BROKERS to where that is")?;
+                Role::Relay { kafka: Box::new(kafka), alone: true }
+            }
         })
     }
 }
@@ -272,7 +291,7 @@ pub async fn run_alone(settings: &Settings, alone: Alone) -> anyhow::Result<()> 
     let name = alone.name();
     let listener = bind(alone.http(), listen::HTTP).await?;
     let address = listener.local_addr()?;
-    let role = alone.role().await?;
+    let role = alone.role(settings).await?;
     let database = Database::open(settings).await?;
     let mut supervisor = Supervisor::new(shutdown.clone(), settings.drain.wait_max());
     let ended = async {

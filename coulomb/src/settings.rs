@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::database_args::{DatabaseArgs, database_url};
 use crate::drain_args::DrainArgs;
+use crate::kafka_args::KafkaArgs;
 use crate::master_key::MasterKey;
 
 #[derive(Args, Clone, Debug)]
@@ -57,9 +58,8 @@ pub struct Settings {
     #[command(flatten)]
     pub drain: DrainArgs,
 
-    /// Not supported yet: the log is read from Postgres
-    #[arg(long, env = "KAFKA_BROKERS", global = true, value_name = "HOST:PORT,...", value_parser = no_kafka_yet)]
-    pub kafka_brokers: Option<std::convert::Infallible>,
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
 }
 
 impl Settings {
@@ -71,8 +71,4 @@ impl Settings {
             ..application::Settings::default()
         }
     }
-}
-
-fn no_kafka_yet(_: &str) -> Result<std::convert::Infallible, String> {
-    Err("Kafka is not supported yet; leave KAFKA_BROKERS unset, and the log is read from Postgres".to_owned())
 }

@@ -1,6 +1,6 @@
 //! The program as a person runs it: started, asked, refused, stopped, killed.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -126,7 +126,9 @@ fn a_wrong_setting_is_refused_by_the_name_of_its_variable() {
         ("COULOMB_MASTER_KEY", "short", "up"),
         ("COULOMB_LOG_FORMAT", "loud", "up"),
         ("DATABASE_URL", "mysql://localhost", "up"),
-        ("KAFKA_BROKERS", "127.0.0.1:9092", "up"),
+        ("KAFKA_BROKERS", "127.0.0.1", "up"),
+        ("COULOMB_KAFKA_SECURITY", "maybe", "up"),
+        ("COULOMB_KAFKA_TOPIC_PREFIX", "a b", "relay"),
         ("COULOMB_START_DEADLINE", "0", "up"),
         ("COULOMB_CALL_TIMEOUT", "0", "up"),
         ("COULOMB_SOCKETS_MAX", "0", "realtime-api"),
@@ -243,4 +245,37 @@ fn the_help_teaches() {
     for word in ["Examples:", "coulomb demo", "coulomb up", "migrate", "COULOMB_DATA_DIR", "DATABASE_URL"] {
         assert!(help.contains(word), "{word} is missing in:\n{help}");
     }
+}
+
+#[test]
+fn health_ends_as_the_process_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    // Alive, and not ready.
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("it is accepted");
+            let mut first = String::new();
+            BufReader::new(&connection).read_line(&mut first).expect("it asks");
+            let answer = match first.as_str() {
+                "GET /health HTTP/1.1\r\n" => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nalive",
+                _ => "HTTP/1.1 503 Unavailable\r\ncontent-length: 4\r\nconnection: close\r\n\r\nsoon",
+            };
+            connection.write_all(answer.as_bytes()).expect("it listens");
+        }
+    });
+    let parent = passable();
+    let health = || {
+        let mut command = coulomb(parent.path());
+        // As in a container, where it listens for everybody.
+        command.arg("health").env("COULOMB_HTTP_LISTEN", format!("0.0.0.0:{port}"));
+        command
+    };
+    let Output { status, stdout, .. } = health().output().expect("it runs");
+    assert!(status.success());
+    assert_eq!(stdout, b"alive\n");
+    let message = refused(health().arg("--ready"));
+    assert!(message.contains("503") && message.contains("soon"), "{message}");
+    let message = refused(health().args(["--http", "1"]));
+    assert!(message.contains("no answer from http://127.0.0.1:1/health"), "{message}");
 }
