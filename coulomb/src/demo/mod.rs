@@ -1,5 +1,6 @@
 //! `coulomb up` with a network to look at: twenty chargers, ten drivers, and a charger and a driver for whoever looks.
 
+mod against;
 mod network;
 mod screen;
 mod seed;
@@ -11,7 +12,7 @@ use anyhow::{Context, bail};
 use simulator::town::{Pace, Town, TownConfig};
 use tokio::time::{Instant, sleep};
 
-use crate::cli::UpArgs;
+use crate::cli::{DemoArgs, UpArgs};
 use crate::data_dir::DataDir;
 use crate::demo_file::{self, DemoFile};
 use crate::settings::Settings;
@@ -23,21 +24,32 @@ const READY_WAIT_MAX: Duration = Duration::from_secs(120);
 const READY_POLL: Duration = Duration::from_millis(50);
 
 /// The command `coulomb demo`.
-pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
+pub async fn run(settings: &Settings, args: &DemoArgs) -> anyhow::Result<()> {
     let data_dir = DataDir::open(&settings.data_dir)?;
-    let file = data_dir.demo_file();
     let mut state = State::load_or_create(data_dir.demo_state())?;
-    let mut args = args.clone();
-    state.operator.email = args.commands.operator_email.get_or_insert(state.operator.email).clone();
-    state.operator.password = args.commands.operator_password.get_or_insert(state.operator.password).clone();
+    let mut up = args.up.clone();
+    state.operator.email = up.commands.operator_email.get_or_insert(state.operator.email).clone();
+    state.operator.password = up.commands.operator_password.get_or_insert(state.operator.password).clone();
+    match (&args.against, &args.against_ocpp) {
+        (Some(http), Some(ocpp)) => against::run(&settings.data_dir, &data_dir, state, http, ocpp).await,
+        _ => run_here(settings, &data_dir, state, &up).await,
+    }
+}
 
-    let running = Running::start(settings, &args).await?;
+/// With the platform in this process.
+async fn run_here(settings: &Settings, data_dir: &DataDir, mut state: State, args: &UpArgs) -> anyhow::Result<()> {
+    let file = data_dir.demo_file();
+    let running = Running::start(settings, args).await?;
     let shutdown = running.shared().shutdown.clone();
     let prepared = async {
         // Only now is the directory known to be ours, and not that of a demo that is running.
         demo_file::remove_stale(&file)?;
+        let prepare = async {
+            wait_until_ready(&running.http_url()).await?;
+            prepare(running.http_url(), running.ocpp_url(), &mut state).await
+        };
         tokio::select! {
-            prepared = prepare(&running, &mut state) => prepared,
+            prepared = prepare => prepared,
             () = shutdown.begun() => bail!("stopped while starting"),
         }
     };
@@ -45,15 +57,7 @@ pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
         Ok(demo) => demo,
         Err(error) => return running.stop(Err(error), true).await,
     };
-    let town = Town::spawn(TownConfig {
-        http: demo.http.clone(),
-        ws: demo.ws.clone(),
-        chargers: network::chargers(&demo.ocpp, &state),
-        residents: network::residents(&state),
-        pace: Pace::of_a_demo(),
-        witness: None,
-        seed: rand::random(),
-    });
+    let town = town(&demo, &state);
     let published = match demo.publish(&file) {
         Ok(published) => published,
         Err(error) => return running.stop(Err(error), true).await,
@@ -66,14 +70,25 @@ pub async fn run(settings: &Settings, args: &UpArgs) -> anyhow::Result<()> {
     tokio::join!(running.until_ended(), evening).0
 }
 
-/// Waits for the roles, and makes what is not there yet.
-async fn prepare(running: &Running, state: &mut State) -> anyhow::Result<DemoFile> {
-    let http = running.http_url();
-    wait_until_ready(&http).await?;
+/// The network in the platform that answers there.
+fn town(demo: &DemoFile, state: &State) -> Town {
+    Town::spawn(TownConfig {
+        http: demo.http.clone(),
+        ws: demo.ws.clone(),
+        chargers: network::chargers(&demo.ocpp, state),
+        residents: network::residents(state),
+        pace: Pace::of_a_demo(),
+        witness: None,
+        seed: rand::random(),
+    })
+}
+
+/// Makes what is not there yet.
+async fn prepare(http: String, ocpp: String, state: &mut State) -> anyhow::Result<DemoFile> {
     seed::seed(&http, state).await.context("the demo's network can't be made")?;
     Ok(DemoFile {
         ws: format!("{}/ws", http.replacen("http", "ws", 1)),
-        ocpp: running.ocpp_url(),
+        ocpp,
         driver: state.driver.clone(),
         operator: state.operator.clone(),
         charger: state.charger.clone(),
