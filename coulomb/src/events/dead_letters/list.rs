@@ -9,6 +9,8 @@ use crate::projections::model;
 const LIMIT: i64 = 100;
 
 #[derive(clap::Args, Clone, Debug)]
+// Flattened into a struct of the same name, which is a group of that name already.
+#[group(skip)]
 pub struct Args {
     /// Those that were settled too
     #[arg(long)]
