@@ -18,6 +18,8 @@ DOCKER = ROOT / "docker"
 NAME = re.compile(r"\bcoulomb_[a-z0-9_]+")
 # What Prometheus makes of a histogram or a summary.
 PARTS = re.compile(r"_(bucket|sum|count)$")
+# Which histograms have buckets (service-host/src/metrics.rs); the others are summaries.
+BUCKETS = ("_seconds", "_size")
 
 problems = []
 
@@ -63,6 +65,8 @@ def check_names(found):
         for name in sorted(set(NAME.findall(query))):
             if not known(name, names):
                 problems.append(f"{place}: nothing records {name}")
+            elif name.endswith("_bucket") and not name.removesuffix("_bucket").endswith(BUCKETS):
+                problems.append(f"{place}: {name.removesuffix('_bucket')} has no buckets")
 
 
 def check_syntax(found):
