@@ -134,7 +134,7 @@ class Front:
         text = text.replace("listen 9000;", f"listen 127.0.0.1:{self.ocpp};")
         process = (DOCKER / "nginx/nginx.conf").read_text().replace("/tmp/", f"{directory}/")
         # What a container is given more of than this machine may allow.
-        process = process.replace("524288", "1024").replace("131072", "256").replace("/dev/stdout", "off")
+        process = process.replace("524288", "1024").replace("65536", "256").replace("/dev/stdout", "off")
         process = process.replace("access_log off requests", "access_log off").replace("/dev/stderr", "stderr")
         (directory / "coulomb.conf").write_text(text)
         (directory / "nginx.conf").write_text(process)
