@@ -2,7 +2,7 @@
 //!
 //! The topic holds few events of the log, so density doesn't tell what is missing. `prev` does, and watermarks do: a record
 //! says which one was before it in its partition, a watermark that there is nothing more up to it. Neither says anything of
-//! what came before the consumer began, or of what Kafka has left out: those partitions are looked up in the log once.
+//! what came before the consumer began, or of what can't be read: there the log is asked once.
 
 mod coverage;
 
@@ -44,8 +44,6 @@ pub(crate) struct CommandFeed {
     generation: Option<Generation>,
     lateness: Lateness,
     watchdog: Watchdog,
-    /// Where something came that can't be decoded: what it may have said is read at once.
-    doubts: PartitionSet,
     looked: Option<Instant>,
     look_at: Instant,
 }
@@ -60,7 +58,6 @@ impl CommandFeed {
             generation: None,
             lateness: Lateness::new(store.options().poll_every),
             watchdog: Watchdog::new(now),
-            doubts: PartitionSet::NONE,
             looked: None,
             look_at: now,
             consumer: None,
@@ -102,8 +99,6 @@ impl CommandFeed {
                 Content::Watermark { upto, generation } => (*generation, Step::Watermark(*upto)),
                 Content::Undecodable(_) => {
                     self.coverage.unreadable(partition);
-                    self.doubts = self.doubts.with(partition);
-                    self.look_soon();
                     continue;
                 }
                 Content::Known => continue,
@@ -116,7 +111,6 @@ impl CommandFeed {
             if self.generation.is_some_and(|own| own != generation) {
                 self.counters.add(Count::Foreign, 1);
                 self.coverage.unreadable(partition);
-                self.look_soon();
                 continue;
             }
             self.coverage.take(partition, step);
@@ -124,6 +118,9 @@ impl CommandFeed {
                 self.counters.add(Count::Taken, 1);
                 self.events.push(event);
             }
+        }
+        if !self.coverage.doubts().is_empty() {
+            self.look_soon();
         }
     }
 
@@ -151,9 +148,8 @@ impl CommandFeed {
             self.coverage.owed(head, PartitionSet::ALL);
             self.lateness.filled(taken);
         } else {
-            self.coverage.owed(head, self.doubts);
+            self.coverage.owed(head, self.coverage.doubts());
         }
-        self.doubts = PartitionSet::NONE;
         if let Some((consumer, _)) = &self.consumer
             && self.watchdog.barks(self.lateness.is_silent(), heard, now)
         {

@@ -158,7 +158,7 @@ async fn nothing_is_missing_and_nothing_is_twice_whatever_is_told() {
     for _ in 0..30 {
         append_some(&writer, 20).await;
         for event in teller.news().await {
-            match random.random_range(0..60) {
+            match random.random_range(0..200) {
                 0 => teller.leave_out(&event),
                 1 => {
                     let mut headers = OwnedHeaders::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::feed::{Error, From, Log};
-use event_store::kafka::{DeadLetters, DeadRecord, KafkaCounts, KafkaOptions};
+use event_store::kafka::{DeadLetters, DeadRecord, KafkaCounts, KafkaOptions, Relay, RelayOptions};
 use event_store::{EventStore, PartitionSet, StoreOptions, Wake};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
@@ -321,4 +321,51 @@ async fn a_record_of_another_generation_makes_the_ring_look_at_the_log() {
     }
     let ended = told.await.expect("a follower");
     assert!(matches!(ended, Err(Error::OtherGeneration { was: Generation(1), is: Generation(2), .. })), "{ended:?}");
+}
+
+/// From the commit to a follower in another process, by way of the relay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_relay_tells_comes_within_milliseconds() {
+    const EVERY: Duration = Duration::from_millis(2);
+    let (database, kafka) = (database().await, kafka_at(embedded_kafka::testing::brokers().await).await);
+    let (writer, reader) = (store(&database).await, following(&database, &kafka, Duration::from_secs(5)).await);
+    let relay = Relay::new(store(&database).await, RelayOptions::new(kafka.clone()));
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let relay = tokio::spawn(relay.run(async move { drop(ended.await) }));
+    let mut feed = reader.follow(PartitionSet::ALL, From::Position(Position::START));
+    let committed = Arc::new(Mutex::new(std::collections::HashMap::new()));
+    let appending = tokio::spawn({
+        let (committed, writer) = (Arc::clone(&committed), writer.clone());
+        async move {
+            let mut every = tokio::time::interval(EVERY);
+            let mut under_way = tokio::task::JoinSet::new();
+            for _ in 0..4_000 {
+                every.tick().await;
+                let (committed, writer) = (Arc::clone(&committed), writer.clone());
+                under_way.spawn(async move {
+                    let appended = writer.append(append(vec![write(stream(), 0, 1)])).await.expect("appended");
+                    committed.lock().expect("a lock").insert(appended.position(), std::time::Instant::now());
+                });
+            }
+            under_way.join_all().await;
+        }
+    });
+    let mut came = vec![];
+    while came.len() < 4_000 {
+        let batch = tokio::time::timeout(PATIENCE, feed.next()).await.expect("the feed moves").expect("a batch");
+        let now = std::time::Instant::now();
+        came.extend(batch.events.iter().map(|event| (event.position, now)));
+    }
+    appending.await.expect("all are appended");
+    end.send(()).expect("the relay runs");
+    relay.await.expect("the relay ends");
+    let committed = committed.lock().expect("a lock");
+    // The first half: everybody begins.
+    let mut took: Vec<Duration> =
+        came[2_000..].iter().map(|(position, at)| at.saturating_duration_since(committed[position])).collect();
+    took.sort_unstable();
+    let counts = counts(&reader);
+    println!("{:?} at the median, {:?} at p99, {:?} at most; {counts:?}", took[1_000], took[1_980], took[1_999]);
+    assert!(counts.taken >= 2_000, "by way of Kafka");
+    assert!(took[1_000] < Duration::from_millis(200), "{:?}", took[1_000]);
 }

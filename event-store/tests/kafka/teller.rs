@@ -1,6 +1,6 @@
 //! A producer that tells the log to Kafka as the relay does, or as badly as a test wants it to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use event_store::EventStore;
@@ -35,6 +35,8 @@ pub struct Teller {
     prev: [[Position; PARTITION_COUNT as usize]; 2],
     /// Which record was before each.
     before: HashMap<(LogTopic, Position), Position>,
+    /// Where an event of a topic was left out and none told since: a watermark would be a lie.
+    lacking: HashSet<(LogTopic, u8)>,
     /// Up to where the log was read.
     at: Position,
 }
@@ -50,6 +52,7 @@ impl Teller {
             encoder: Encoder::default(),
             prev: [[Position::START; PARTITION_COUNT as usize]; 2],
             before: HashMap::new(),
+            lacking: HashSet::new(),
             at: Position::START,
         }
     }
@@ -87,6 +90,12 @@ impl Teller {
                 continue;
             }
             let prev = &mut prevs[usize::from(event.partition)];
+            let lacks = (topic, event.partition);
+            if !tells {
+                self.lacking.insert(lacks);
+            } else if event.position > *prev {
+                self.lacking.remove(&lacks);
+            }
             let before = *self.before.entry((topic, event.position)).or_insert(*prev);
             *prev = event.position.max(*prev);
             if tells {
@@ -110,7 +119,8 @@ impl Teller {
     /// In all partitions of both topics.
     pub fn watermark(&self, upto: Position, generation: Generation) {
         for topic in LogTopic::ALL {
-            for partition in Partition::all() {
+            let lacks = |partition: &Partition| self.lacking.contains(&(topic, partition.number()));
+            for partition in Partition::all().filter(|partition| !lacks(partition)) {
                 let headers = watermark_headers(upto, generation)
                     .into_iter()
                     .fold(OwnedHeaders::new(), |headers, (key, value)| {

@@ -27,11 +27,14 @@ impl Step {
 
 #[derive(Debug, Clone, Copy)]
 struct Partial {
-    /// Everything up to here was taken, or stands in `hole`.
+    /// Everything up to here was taken, or stands in `hole`; a watermark may have said so.
     last: Position,
-    /// All records since the last one were seen: a watermark says that there was nothing between.
-    unbroken: bool,
+    /// The same by events or the log alone: what `prev` is held against, so that a watermark that was wrong shows.
+    sure: Position,
+    /// Where the next record stands, unless Kafka leaves something out. None: the consumer has not met one yet.
     next_offset: Option<i64>,
+    /// Something may have been before the last record that was never seen.
+    doubtful: bool,
     /// (after, up to]: not brought.
     hole: Option<(Position, Position)>,
 }
@@ -45,7 +48,7 @@ pub(super) struct Coverage {
 
 impl Coverage {
     pub fn starting_at(from: Position) -> Self {
-        let partial = Partial { last: from, unbroken: false, next_offset: None, hole: None };
+        let partial = Partial { last: from, sure: from, next_offset: None, doubtful: false, hole: None };
         Self { partitions: array::from_fn(|_| partial), heard: 0, taken: 0 }
     }
 
@@ -53,26 +56,30 @@ impl Coverage {
         &mut self.partitions[usize::from(partition.number())]
     }
 
-    /// A consumer stands at the ends: what it begins after is not known.
+    /// A consumer goes to the ends, wherever they are by the time it gets there.
     pub fn begun(&mut self) {
         for partial in &mut self.partitions {
-            (partial.unbroken, partial.next_offset) = (false, None);
+            partial.next_offset = None;
         }
     }
 
-    /// Before a record is looked at.
+    /// Before a record is looked at. One that doesn't follow on the one before it puts its partition in doubt.
     pub fn offset(&mut self, partition: Partition, offset: i64) {
         self.heard += 1;
         let partial = self.of(partition);
-        if partial.next_offset.is_some_and(|next| next != offset) {
-            partial.unbroken = false;
-        }
+        partial.doubtful |= partial.next_offset != Some(offset);
         partial.next_offset = Some(offset + 1);
     }
 
     /// A record that says nothing, or whose word is not taken.
     pub fn unreadable(&mut self, partition: Partition) {
-        self.of(partition).unbroken = false;
+        self.of(partition).doubtful = true;
+    }
+
+    /// Partitions in doubt. All that may have been missed was in the log before what was seen: it is up to a head that is asked
+    /// for now.
+    pub fn doubts(&self) -> PartitionSet {
+        Partition::all().filter(|partition| self.partitions[usize::from(partition.number())].doubtful).collect()
     }
 
     /// Whether a record is dropped by the consumer's rule.
@@ -86,26 +93,22 @@ impl Coverage {
         let partial = self.of(partition);
         match step {
             Step::Event { position, prev } => {
-                if prev > partial.last {
-                    partial.miss(prev);
-                }
+                partial.miss(prev);
                 partial.last = position;
-                partial.unbroken = true;
+                partial.sure = position;
             }
-            Step::Watermark(upto) => {
-                if !partial.unbroken {
-                    partial.miss(upto);
-                    partial.unbroken = true;
-                }
-                partial.last = upto;
-            }
+            // It stands for what was seen.
+            Step::Watermark(upto) if !partial.doubtful => partial.last = upto,
+            Step::Watermark(_) => {}
         }
     }
 
-    /// Postgres is to be asked for everything of these partitions up to here.
+    /// Postgres is to be asked for everything of these partitions up to the head.
     pub fn owed(&mut self, head: Position, partitions: PartitionSet) {
         for partition in partitions.iter() {
-            self.of(partition).miss(head);
+            let partial = self.of(partition);
+            partial.miss(head);
+            partial.doubtful = false;
         }
     }
 
@@ -148,12 +151,13 @@ impl Coverage {
 
 impl Partial {
     fn miss(&mut self, upto: Position) {
-        if upto <= self.last {
+        if upto <= self.sure {
             return;
         }
-        let after = self.hole.map_or(self.last, |(after, _)| after);
+        let after = self.hole.map_or(self.sure, |(after, _)| after);
         self.hole = Some((after, upto));
-        self.last = upto;
+        self.sure = upto;
+        self.last = self.last.max(upto);
     }
 }
 

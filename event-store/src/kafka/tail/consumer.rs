@@ -33,9 +33,9 @@ const SETTINGS: [(&str, &str); 18] = [
     ("auto.offset.reset", "latest"),
     ("allow.auto.create.topics", "false"),
     ("check.crcs", "true"),
-    // A broker answers as soon as it has anything, and looks after an idle consumer only twice a second.
+    // A broker answers as soon as it has anything. A partition that comes to it while an answer is waited for has to wait too.
     ("fetch.min.bytes", "1"),
-    ("fetch.wait.max.ms", "500"),
+    ("fetch.wait.max.ms", "100"),
     ("fetch.error.backoff.ms", "100"),
     // Bytes, and how long it rests where that much waits for us.
     ("fetch.message.max.bytes", "262144"),
