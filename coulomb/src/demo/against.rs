@@ -1,10 +1,10 @@
 //! The demo's chargers and drivers, in a platform that runs elsewhere: `coulomb demo --against …`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::bail;
 use service_host::Shutdown;
-use std::time::Duration;
 
 use super::state::State;
 use super::{prepare, screen, town};
