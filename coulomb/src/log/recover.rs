@@ -109,16 +109,13 @@ fn tell(plan: &Recovery, tails: Option<&[KafkaTail]>, ahead: &[String]) {
     let lost = plan.lost_positions();
     match (plan.resumes, lost) {
         (true, _) => say!("A recovery was cut off: {lost} positions, up to {}, are left to be filled.", plan.lost_upto),
-        (false, 0) if plan.shared_upto < head => say!(
-            "No position is missing, but after position {} Kafka has other events than the log.",
-            plan.shared_upto
-        ),
+        (false, 0) if plan.shared_upto < head => {
+            say!("No position is missing, but after position {} Kafka has other events than the log.", plan.shared_upto)
+        }
         (false, 0) => say!("No position is missing."),
-        (false, _) => say!(
-            "Lost: positions {} to {}, {lost} events, all recorded after {at}.",
-            head.0 + 1,
-            plan.lost_upto
-        ),
+        (false, _) => {
+            say!("Lost: positions {} to {}, {lost} events, all recorded after {at}.", head.0 + 1, plan.lost_upto)
+        }
     }
     for ahead in ahead {
         say!("{ahead}");
@@ -128,6 +125,11 @@ fn tell(plan: &Recovery, tails: Option<&[KafkaTail]>, ahead: &[String]) {
         return;
     }
     let next = generation + 1;
-    say!("What is done: generation {next} begins; each lost position gets an event PositionLost; the numbers of transactions");
-    say!("go on past any that was given out; then events are appended again, from position {} on.", plan.lost_upto.0 + 2);
+    say!(
+        "What is done: generation {next} begins; each lost position gets an event PositionLost; the numbers of transactions"
+    );
+    say!(
+        "go on past any that was given out; then events are appended again, from position {} on.",
+        plan.lost_upto.0 + 2
+    );
 }

@@ -1,7 +1,7 @@
 //! Beginning a generation, and completing it.
 
-use pool::{Connection, Transaction};
 use domain::log::{GenerationReason, LogEvent};
+use pool::{Connection, Transaction};
 use schema::log::{Generation, Position};
 use sqlx::Row;
 

@@ -114,7 +114,8 @@ pub(super) async fn compare_at(
     // What is known to be lost has fillers in its place, which no record in Kafka has to equal.
     let is_shared = |tail: &&KafkaTail| ends.shared_upto(tail.generation).is_none_or(|shared| tail.position <= shared);
     let highest = tails.iter().map(|tail| tail.position).max().unwrap_or_default();
-    let within: Vec<&KafkaTail> = tails.iter().filter(|tail| tail.position <= look.position).filter(is_shared).collect();
+    let within: Vec<&KafkaTail> =
+        tails.iter().filter(|tail| tail.position <= look.position).filter(is_shared).collect();
     let ours = events_at(store, &within).await?;
     let (mut agreed, mut other): (Position, Option<Position>) = (Position::START, None);
     for tail in &within {

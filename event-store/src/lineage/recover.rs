@@ -47,7 +47,9 @@ pub enum RecoveryError {
          --upto with the highest position that anybody has seen (the log ends at {head})"
     )]
     NoEnd { head: Position },
-    #[error("--upto {upto} is below the end of the log, {head}: give the highest position that anybody has seen, {head} if none is higher")]
+    #[error(
+        "--upto {upto} is below the end of the log, {head}: give the highest position that anybody has seen, {head} if none is higher"
+    )]
     Below { upto: Position, head: Position },
     #[error("--upto {upto} is below what Kafka has, {kafka}: leave --upto out, or give {kafka} or more")]
     BelowKafka { upto: Position, kafka: Position },
@@ -67,10 +69,17 @@ pub enum RecoveryError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The generation has begun; nothing is appended but fillers.
-    Begun { generation: Generation },
-    Filled { left: i64 },
+    Begun {
+        generation: Generation,
+    },
+    Filled {
+        left: i64,
+    },
     /// Appends go on. The event that tells of it is at `position`.
-    Done { generation: Generation, position: Position },
+    Done {
+        generation: Generation,
+        position: Position,
+    },
 }
 
 impl Recovery {
@@ -154,8 +163,7 @@ impl Recovery {
         store.era().learn(generation);
         tell(Step::Begun { generation });
         if let Some((from, upto)) = begun.lost {
-            let event =
-                LogEvent::PositionLost { generation: generation.0, lost_from: from.0, lost_upto: upto.0 };
+            let event = LogEvent::PositionLost { generation: generation.0, lost_from: from.0, lost_upto: upto.0 };
             let own = Own::of(event, why);
             let mut before = i64::MAX;
             loop {

@@ -8,14 +8,17 @@ use domain::token::{Token, TokenCommand};
 use embedded_postgres::EmbeddedPostgres;
 use embedded_postgres::testing::{Replicated, TestDatabase};
 use event_store::feed::{self, From, Log as _};
-use event_store::lineage::{Comparison, KafkaTail, LOST_MAX, Recovery, RecoveryError, State, Step, Successor, compare, settle};
+use event_store::lineage::{
+    Comparison, KafkaTail, LOST_MAX, Recovery, RecoveryError, State, Step, Successor, compare, settle,
+};
 use event_store::{Appended, EventStore, Expected, PartitionSet, StoreOptions, Write, append};
 use schema::log::{Generation, Position, RecordedEvent, StreamId};
-use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::Executor;
+use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use crate::support::{
-    PATIENCE, append as one, assert_sound, assert_sound_at, database, envelope, events as token_events, store_with, stream, write,
+    PATIENCE, append as one, assert_sound, assert_sound_at, database, envelope, events as token_events, store_with,
+    stream, write,
 };
 
 /// Quick to say that it can't.
@@ -147,13 +150,24 @@ async fn a_promoted_replica_that_lost_a_tail_takes_nothing_until_it_is_recovered
 
     let fillers = events(&store, Position(10)).await;
     for (event, position) in fillers.iter().zip(11..) {
-        assert_eq!((event.position, event.generation, event.sequence), (Position(position), Generation(2), position - 10));
+        assert_eq!(
+            (event.position, event.generation, event.sequence),
+            (Position(position), Generation(2), position - 10)
+        );
         assert_eq!(event.stream, StreamId::new(AggregateType::Log, LogOfLog::stream_id()));
         assert_eq!(event.event_id.get_version_num(), 7);
         assert_eq!(event.envelope.reason.as_deref(), Some("the first machine burnt"));
         match event.event.as_deref().expect("it is understood") {
-            Event::Log(LogEvent::PositionLost { generation: 2, lost_from: 11, lost_upto: 16 }) => assert!(position < 17),
-            Event::Log(LogEvent::GenerationBegan { generation: 2, lost_from: Some(11), lost_upto: Some(16), shared_upto: 10, .. }) => {
+            Event::Log(LogEvent::PositionLost { generation: 2, lost_from: 11, lost_upto: 16 }) => {
+                assert!(position < 17)
+            }
+            Event::Log(LogEvent::GenerationBegan {
+                generation: 2,
+                lost_from: Some(11),
+                lost_upto: Some(16),
+                shared_upto: 10,
+                ..
+            }) => {
                 assert_eq!(position, 17);
             }
             other => panic!("{other:?}"),
@@ -202,7 +216,8 @@ async fn where_nothing_was_lost_it_goes_on_by_itself() {
     until(&store, |state| !state.is_open()).await;
     assert!(!writer.is_finished(), "nothing is taken before it is known");
     assert_eq!(settle(&store, &in_kafka).await.expect("compared"), Comparison::NothingLost);
-    let appended = tokio::time::timeout(PATIENCE, writer).await.expect("it goes on").expect("it ran").expect("appended");
+    let appended =
+        tokio::time::timeout(PATIENCE, writer).await.expect("it goes on").expect("it ran").expect("appended");
     assert_eq!(position_of(appended), (Position(13), Generation(2)));
     assert!(store.lineage_now().await.expect("asked").is_open());
 }
@@ -396,7 +411,10 @@ async fn wrong_use_is_told_what_to_do() {
 #[tokio::test]
 async fn nothing_is_decided_on_a_state_of_another_generation() {
     let database = database().await;
-    let [here, there] = [store_with(&database, options(Successor::Anybody)).await, store_with(&database, options(Successor::Anybody)).await];
+    let [here, there] = [
+        store_with(&database, options(Successor::Anybody)).await,
+        store_with(&database, options(Successor::Anybody)).await,
+    ];
     let token = append_some(&here, 1).await;
     let decide = async |store: &EventStore, command: TokenCommand| {
         let envelope = envelope();
@@ -413,7 +431,8 @@ async fn nothing_is_decided_on_a_state_of_another_generation() {
     // The block was lost, and something else came in its place, under the same version.
     let text = "UPDATE log_head SET position = 1, generation = 2; UPDATE streams SET version = 1; DELETE FROM events WHERE position > 1";
     database.pool().execute(text).await.expect("taken back");
-    let unblocked = Write { stream: token, expected: Expected::Version(1), events: token_events(token, 3, 1), fence: None };
+    let unblocked =
+        Write { stream: token, expected: Expected::Version(1), events: token_events(token, 3, 1), fence: None };
     there.append(one(vec![unblocked])).await.expect("appended");
     // By its memory the token is blocked, at the stream's very version; by the log it is not, and nothing is to be done.
     assert_eq!(decide(&here, TokenCommand::Unblock).await, 0);
