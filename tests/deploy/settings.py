@@ -21,7 +21,7 @@ def read():
 
 def main():
     names, problems, seen = read(), [], set()
-    for file in [DOCKER / "Dockerfile", *DOCKER.glob("**/*.yaml"), *DOCKER.glob("**/*.example")]:
+    for file in [DOCKER / "Dockerfile", *DOCKER.glob("**/*.yaml"), *DOCKER.glob("**/*.example"), *DOCKER.glob("**/*.env")]:
         for number, line in enumerate(file.read_text().splitlines(), 1):
             for name in OURS.findall(line.split("# ")[0]):
                 seen.add(name)
