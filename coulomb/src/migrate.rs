@@ -88,8 +88,7 @@ pub async fn require(pool: &Pool) -> anyhow::Result<()> {
 
 /// The version of a database with migrations that this program does not know, if it can run on it.
 fn newer_than_this(applied: &BTreeMap<i64, String>) -> anyhow::Result<Option<i64>> {
-    let unknown: Vec<_> =
-        applied.iter().filter(|(version, _)| !schema::MIGRATOR.version_exists(**version)).collect();
+    let unknown: Vec<_> = applied.iter().filter(|(version, _)| !schema::MIGRATOR.version_exists(**version)).collect();
     let ours = newest();
     for (version, description) in &unknown {
         if let Some(needed) = migrations::needs(description).filter(|needed| *needed > ours) {

@@ -43,7 +43,10 @@ impl Pulse {
         loop {
             let standstills = self.standstills();
             if standstills != known {
-                tracing::warn!(standstills, "the process stood still; chargers may have moved to other edges meanwhile");
+                tracing::warn!(
+                    standstills,
+                    "the process stood still; chargers may have moved to other edges meanwhile"
+                );
                 metrics::counter!("coulomb_ocpp_edge_standstills_total").absolute(standstills);
                 known = standstills;
             }

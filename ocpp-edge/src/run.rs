@@ -13,10 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::edge::Edge;
-use crate::mailbox::Ending;
-use crate::open::{authenticated, connect};
 use crate::follow::{self, Place};
 use crate::lease;
+use crate::mailbox::Ending;
+use crate::open::{authenticated, connect};
 
 /// How long the accept loop rests when the process has no file descriptors left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);

@@ -34,8 +34,7 @@ mod tests {
     /// Up to here nothing had run beside an older version.
     const FIRST_SIDE_BY_SIDE: i64 = 560;
     /// What takes something away that an older program may use.
-    const CONTRACTS: [&str; 6] =
-        ["DROP TABLE", "DROP COLUMN", "DROP VIEW", "DROP SCHEMA", " RENAME ", "SET NOT NULL"];
+    const CONTRACTS: [&str; 6] = ["DROP TABLE", "DROP COLUMN", "DROP VIEW", "DROP SCHEMA", " RENAME ", "SET NOT NULL"];
 
     #[test]
     fn a_name_says_what_programs_must_know() {

@@ -174,7 +174,8 @@ async fn pass(shared: &Shared, mut request: Request<Incoming>) -> Response<Body>
         }
         return match sender.send_request(request).await {
             Ok(mut response) => {
-                if let Some(from_client) = from_client.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+                if let Some(from_client) = from_client.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
+                {
                     let from_node = hyper::upgrade::on(&mut response);
                     tokio::spawn(async move {
                         let (Ok(client), Ok(node)) = (from_client.await, from_node.await) else { return };

@@ -29,8 +29,8 @@ pub struct ClusterConfig {
 pub enum LogBy {
     #[default]
     Postgres,
-    /// Through Kafka at these brokers, with a relay.
-    Kafka { brokers: String },
+    /// Through Kafka, with two relays.
+    Kafka,
 }
 
 impl ClusterConfig {
@@ -57,6 +57,14 @@ impl Node {
     /// When it does not run.
     pub fn program(&self) -> &Program {
         self.program.as_ref().expect("it runs")
+    }
+
+    /// The process, to be ended by whoever takes it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn take(&mut self) -> Program {
+        self.program.take().expect("it runs")
     }
 
     /// SIGKILL.
@@ -102,11 +110,10 @@ impl Cluster {
     pub async fn start(config: ClusterConfig) -> Self {
         let database = migrated(config.name).await;
         let mut settings: Vec<(String, String)> = vec![("DATABASE_URL".to_owned(), database.url().to_owned())];
-        if let LogBy::Kafka { brokers } = &config.log {
-            settings.push(("KAFKA_BROKERS".to_owned(), brokers.clone()));
+        if config.log == LogBy::Kafka {
+            settings.push(("KAFKA_BROKERS".to_owned(), embedded_kafka::testing::brokers().await.to_owned()));
             // Of this database alone.
-            let prefix = format!("test{}", uuid::Uuid::now_v7().simple());
-            settings.push(("COULOMB_KAFKA_TOPIC_PREFIX".to_owned(), prefix));
+            settings.push(("COULOMB_KAFKA_TOPIC_PREFIX".to_owned(), embedded_kafka::testing::topic_prefix()));
         }
         settings.extend(config.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let node = |role: &'static str, number: usize| {
@@ -123,7 +130,7 @@ impl Cluster {
             Node { builder, upstream: Upstream { port, admin_port: http }, program: None }
         };
         let nodes = |role, count| (1..=count).map(|number| node(role, number)).collect::<Vec<_>>();
-        let relays = nodes("relay", if config.log == LogBy::Postgres { 0 } else { 1 });
+        let relays = nodes("relay", if config.log == LogBy::Postgres { 0 } else { 2 });
         let (edges, commands) = (nodes("ocpp-edge", config.edges), nodes("command-service", config.commands));
         let projections = nodes("projection-service", config.projections);
         let realtimes = nodes("realtime-api", config.realtimes);

@@ -18,6 +18,7 @@ mod program;
 mod python;
 mod raw;
 mod shared;
+pub mod watched;
 
 pub use charge::Charge;
 pub use network::{MASTER_KEY, Network, Registered, configured, text, until, up};

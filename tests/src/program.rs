@@ -186,6 +186,11 @@ impl Program {
         assert!(self.signal("-CONT"), "it was gone; it said:\n{}", self.log_end());
     }
 
+    /// Where what it says is written.
+    pub fn log(&self) -> PathBuf {
+        self.builder.log.clone()
+    }
+
     /// All that it said.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.builder.log).unwrap_or_default()

@@ -8,6 +8,7 @@ use super::config::Answers;
 use super::outbox::Outgoing;
 use super::outlet::Moment;
 use super::station::Station;
+use super::witness::Asked;
 
 /// How long a change of a configuration may be, in seconds.
 const INTERVAL_MAX_S: u64 = 24 * 60 * 60;
@@ -22,6 +23,10 @@ pub(super) enum Answer {
 
 impl Station {
     pub fn asked(&mut self, action: &str, payload: &Value, now: Moment) -> Answer {
+        if let Some(witness) = self.config.witness.as_ref().filter(|_| Asked::is_physical(action)) {
+            let (charger_id, action) = (self.config.id.clone(), action.to_owned());
+            witness.asked(Asked { charger_id, action, payload: payload.clone() });
+        }
         match self.config.answers {
             Answers::Mute => return Answer::Silence,
             Answers::Rejecting => return status("Rejected"),

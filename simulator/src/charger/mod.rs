@@ -24,4 +24,4 @@ pub use config::{Answers, ChargerConfig, OutletConfig};
 pub use frame::Frame;
 pub use handle::{Charger, ChargerHandle, Impossible};
 pub use view::{ChargerView, OutletView, Status};
-pub use witness::{Acknowledged, Journal, Witness};
+pub use witness::{Acknowledged, Asked, Journal, Witness};

@@ -11,9 +11,30 @@ pub struct Acknowledged {
     pub answer: Value,
 }
 
+/// Something physical that a charger was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    pub charger_id: String,
+    pub action: String,
+    pub payload: Value,
+}
+
+impl Asked {
+    /// Whether something happens at the charger that must not happen twice.
+    pub fn is_physical(action: &str) -> bool {
+        ["RemoteStartTransaction", "RemoteStopTransaction", "UnlockConnector", "ChangeAvailability", "Reset"]
+            .contains(&action)
+    }
+}
+
 /// Told of every message of a charger that was acknowledged (CALLRESULT): what must not be lost from then on.
 pub trait Witness: Send + Sync + 'static {
     fn acknowledged(&self, message: Acknowledged);
+
+    /// The charger was asked for something physical, whatever it answers.
+    fn asked(&self, asked: Asked) {
+        let _ = asked;
+    }
 
     /// The message was answered with a CALLERROR.
     fn refused(&self, charger_id: &str, action: &str, payload: &Value, code: &str) {
@@ -28,12 +49,17 @@ pub struct Journal(Mutex<Remembered>);
 #[derive(Debug, Default, Clone)]
 struct Remembered {
     acknowledged: Vec<Acknowledged>,
+    asked: Vec<Asked>,
     refused: Vec<String>,
 }
 
 impl Journal {
     pub fn acknowledged(&self) -> Vec<Acknowledged> {
         self.with(|remembered| remembered.acknowledged.clone())
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.with(|remembered| remembered.asked.clone())
     }
 
     /// One line for each CALLERROR.
@@ -60,6 +86,10 @@ impl Witness for Journal {
         if message.action != "Heartbeat" {
             self.with(|remembered| remembered.acknowledged.push(message));
         }
+    }
+
+    fn asked(&self, asked: Asked) {
+        self.with(|remembered| remembered.asked.push(asked));
     }
 
     fn refused(&self, charger_id: &str, action: &str, payload: &Value, code: &str) {

@@ -1,0 +1,294 @@
+//! A town that charges, watched from the outside: what was acknowledged to chargers and people, and what phones hold.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::charge_point::ChargePointEvent;
+use domain::event::Event;
+use domain::session::SessionEvent;
+use domain::station_command::StationCommandEvent;
+use schema::log::RecordedEvent;
+use serde_json::Value;
+use simulator::charger::{Acknowledged, Asked, ChargerConfig, Journal};
+use simulator::phone::{Accepted, Account, Line};
+use simulator::town::{CommandWitness, Pace, ResidentConfig, Town, TownConfig};
+
+use crate::follow::{holds_all_open_sessions, holds_what_queries_say};
+use crate::log::{Log, decoded, is_dense_and_ordered};
+use crate::network::{Network, until};
+use crate::within;
+
+/// The commands of people that were taken.
+#[derive(Default)]
+pub struct Commands(Mutex<Vec<String>>);
+
+impl CommandWitness for Commands {
+    fn accepted(&self, command: &Accepted) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(command.command_id.clone());
+    }
+}
+
+impl Commands {
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What watches the town from the outside.
+pub struct Watched {
+    pub journal: Arc<Journal>,
+    pub commands: Arc<Commands>,
+    pub town: Town,
+    pub operator: Account,
+    /// With whose they are, and the topic: first the operator's.
+    pub lines: Vec<(Line, Account, &'static str)>,
+}
+
+impl Watched {
+    /// A town of so many chargers and residents.
+    pub async fn new(network: &Network, chargers_max: usize, residents_max: usize, seed: u64) -> Self {
+        let (journal, commands) = (Arc::new(Journal::default()), Arc::new(Commands::default()));
+        let mut chargers = vec![];
+        for number in 0..chargers_max {
+            let registered = network.charger().await;
+            chargers.push(ChargerConfig {
+                witness: Some(journal.clone()),
+                sample_interval: Duration::from_millis(400),
+                answer_wait: Duration::from_secs(5),
+                boots_on_reconnect: number % 3 != 0,
+                reuses_message_ids: number % 4 == 0,
+                seed,
+                ..network.simulated(&registered)
+            });
+        }
+        let operator = network.operator().await;
+        let mut lines = vec![(network.line(&operator, &["fleet"]), operator.clone(), "fleet")];
+        let mut residents = vec![];
+        for number in 0..residents_max {
+            let card = (number % 2 == 0).then(|| format!("CARD{number:04}"));
+            let person = network.person();
+            let account = network.customer(person.clone(), card.as_deref()).await;
+            lines.push((network.line(&account, &["me"]), account, "me"));
+            residents.push(ResidentConfig { person, card });
+        }
+        let town = Town::spawn(TownConfig {
+            http: network.http.clone(),
+            ws: network.ws.clone(),
+            chargers,
+            residents,
+            pace: Pace::hectic(),
+            witness: Some(commands.clone()),
+            seed,
+        });
+        Self { journal, commands, town, operator, lines }
+    }
+
+    /// What is true at any moment: the log is sound, and has everything that was acknowledged, once.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn is_recorded(&self, log: &Log) {
+        // First what was acknowledged, then the log: what comes meanwhile is in the log alone.
+        let (acknowledged, accepted, asked) = (self.journal.acknowledged(), self.commands.all(), self.journal.asked());
+        let events = log.events().await;
+        is_dense_and_ordered(&events);
+        everything_acknowledged_is_there_once(&events, &acknowledged, &accepted);
+        nothing_was_asked_twice(&events, &asked);
+        log.views_equal_a_fresh_fold().await;
+    }
+
+    /// Every phone holds, or comes to hold, what queries say.
+    ///
+    /// # Panics
+    /// When one does not.
+    pub async fn is_followed(&self) {
+        for (line, account, topic) in &self.lines {
+            holds_what_queries_say(line, account, topic).await;
+            holds_all_open_sessions(line, account, topic).await;
+        }
+    }
+
+    /// Lets everybody finish and go home, and looks at everything once more.
+    ///
+    /// # Panics
+    /// When something was lost, or is shown otherwise than it is.
+    pub async fn comes_to_rest(&mut self, database_url: &str) {
+        within("everybody to go home", self.town.rest()).await;
+        for charger in self.town.chargers() {
+            within(charger.id(), charger.wait_for(|view| view.is_settled())).await.expect("it is switched on");
+        }
+        // A charge that was asked for and never began fails after its deadline; everything else has ended.
+        let no_items = |list: &Value| list["items"].as_array().is_some_and(Vec::is_empty);
+        until(&self.operator, "/api/sessions?state=requested,active,stopping", no_items).await;
+        for (line, account, topic) in &self.lines {
+            let none = line.wait_for(|held| {
+                let keys = held.topic(topic).into_iter().flat_map(|topic| topic.resources.keys());
+                keys.filter(|key| key.starts_with("session:")).count() == 0
+            });
+            within("nobody to hold a charge that is over", none).await.expect("the line is open");
+            holds_what_queries_say(line, account, topic).await;
+        }
+        let fleet = self.lines[0].0.held();
+        let held = fleet.topic("fleet").into_iter().flat_map(|fleet| fleet.resources.keys());
+        let chargers = held.filter(|key| key.starts_with("charger:")).count();
+        assert_eq!(chargers, self.town.chargers().len(), "every charger is held");
+        assert_eq!(self.journal.refused(), Vec::<String>::new(), "nothing was answered with a CALLERROR");
+        let log = Log::open(database_url).await;
+        self.is_recorded(&log).await;
+        log.close().await;
+    }
+}
+
+/// What an acknowledged message and its event have in common.
+type Fact = (String, &'static str, String);
+
+/// How often each fact is in the log.
+fn facts(events: &[RecordedEvent]) -> HashMap<Fact, u32> {
+    let mut identities = HashMap::new();
+    let mut transactions = HashMap::new();
+    let mut facts: HashMap<Fact, u32> = HashMap::new();
+    for recorded in events {
+        let device_at = recorded.envelope.times.as_ref().and_then(|times| times.device_at.clone()).unwrap_or_default();
+        let mut tell = |charge_point, what, detail: String| {
+            let charger: &String = &identities[&charge_point];
+            *facts.entry((charger.clone(), what, detail)).or_default() += 1;
+        };
+        match decoded(recorded) {
+            Event::ChargePoint(ChargePointEvent::ChargePointRegistered(registered)) => {
+                identities.insert(recorded.stream.id, registered.identity.as_str().to_owned());
+            }
+            Event::ChargePoint(ChargePointEvent::ConnectorStatusReported { outlet, ocpp_status, .. }) => {
+                let outlet = outlet.map_or(0, |outlet| outlet.evse_id.0.into());
+                tell(recorded.stream.id, "StatusNotification", status_fact(outlet, ocpp_status, &device_at));
+            }
+            Event::ChargingSession(SessionEvent::TransactionStarted(started)) => {
+                transactions.insert(recorded.stream.id, started.transaction_id.0.clone());
+                let charge_point = started.charge_point_id.0;
+                tell(charge_point, "StartTransaction", format!("{} at {device_at}", started.transaction_id.0));
+            }
+            Event::ChargingSession(SessionEvent::MeterValuesRecorded(recorded_readings)) => {
+                let transaction_id = &transactions[&recorded.stream.id];
+                for reading in &recorded_readings.readings {
+                    let context = reading.reading.sampled[0].context.as_deref().unwrap_or_default();
+                    let detail = format!("{transaction_id} {context} at {}", reading.reading.timestamp);
+                    tell(recorded.partition_key, "MeterValues", detail);
+                }
+            }
+            Event::ChargingSession(SessionEvent::TransactionEnded(_)) => {
+                let transaction_id = &transactions[&recorded.stream.id];
+                tell(recorded.partition_key, "StopTransaction", format!("{transaction_id} at {device_at}"));
+            }
+            _ => {}
+        }
+    }
+    facts
+}
+
+fn status_fact(outlet: i64, status: &str, at: &str) -> String {
+    format!("{outlet} {status} at {at}")
+}
+
+/// The fact that a message must have become.
+fn fact(message: &Acknowledged) -> Option<Fact> {
+    let Acknowledged { charger_id, action, payload, answer } = message;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let detail = match *action {
+        "StatusNotification" => {
+            let outlet = payload["connectorId"].as_i64().unwrap_or_default();
+            status_fact(outlet, &text(&payload["status"]), &text(&payload["timestamp"]))
+        }
+        "StartTransaction" => format!("{} at {}", answer["transactionId"], text(&payload["timestamp"])),
+        "MeterValues" if payload["transactionId"].is_i64() => {
+            let reading = &payload["meterValue"][0];
+            let context = text(&reading["sampledValue"][0]["context"]);
+            format!("{} {context} at {}", payload["transactionId"], text(&reading["timestamp"]))
+        }
+        "StopTransaction" => format!("{} at {}", payload["transactionId"], text(&payload["timestamp"])),
+        _ => return None,
+    };
+    Some((charger_id.clone(), action, detail))
+}
+
+/// # Panics
+/// When something is missing, or there twice.
+pub fn everything_acknowledged_is_there_once(
+    events: &[RecordedEvent],
+    acknowledged: &[Acknowledged],
+    accepted_commands: &[String],
+) {
+    let facts = facts(events);
+    for message in acknowledged {
+        if let Some(fact) = fact(message) {
+            assert_eq!(facts.get(&fact), Some(&1), "{fact:?} of {message:?}");
+        }
+    }
+    let mut begun: HashMap<String, u32> = HashMap::new();
+    for event in events {
+        let command_id = match event.event.as_deref() {
+            Ok(Event::StationCommand(StationCommandEvent::StationCommandRequested(request))) => request.command_id,
+            // At one's own session, which a card began, there was nothing to ask the charger for.
+            Ok(Event::ChargingSession(SessionEvent::StartAnswered { command_id })) => *command_id,
+            _ => continue,
+        };
+        *begun.entry(command_id.to_string()).or_default() += 1;
+    }
+    for command_id in accepted_commands {
+        assert_eq!(begun.get(command_id), Some(&1), "the command {command_id} was taken");
+    }
+    // A transaction is one session's, begun once and ended once at most.
+    let once = |what: &str| {
+        let facts = facts.iter().filter(|((_, action, _), _)| *action == what);
+        let mut transactions: HashMap<(&str, &str), u32> = HashMap::new();
+        for ((charger, _, detail), times) in facts {
+            let transaction_id = detail.split(' ').next().unwrap_or_default();
+            *transactions.entry((charger, transaction_id)).or_default() += times;
+        }
+        for (transaction, times) in transactions {
+            assert_eq!(times, 1, "{what} of {transaction:?}");
+        }
+    };
+    once("StartTransaction");
+}
+
+/// No charger was asked for something physical more often than it was recorded as sent, and for a start with its one-off tag
+/// but once.
+///
+/// # Panics
+/// When one was.
+pub fn nothing_was_asked_twice(events: &[RecordedEvent], asked: &[Asked]) {
+    let mut identities = HashMap::new();
+    let mut requests = HashMap::new();
+    let mut sent: HashMap<String, usize> = HashMap::new();
+    for recorded in events {
+        match decoded(recorded) {
+            Event::ChargePoint(ChargePointEvent::ChargePointRegistered(registered)) => {
+                identities.insert(registered.charge_point_id, registered.identity.as_str().to_owned());
+            }
+            Event::StationCommand(StationCommandEvent::StationCommandRequested(request)) => {
+                requests.insert(recorded.stream.id, request.charge_point_id);
+            }
+            Event::StationCommand(StationCommandEvent::StationCommandSent { .. }) => {
+                let charger: &String = &identities[&requests[&recorded.stream.id]];
+                *sent.entry(charger.clone()).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    let mut received: HashMap<String, usize> = HashMap::new();
+    let mut tags: HashMap<(&str, &str), usize> = HashMap::new();
+    for Asked { charger_id, action, payload } in asked {
+        *received.entry(charger_id.clone()).or_default() += 1;
+        if action == "RemoteStartTransaction" {
+            let tag = payload["idTag"].as_str().unwrap_or_default();
+            *tags.entry((charger_id, tag)).or_default() += 1;
+        }
+    }
+    for (charger, times) in &received {
+        let recorded = sent.get(charger).copied().unwrap_or_default();
+        assert!(*times <= recorded, "{} was asked {times} times, of which {recorded} are recorded as sent", charger);
+    }
+    for (tag, times) in tags {
+        assert_eq!(times, 1, "the start {tag:?} was asked for {times} times");
+    }
+}

@@ -1,0 +1,268 @@
+//! How processes end, and are exchanged for others while everything goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use simulator::phone::Account;
+use tests::cluster::{Cluster, ClusterConfig, Node};
+use tests::log::Log;
+use tests::watched::Watched;
+use tests::{Network, RawCharger, eventually, text, until, within};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// Long enough to look at a process that has announced its end.
+const NOTICE_S: u64 = 3;
+
+/// The status of `/ready`, and what it says.
+async fn ready(node: &Node) -> (u16, String) {
+    let url = format!("http://127.0.0.1:{}/ready", node.upstream.admin_port);
+    let answer = reqwest::get(url).await.expect("it answers");
+    (answer.status().as_u16(), answer.text().await.expect("it is text"))
+}
+
+/// SIGTERM: first it says that it is not ready, and serves on; then it ends, with 0.
+#[tokio::test]
+async fn every_role_says_that_it_ends_before_it_does() {
+    let config = ClusterConfig::new("rolling-notice").set("COULOMB_DRAIN_NOTICE_S", NOTICE_S.to_string());
+    let cluster = Cluster::start(config).await;
+    let network = cluster.network.clone();
+    let registered = network.charger().await;
+    let mut charger = RawCharger::connect(&network, &registered).await;
+    charger.boot().await;
+    let operator = network.operator().await;
+    let mut socket = open_socket(&network, &operator).await;
+    let Cluster { edges, commands, projections, realtimes, .. } = &cluster;
+    for node in [edges, commands, projections, realtimes].into_iter().flatten() {
+        assert_eq!(ready(node).await.0, 200);
+        node.program().terminate();
+        let (status, said) = eventually("it to be not ready", || async {
+            let (status, said) = ready(node).await;
+            (status != 200).then_some((status, said))
+        })
+        .await;
+        assert!(status == 503 && said.contains("shutting down"), "{status} {said}");
+    }
+    // All of them still do what they are there for.
+    let plan = operator.post("/api/plans", &json!({"name": "Late"}), None).await.expect("a command is taken");
+    charger.ask("Heartbeat", json!({})).await;
+    let position = plan["position"].as_i64().expect("it has a position");
+    operator.get(&format!("/api/chargers?min_position={position}")).await.expect("it is projected, and answered");
+
+    let closed = within("the close", async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(close)))) => return (u16::from(close.code), close.reason.to_string()),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    })
+    .await;
+    assert!(closed.0 == 1001 && closed.1.starts_with("reconnect_after_ms="), "{closed:?}");
+    assert_eq!(charger.closed().await, Some(1001));
+    let mut cluster = cluster;
+    let nodes = [&mut cluster.edges, &mut cluster.commands, &mut cluster.projections, &mut cluster.realtimes];
+    for node in nodes.into_iter().flatten() {
+        let program = node.take();
+        let log = program.log();
+        assert_eq!(program.ended().await, Some(0));
+        let said = std::fs::read_to_string(log).expect("it has a log");
+        assert!(!said.contains("they lapse"), "leases are given back: {said}");
+    }
+}
+
+async fn open_socket(network: &Network, account: &Account) -> WebSocketStream<TcpStream> {
+    let token = account.access_token().await.expect("an account has a token");
+    let mut request = network.ws.as_str().into_client_request().expect("it is a URL");
+    let bearer = format!("Bearer {token}").parse().expect("it is printable");
+    request.headers_mut().insert("authorization", bearer);
+    let address = network.ws.trim_start_matches("ws://").trim_end_matches("/ws");
+    let stream = TcpStream::connect(address).await.expect("somebody listens");
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("it opens");
+    let hello = within("the first message", socket.next()).await;
+    assert!(matches!(hello, Some(Ok(Message::Text(_)))), "{hello:?}");
+    socket
+}
+
+/// Who sends two signals does not want to wait.
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let config = ClusterConfig::new("rolling-second").set("COULOMB_DRAIN_NOTICE_S", "300");
+    let mut cluster = Cluster::start(config).await;
+    for nodes in [&mut cluster.edges, &mut cluster.commands, &mut cluster.projections, &mut cluster.realtimes] {
+        let program = nodes[0].take();
+        program.terminate();
+        // Two within half a second are taken for one.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        program.terminate();
+        assert_eq!(program.ended().await, Some(130));
+    }
+}
+
+/// Whoever waits for a position when the end begins is answered, and what others hold is theirs at once.
+#[tokio::test]
+async fn what_waits_is_answered_and_leases_are_handed_over() {
+    let config = ClusterConfig { commands: 2, projections: 2, realtimes: 2, ..ClusterConfig::new("rolling-waits") };
+    let mut cluster = Cluster::start(config.set("COULOMB_DRAIN_NOTICE_S", "0")).await;
+    let network = cluster.network.clone();
+    let operator = network.operator().await;
+    let first = operator.post("/api/plans", &json!({"name": "First"}), None).await.expect("a command is taken");
+    let next = first["position"].as_i64().expect("it has a position") + 1;
+    let token = operator.access_token().await.expect("an account has a token");
+    let url = format!("http://127.0.0.1:{}/api/sites?min_position={next}", cluster.realtimes[0].upstream.port);
+    let waiting = tokio::spawn(reqwest::Client::new().get(url).bearer_auth(token).send());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    cluster.realtimes[0].program().terminate();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = operator.post("/api/plans", &json!({"name": "Second"}), None).await.expect("a command is taken");
+    assert_eq!(second["position"], next);
+    let answer = waiting.await.expect("it ended").expect("it is answered");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(cluster.realtimes[0].take().ended().await, Some(0));
+
+    let log = Log::open(cluster.database.url()).await;
+    let shared = "SELECT count(DISTINCT holder), count(*) FROM leases \
+                  WHERE name = $1 AND holder IS NOT NULL AND until > clock_timestamp()";
+    let held = async |name: &str| -> (i64, i64) {
+        sqlx::query_as(shared).bind(name).fetch_one(log.pool()).await.expect("it can be asked")
+    };
+    for (name, role) in [("projections", 0), ("process:charging", 1)] {
+        eventually("the partitions to be shared out", || async { (held(name).await == (2, 64)).then_some(()) }).await;
+        let node = if role == 0 { &mut cluster.projections[0] } else { &mut cluster.commands[0] };
+        let stopping = Instant::now();
+        let taken = node.take();
+        taken.terminate();
+        eventually("the other one to hold everything", || async { (held(name).await == (1, 64)).then_some(()) }).await;
+        println!("{name}: all of it held by the other process {:?} after the signal", stopping.elapsed());
+        let said_in = taken.log();
+        assert_eq!(taken.ended().await, Some(0));
+        let said = std::fs::read_to_string(said_in).expect("it has a log");
+        assert!(!said.contains("they lapse"), "{name}: {said}");
+    }
+    let third = operator.post("/api/plans", &json!({"name": "Third"}), None).await.expect("a command is taken");
+    let position = third["position"].as_i64().expect("it has a position");
+    operator.get(&format!("/api/chargers?min_position={position}")).await.expect("it is projected");
+    log.close().await;
+}
+
+/// An operator's client that knows what is documented and no more: it comes again when the connection is refused or the
+/// answer is 503 with Retry-After. What else goes wrong is told.
+struct Client {
+    network: Network,
+    operator: Account,
+    ended: AtomicBool,
+}
+
+impl Client {
+    /// How many commands were taken, and what went wrong.
+    async fn run(self: Arc<Self>, number: usize) -> (Vec<String>, Vec<String>) {
+        let client = reqwest::Client::new();
+        let (mut taken, mut wrong) = (vec![], vec![]);
+        while !self.ended.load(Ordering::Relaxed) {
+            let key = uuid::Uuid::now_v7().to_string();
+            let body = json!({"name": format!("Plan {number}-{}", taken.len())});
+            let token = self.operator.access_token().await.expect("an account has a token");
+            let url = format!("{}/api/plans", self.network.http);
+            let request = client.post(&url).json(&body).bearer_auth(&token).header("Idempotency-Key", &key);
+            match request.send().await {
+                Ok(answer) if answer.status() == 202 => {
+                    let answer: Value = answer.json().await.expect("JSON");
+                    let position = answer["position"].as_i64().expect("it has a position");
+                    taken.push(text(&answer["plan_id"]));
+                    let url = format!("{}/api/sites?min_position={position}", self.network.queries);
+                    match client.get(url).bearer_auth(&token).send().await {
+                        Ok(answer) if answer.status() == 200 => {}
+                        Ok(answer) if is_busy(&answer) => {}
+                        other => wrong.push(format!("a query: {other:?}")),
+                    }
+                }
+                Ok(answer) if is_busy(&answer) => {}
+                Err(error) if error.is_connect() => {}
+                other => wrong.push(format!("a command: {other:?}")),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        (taken, wrong)
+    }
+}
+
+fn is_busy(answer: &reqwest::Response) -> bool {
+    answer.status() == 503 && answer.headers().contains_key("retry-after")
+}
+
+/// One process after another is exchanged while a town charges and clients give commands: no command fails, no charger's
+/// message is lost, and phones hold at last what queries say.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_process_is_exchanged_under_load() {
+    let config =
+        ClusterConfig { edges: 2, commands: 2, projections: 2, realtimes: 2, ..ClusterConfig::new("rolling-restart") };
+    let config = config.set("COULOMB_START_DEADLINE", "5").set("COULOMB_DRAIN_S", "1");
+    let mut cluster = Cluster::start(config).await;
+    let network = cluster.network.clone();
+    let mut watched = Watched::new(&network, 8, 8, 11).await;
+    let operator = network.operator().await;
+    let client = Arc::new(Client { network: network.clone(), operator, ended: AtomicBool::new(false) });
+    let clients: Vec<_> = (0..3).map(|number| tokio::spawn(client.clone().run(number))).collect();
+
+    let roles = [&mut cluster.projections, &mut cluster.realtimes, &mut cluster.commands, &mut cluster.edges];
+    for (role, nodes) in ["projection-service", "realtime-api", "command-service", "ocpp-edge"].iter().zip(roles) {
+        for node in nodes {
+            let then = watched.journal.len() + 30;
+            eventually("messages", || async { (watched.journal.len() >= then).then_some(()) }).await;
+            let restarting = Instant::now();
+            node.restart().await;
+            println!("{role} exchanged within {:?}", restarting.elapsed());
+        }
+    }
+    watched.is_followed().await;
+    client.ended.store(true, Ordering::Relaxed);
+    let mut plans = 0;
+    for client in clients {
+        let (taken, wrong) = within("the clients to end", client).await.expect("it ended");
+        assert_eq!(wrong, Vec::<String>::new(), "after {} commands", taken.len());
+        plans += taken.len();
+    }
+    println!("{plans} commands beside {} acknowledged messages of chargers", watched.journal.len());
+    watched.comes_to_rest(cluster.database.url()).await;
+}
+
+/// A newer program has been here: its migrations are no obstacle, unless they say so in their names.
+#[tokio::test]
+async fn an_older_program_says_whether_it_can_run_on_a_newer_database() {
+    let mut cluster = Cluster::start(ClusterConfig::new("rolling-older")).await;
+    let network = cluster.network.clone();
+    let log = Log::open(cluster.database.url()).await;
+    let migrate = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                   VALUES ($1, $2, true, '\\x00', 0)";
+    for (version, description) in [(90_000_i64, "add a column"), (90_010, "needs 500 drop a column")] {
+        sqlx::query(migrate).bind(version).bind(description).execute(log.pool()).await.expect("it is written");
+    }
+    for nodes in [&mut cluster.projections, &mut cluster.realtimes, &mut cluster.commands, &mut cluster.edges] {
+        nodes[0].restart().await;
+        assert!(nodes[0].program().said().contains("newer than this program"), "it says so");
+    }
+    let registered = network.charger().await;
+    let mut charger = RawCharger::connect(&network, &registered).await;
+    charger.boot().await;
+    let operator = network.operator().await;
+    until(&operator, &format!("/api/chargers/{}", registered.id), |charger| charger["online"] == true).await;
+
+    sqlx::query(migrate)
+        .bind(90_020_i64)
+        .bind("needs 90000 drop a table")
+        .execute(log.pool())
+        .await
+        .expect("it is written");
+    for nodes in [&mut cluster.projections, &mut cluster.realtimes, &mut cluster.commands, &mut cluster.edges] {
+        nodes[0].stop().await;
+        let said = nodes[0].builder.refused().await;
+        assert!(said.contains("90020") && said.contains("must know version 90000"), "{said}");
+    }
+    log.close().await;
+}
