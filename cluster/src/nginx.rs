@@ -69,3 +69,27 @@ fn settings(directory: &Path, routing: &Path, upstreams: &Upstreams) -> String {
         routing.display()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_routing_of_containers_is_fit_for_this_machine_too() {
+        let home = tempfile::tempdir().expect("a directory");
+        let upstreams = Upstreams { commands: vec![20_001], realtimes: vec![20_002, 20_003], edges: vec![20_004] };
+        let (http, ocpp) = (20_005, 20_006);
+        let conf = configure(home.path(), http, ocpp, &upstreams).expect("it is written");
+        let routing = std::fs::read_to_string(home.path().join("coulomb.conf")).expect("it is written");
+        assert!(!routing.contains("${"), "something is not filled in: {routing}");
+        for port in [http, ocpp] {
+            assert!(routing.contains(&format!("listen 127.0.0.1:{port};")), "nobody listens on {port}");
+        }
+        let output =
+            Command::new(program().expect("nginx is installed")).args(["-t", "-e", "stderr", "-c"]).arg(conf).output();
+        let output = output.expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
