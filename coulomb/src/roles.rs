@@ -14,7 +14,7 @@ use event_store::lineage::Successor;
 use event_store::{EventStore, StoreOptions, Wake};
 use projection_service::Views;
 use realtime_api::RealtimeArgs;
-use schema::view::{FeedOptions, TableFeeds, ViewFeeds, ViewStore};
+use schema::view::{FeedOptions, Replica, TableFeeds, ViewFeeds, ViewStore};
 use pool::Pool;
 use service_host::config::HttpArgs;
 use service_host::{Host, Json, ServeLimits, Shutdown, serve};
@@ -32,6 +32,8 @@ use crate::supervisor::Supervisor;
 #[derive(Clone)]
 pub struct Shared {
     pub pool: Pool,
+    /// For reads.
+    pub replica: Option<Replica>,
     /// One for the whole process, so that the appends of all roles share its lanes, and one tail serves all followers.
     pub store: EventStore,
     pub application: Application,
@@ -89,6 +91,7 @@ impl Shared {
         });
         Ok(Self {
             pool,
+            replica: database.replica().cloned(),
             store,
             application,
             host,
@@ -163,6 +166,7 @@ impl Role {
         let feed = shared.feed();
         let Shared {
             pool,
+            replica,
             store,
             application,
             host,
@@ -217,6 +221,7 @@ impl Role {
                 };
                 let mut settings: realtime_api::Settings = args.into();
                 settings.limits.drain_over = drain_over;
+                let views = views.with_replica(replica);
                 let config = realtime_api::Config { application, pool, views, feeds, settings };
                 let service = realtime_api::Service::start(config, &host, shutdown.clone()).await?;
                 let routes = service.router();

@@ -29,6 +29,7 @@ impl Past {
     async fn fold_list(&self, query: &Query, model: Model, at: &Moment) -> Result<Page, Error> {
         let base = self.base(model, at).await?;
         let delta = self.delta(model, base, at).await?;
+        let views = self.views().no_older_than(Reached { generation: at.generation, position: at.position });
         let limit = query.rows_max() as usize;
 
         // One more than asked for tells whether there is another page.
@@ -47,7 +48,7 @@ impl Past {
         let mut step = query.clone();
         let mut unchanged = 0;
         while unchanged <= limit {
-            let page = self.views().list_at(&step, base).await?;
+            let page = views.list_at(&step, base).await?;
             for row in page.rows.into_iter().filter(|row| !delta.rows.contains_key(&row.key)) {
                 found.push((query.cursor(&row), row));
                 unchanged += 1;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo, Postgres};
+use sqlx::postgres::{
+    PgConnectOptions, PgPool, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo, Postgres,
+};
 use sqlx::{ConnectOptions, Describe, Either, Error, Execute, Executor};
 use tokio::sync::watch;
 
@@ -71,6 +73,13 @@ impl From<PgPool> for Pool {
     /// Leads to one server, directly.
     fn from(pool: PgPool) -> Self {
         Self { node: Source::Fixed(pool), carried: false, direct: None }
+    }
+}
+
+impl From<PgConnectOptions> for Pool {
+    /// Connects when it is first used.
+    fn from(options: PgConnectOptions) -> Self {
+        PgPoolOptions::new().connect_lazy_with(options).into()
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::Pool;
 use application::Application;
 use application::auth::{Caller, Unauthenticated};
 use chrono::{DateTime, Utc};
 use history::Past;
+use pool::Pool;
 use schema::log::Position;
-use schema::view::{Page, Query, ViewStore};
+use schema::view::{Page, Query, Reached, Replica, ViewStore};
 use service_host::{Code, Problem, Shutdown};
 
 use crate::config::Limits;
@@ -103,6 +103,24 @@ impl Api {
         Ok(())
     }
 
+    /// The views for an answer that is as new as what this process has sent: for what is composed of several rows, and for
+    /// what updates go on from.
+    pub fn views_now(&self) -> ViewStore {
+        self.views_at(&self.hub.scene())
+    }
+
+    fn views_at(&self, scene: &Scene) -> ViewStore {
+        self.views.no_older_than(Reached { generation: scene.generation, position: scene.upto })
+    }
+
+    /// The views for an answer of rows alone, which a replica may give from a little before: not from before `min_position`.
+    pub fn views_since(&self, min_position: Position) -> ViewStore {
+        let Scene { generation, upto, .. } = self.hub.scene();
+        let staleness = self.views.replica().map_or(0, Replica::staleness_positions);
+        let position = min_position.max(Position(upto.0.saturating_sub(staleness)));
+        self.views.no_older_than(Reached { generation, position })
+    }
+
     /// Rows of charge points, and surroundings to compose them with.
     ///
     /// What is composed must not change without its position rising. So the surroundings are those of a position from
@@ -110,7 +128,7 @@ impl Api {
     pub async fn staged(&self, query: &Query) -> Result<(Page, Scene), Failed> {
         for _ in 1..SCENE_TRIES_MAX {
             let scene = self.hub.scene();
-            let page = self.views.list(query).await?;
+            let page = self.views_at(&scene).list(query).await?;
             let newest = page.rows.iter().map(|row| row.position).max().unwrap_or_default();
             if newest <= scene.upto {
                 return Ok((page, scene));
@@ -119,7 +137,7 @@ impl Api {
             let _ = tokio::time::timeout(SCENE_WAIT_MAX, self.hub.reached(newest)).await;
         }
         let scene = self.hub.scene();
-        Ok((self.views.list(query).await?, scene))
+        Ok((self.views_at(&scene).list(query).await?, scene))
     }
 }
 

@@ -166,7 +166,7 @@ async fn the_operator_is_there_from_the_start_with_the_configured_password() {
 
     let accounts = command_service::accounts::Accounts::new(
         service.application.clone(),
-        service.database.pool().clone(),
+        service.database.pool().into(),
         settings().accounts,
     )
     .unwrap();

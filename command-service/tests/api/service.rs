@@ -72,7 +72,7 @@ impl Service {
         let clock = TestClock(Arc::new(Mutex::new(Utc::now().trunc_subsecs(3))));
         let config = Config {
             application: application.clone(),
-            pool: database.pool().clone(),
+            pool: database.pool().into(),
             settings,
             clock: Clock::from_fn({
                 let clock = clock.clone();

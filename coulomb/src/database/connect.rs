@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pool::{Followed, Hosts, Options, Pool, State};
+use schema::view::Replica;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::watch;
 
@@ -12,6 +13,8 @@ use crate::settings::Settings;
 
 /// For a free connection, and for a primary; past that the request is answered with 503.
 const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(5);
+/// For a free connection to the replica; past that the primary is asked.
+const REPLICA_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Beside the pooler: for migrations, and a connection each for those who listen.
 const DIRECT_CONNECTIONS_MAX: u32 = 4;
 
@@ -52,6 +55,21 @@ pub async fn command(settings: &Settings, url: &str) -> anyhow::Result<Pool> {
     };
     let hosts: Hosts = url.parse()?;
     Ok(pool::primary(hosts, options(settings.database_connections)).await.context(said)?)
+}
+
+/// The replica for reads. It need not be there.
+pub fn replica(settings: &Settings) -> anyhow::Result<Option<Replica>> {
+    let Some(url) = &settings.database.read_database_url else { return Ok(None) };
+    let hosts: Hosts = url.parse()?;
+    let [host] = hosts.each() else {
+        anyhow::bail!("COULOMB_READ_DATABASE_URL takes one host; a balancer may stand for several replicas");
+    };
+    let carried = settings.database.database_pooler == Pooler::Transaction;
+    let host = if carried { host.clone().extra_float_digits(None) } else { host.clone() };
+    let connections = PgPoolOptions::new().max_connections(settings.database_connections);
+    let pool = Pool::from(connections.acquire_timeout(REPLICA_WAIT_MAX).connect_lazy_with(host));
+    let pool = if carried { pool.carried(None) } else { pool };
+    Ok(Some(Replica::new(pool, settings.database.read_staleness_positions)))
 }
 
 /// The pool of a private server.

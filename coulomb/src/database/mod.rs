@@ -8,6 +8,7 @@ use std::future::pending;
 use anyhow::{Context, bail};
 use embedded_postgres::{EmbeddedPostgres, Options};
 use pool::{Pool, State};
+use schema::view::Replica;
 use service_host::{NotReady, Readiness};
 use tokio::sync::watch;
 
@@ -26,6 +27,7 @@ pub struct Database {
     pool: Pool,
     /// Of the hosts; none of a private server.
     state: Option<watch::Receiver<State>>,
+    replica: Option<Replica>,
     master_key: MasterKey,
 }
 
@@ -41,7 +43,8 @@ impl Database {
                     );
                 };
                 let (pool, state) = connect::service(url, settings).await?;
-                Ok(Self { private: None, pool, state: Some(state), master_key })
+                let replica = connect::replica(settings)?;
+                Ok(Self { private: None, pool, state: Some(state), replica, master_key })
             }
             None => Self::start_private(settings).await,
         }
@@ -62,7 +65,7 @@ impl Database {
             anyhow::Ok((master_key, pool))
         };
         match opened.await {
-            Ok((master_key, pool)) => Ok(Self { private: Some(server), pool, state: None, master_key }),
+            Ok((master_key, pool)) => Ok(Self { private: Some(server), pool, state: None, replica: None, master_key }),
             Err(error) => {
                 server.stop().await.context("the private Postgres, after another failure")?;
                 Err(error)
@@ -77,6 +80,11 @@ impl Database {
 
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// For reads.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
     }
 
     pub fn master_key(&self) -> &MasterKey {

@@ -184,7 +184,8 @@ impl Stage<'_> {
             "COULOMB_MASTER_KEY (or master-key in the data directory): not the key that the original has been used with",
         )?;
         Ok(Shared {
-            pool: pool.clone(),
+            pool: pool.into(),
+            replica: None,
             store,
             application,
             host: Host::new(),

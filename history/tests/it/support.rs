@@ -127,7 +127,7 @@ impl Process {
                 runtime.block_on(async {
                     let pool = PgPoolOptions::new().max_connections(5).connect_with(connect.clone()).await.unwrap();
                     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-                    let feed = FeedOptions { listen: Some(connect.clone()), poll_every: POLL_EVERY };
+                    let feed = FeedOptions { listen: Some(connect.clone().into()), poll_every: POLL_EVERY };
                     let config = Config { lease_ttl: LEASE_TTL, rows_max: 40, feed, ..Config::default() };
                     let ready = Readiness::default();
                     let (_views, work) = projection_service::start(config, store, pool, &ready, Shutdown::new());

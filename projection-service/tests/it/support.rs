@@ -29,7 +29,7 @@ pub fn store_options() -> StoreOptions {
 }
 
 fn config(connect: &PgConnectOptions) -> Config {
-    let feed = FeedOptions { listen: Some(connect.clone()), poll_every: POLL_EVERY };
+    let feed = FeedOptions { listen: Some(connect.clone().into()), poll_every: POLL_EVERY };
     // Few rows in memory, so that some are read and some are not.
     Config { lease_ttl: LEASE_TTL, rows_max: 40, feed, ..Config::default() }
 }

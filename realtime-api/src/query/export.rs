@@ -75,7 +75,7 @@ async fn export(
 ) -> Result<Response, Failed> {
     let _turn = EXPORTS.acquire().await.map_err(|_| Problem::internal())?;
     api.catch_up().await?;
-    let found = api.views.get(Model::Drivers, &driver_id.to_string()).await?;
+    let found = api.views_now().get(Model::Drivers, &driver_id.to_string()).await?;
     let driver = found.rows.as_deref().and_then(|change| match &change.row {
         Row::Drivers(row) if row.tenant_id == tenant_id => Some(people::driver(At::of(change, row.as_ref()))),
         _ => None,
@@ -94,7 +94,7 @@ async fn export(
         }
     }
     let session_rows = all(api, of_driver(Model::Sessions)).await?;
-    let names = api.names(&session_rows, &When::Now).await?;
+    let names = api.names(&session_rows, &When::Now(schema::log::Position::START)).await?;
     let mut streams = vec![(AggregateType::Driver, driver_id.0)];
     let mut sessions = vec![];
     for change in &session_rows {
@@ -106,7 +106,7 @@ async fn export(
     let asked =
         Rows::of(Model::Commands).with(Column::RequestedByKind, "driver").with(Column::RequestedById, driver_id);
     let command_rows = all(api, asked).await?;
-    let names = api.names(&command_rows, &When::Now).await?;
+    let names = api.names(&command_rows, &When::Now(schema::log::Position::START)).await?;
     let commands = command_rows.iter().filter_map(|change| match &change.row {
         Row::Commands(row) => Some(command::compose(At::of(change, row.as_ref()), &names)),
         _ => None,
@@ -137,7 +137,7 @@ async fn all(api: &Api, rows: Rows) -> Result<Vec<Arc<RowChange>>, Failed> {
     let mut rows = rows.limit(PAGE_ROWS_MAX);
     let mut found = vec![];
     loop {
-        let page = api.views.list(&rows).await?;
+        let page = api.views_now().list(&rows).await?;
         found.extend(page.rows);
         match page.next {
             Some(next) if found.len() < EVENTS_MAX => rows = rows.after(Some(next)),

@@ -23,13 +23,18 @@ pub(super) async fn me(
     let when = api.when(fresh.asked()).await?;
     let account = account(&api.pool, &caller).await?;
     let now = api.hub.scene();
+    // Composed with the plan: as new as that.
+    let when = match when {
+        When::Now(position) => When::Now(position.max(now.upto)),
+        When::Then(moment) => When::Then(moment),
+    };
     let found = api.get(Model::Drivers, &caller.user_id.to_string(), &when).await?;
     let driver = found.rows.as_deref().and_then(|change| match &change.row {
         Row::Drivers(row) => Some(At::of(change, row.as_ref())),
         _ => None,
     });
     let places = match &when {
-        When::Now => now.places,
+        When::Now(_) => now.places,
         When::Then(moment) => {
             let plan_id = driver.and_then(|driver| driver.row.driver.plan_id);
             api.plan_then(plan_id, moment).await?

@@ -16,14 +16,15 @@ use crate::state::{Api, invalid};
 /// As of when a query is answered.
 #[derive(Debug, Clone, Copy)]
 pub enum When {
-    Now,
+    /// With everything up to a position, at the least.
+    Now(Position),
     Then(Moment),
 }
 
 impl When {
     pub fn moment(&self) -> Option<&Moment> {
         match self {
-            Self::Now => None,
+            Self::Now(_) => None,
             Self::Then(moment) => Some(moment),
         }
     }
@@ -46,7 +47,7 @@ impl Api {
         let Some(as_of) = as_of else {
             let Some(Some(position)) = paged else {
                 self.at_least(min_position).await?;
-                return Ok(When::Now);
+                return Ok(When::Now(min_position.map_or(Position::START, Position)));
             };
             return Ok(When::Then(self.past.moment(Asked::Position(position)).await?));
         };
@@ -73,7 +74,7 @@ impl Api {
 
     pub async fn list(&self, query: &Query, when: &When) -> Result<Page, Failed> {
         match when {
-            When::Now => Ok(self.views.list(query).await?),
+            When::Now(min_position) => Ok(self.views_since(*min_position).list(query).await?),
             When::Then(moment) => Ok(self.past.list(query, moment).await?),
         }
     }
@@ -81,7 +82,7 @@ impl Api {
     /// One row; none where there is none, or it was removed.
     pub async fn get(&self, model: Model, key: &str, when: &When) -> Result<Found<Option<Arc<RowChange>>>, Failed> {
         match when {
-            When::Now => Ok(self.views.get(model, key).await?),
+            When::Now(min_position) => Ok(self.views_since(*min_position).get(model, key).await?),
             When::Then(moment) => {
                 let rows = self.past.get(model, key, moment).await?;
                 Ok(Found { reached: reached(moment), rows })
@@ -92,7 +93,7 @@ impl Api {
     /// Rows of charge points with what they are composed with.
     pub async fn chargers(&self, query: &Query, when: &When) -> Result<(Page, Scene), Failed> {
         match when {
-            When::Now => self.staged(query).await,
+            When::Now(_) => self.staged(query).await,
             When::Then(moment) => {
                 let page = self.past.list(query, moment).await?;
                 let scene = self.scene_then(&page.rows, moment).await?;
@@ -170,7 +171,7 @@ impl Api {
         when: &When,
     ) -> Result<ChargePointId, Failed> {
         let found = match when {
-            When::Now => self.hub.names.find(tenant_id, charger_id),
+            When::Now(_) => self.hub.names.find(tenant_id, charger_id),
             When::Then(moment) => {
                 let found = self.past.charge_point_called(tenant_id, charger_id, moment).await?;
                 found.and_then(|change| match &change.row {

@@ -143,7 +143,7 @@ impl Opener<'_> {
                 for query in self.members() {
                     let mut query = query.limit(PAGE_ROWS);
                     loop {
-                        let page = self.api.views.list(&query).await?;
+                        let page = self.api.views_now().list(&query).await?;
                         rows.extend(page.rows);
                         let Some(next) = page.next else { break };
                         query = query.after(Some(next));
@@ -168,7 +168,7 @@ impl Opener<'_> {
         };
         if self.topic.is_set() {
             for (_, query) in self.everything() {
-                let page = self.api.views.list(&query.changed_after(since).limit(RESUME_ROWS_MAX)).await?;
+                let page = self.api.views_now().list(&query.changed_after(since).limit(RESUME_ROWS_MAX)).await?;
                 if page.next.is_some() {
                     return Ok(None);
                 }
@@ -207,7 +207,7 @@ impl Opener<'_> {
     }
 
     async fn charger(&self, id: ChargePointId) -> Result<Arc<RowChange>, Failed> {
-        let found = self.api.views.get(Model::ChargePoints, &id.to_string()).await?;
+        let found = self.api.views_now().get(Model::ChargePoints, &id.to_string()).await?;
         found.rows.ok_or_else(|| Refusal::ChargerUnknown.into())
     }
 
@@ -217,7 +217,7 @@ impl Opener<'_> {
             if caught_up {
                 self.api.catch_up().await?;
             }
-            let found = self.api.views.get(Model::Sessions, &id.to_string()).await?.rows;
+            let found = self.api.views_now().get(Model::Sessions, &id.to_string()).await?.rows;
             let visible = found.filter(|change| match &change.row {
                 Row::Sessions(row) => is_visible(self.caller, row),
                 _ => false,

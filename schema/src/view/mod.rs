@@ -22,4 +22,4 @@ pub use row::{
     ChargePointRow, CommandRow, DriverRow, MeterValuesRow, Model, PlanRow, Row, RowChange, SessionCost, SessionRow,
     SiteRow, TariffRow, TokenRow,
 };
-pub use store::{FeedOptions, Found, Page, TableFeed, TableFeeds, Version, ViewStore};
+pub use store::{FeedOptions, Found, Page, Replica, TableFeed, TableFeeds, Version, ViewStore};

@@ -51,8 +51,8 @@ impl ViewStore {
     pub async fn list_at(&self, query: &Query, boundary: Position) -> Result<Page, Error> {
         check(query)?;
         let text = List { query, at_boundary: true }.text();
-        let statement = bind(sqlx::query(&text), query, Some(boundary));
-        page(query, &self.fetch_all(statement).await?)
+        let statement = || bind(sqlx::query(&text), query, Some(boundary));
+        page(query, &self.fetch_all_dated(statement).await?)
     }
 
     /// Of the build that serves.

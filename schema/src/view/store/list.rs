@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query as Statement;
-use sqlx::{Postgres, Row as _};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 
-use super::{Error, Page, ViewStore, change, reached};
+use super::{Error, Page, Statement, ViewStore, change, reached};
 use crate::log::Position;
 use crate::view::query::{Column, Cursor, Query};
 use crate::view::row::RowChange;
@@ -19,7 +18,7 @@ impl ViewStore {
     pub async fn list(&self, query: &Query) -> Result<Page, Error> {
         check(query)?;
         let text = List { query, at_boundary: false }.text();
-        page(query, &self.fetch_all(bind(sqlx::query(&text), query, None)).await?)
+        page(query, &self.fetch_all_dated(|| bind(sqlx::query(&text), query, None)).await?)
     }
 }
 
@@ -35,11 +34,7 @@ pub(super) fn check(query: &Query) -> Result<(), Error> {
 }
 
 /// The values of a query, in the order in which [`List::text`] numbers them.
-pub(super) fn bind<'q>(
-    mut statement: Statement<'q, Postgres, PgArguments>,
-    query: &'q Query,
-    boundary: Option<Position>,
-) -> Statement<'q, Postgres, PgArguments> {
+pub(super) fn bind<'q>(mut statement: Statement<'q>, query: &'q Query, boundary: Option<Position>) -> Statement<'q> {
     for (_, values) in &query.conditions {
         statement = match values.as_slice() {
             [value] => statement.bind(value),

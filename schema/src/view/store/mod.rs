@@ -3,12 +3,13 @@
 mod at;
 mod feed;
 mod list;
+mod replica;
 
 use std::sync::Arc;
 
 use pool::Pool;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query as Statement;
+use sqlx::query::Query;
 use sqlx::{Postgres, Row as _};
 
 use super::error::Error;
@@ -20,11 +21,17 @@ use crate::partition::Partition;
 
 pub use at::Version;
 pub use feed::{FeedOptions, TableFeed, TableFeeds};
+pub use replica::Replica;
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 /// The tables of the read models. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ViewStore {
     pool: Pool,
+    replica: Option<Replica>,
+    /// The replica is asked, for answers that are no older than this. None: it is not.
+    floor: Option<Reached>,
 }
 
 /// An answer, and how far the read models were when it was given: read in one snapshot.
@@ -44,13 +51,30 @@ pub struct Page {
 
 impl ViewStore {
     pub fn new(pool: impl Into<Pool>) -> Self {
-        Self { pool: pool.into() }
+        Self { pool: pool.into(), replica: None, floor: None }
+    }
+
+    /// With a replica for those who say how old an answer may be ([`ViewStore::no_older_than`]); all others go on asking
+    /// the primary.
+    #[must_use]
+    pub fn with_replica(self, replica: Option<Replica>) -> Self {
+        Self { replica, ..self }
+    }
+
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
+    }
+
+    /// The same tables, of which rows and lists may come from the replica if it is at this position or beyond.
+    #[must_use]
+    pub fn no_older_than(&self, floor: Reached) -> Self {
+        Self { floor: Some(floor), ..self.clone() }
     }
 
     /// How far the read models are.
     pub async fn reached(&self) -> Result<Reached, Error> {
         let rows = self.fetch_all(sqlx::query("SELECT generation, position FROM views.reached()")).await?;
-        reached(rows.first().ok_or(sqlx::Error::RowNotFound)?)
+        Ok(reached(rows.first().ok_or(sqlx::Error::RowNotFound)?)?)
     }
 
     /// One row; none where there is none, or it was removed.
@@ -61,23 +85,34 @@ impl ViewStore {
 
     /// The rows of these keys, of any read models, in one statement; in no order. Removed ones are among them.
     pub async fn get_all(&self, keys: &[(Model, &str)]) -> Result<Found<Vec<Arc<RowChange>>>, Error> {
-        let mut statement = sqlx::query(include_str!("get_all.sql"));
-        for model in Model::ALL {
-            let of_model = keys.iter().filter(|(of, _)| *of == model).map(|(_, key)| *key);
-            statement = statement.bind(of_model.collect::<Vec<_>>());
-        }
-        let rows = self.fetch_all(statement).await?;
+        let statement = || {
+            Model::ALL.into_iter().fold(sqlx::query(include_str!("get_all.sql")), |statement, model| {
+                let of_model = keys.iter().filter(|(of, _)| *of == model).map(|(_, key)| *key);
+                statement.bind(of_model.collect::<Vec<_>>())
+            })
+        };
+        let rows = self.fetch_all_dated(statement).await?;
         let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         Ok(Found { reached: reached(first)?, rows: changes(&rows)? })
     }
 
-    async fn fetch_all(&self, statement: Statement<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
+    /// Of a statement whose first two columns say how far the tables are.
+    async fn fetch_all_dated<'s>(&self, make: impl Fn() -> Statement<'s>) -> Result<Vec<PgRow>, Error> {
+        if let (Some(replica), Some(floor)) = (&self.replica, self.floor)
+            && let Some(rows) = replica.fetch_all(&make, floor).await
+        {
+            return Ok(rows);
+        }
+        self.fetch_all(make()).await
+    }
+
+    async fn fetch_all(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, Error> {
         Ok(statement.fetch_all(&self.pool).await?)
     }
 }
 
 /// From the first two columns of every statement here.
-fn reached(row: &PgRow) -> Result<Reached, Error> {
+fn reached(row: &PgRow) -> Result<Reached, sqlx::Error> {
     Ok(Reached { generation: Generation(row.try_get(0)?), position: Position(row.try_get(1)?) })
 }
 
