@@ -36,6 +36,8 @@ pub async fn last_records(options: &KafkaOptions) -> Result<Vec<KafkaTail>, tail
     Ok(tails::Tails::read(options, &checkpoint::Checkpoint::START).await?.of(options))
 }
 
+/// So often in a row another has the lease, if it leads and doesn't fail as well.
+const BESIDE_MAX: u32 = 15;
 const LEASE: &str = "relay";
 /// How often a relay on standby looks whether it may lead.
 const STANDBY_EVERY: Duration = Duration::from_secs(1);
@@ -122,23 +124,29 @@ impl Relay {
 
     async fn work(&self, mut ending: watch::Receiver<bool>) {
         let holder = Uuid::now_v7();
-        let mut failing: Option<(Instant, Duration)> = None;
+        let mut failing: Option<Failing> = None;
         while !*ending.borrow() {
-            let wait = match self.lease(holder, failing.is_some()).await {
-                None => STANDBY_EVERY,
-                Some(lease) => {
+            let wait = match self.lease(holder).await {
+                Asked::Unanswered => STANDBY_EVERY,
+                Asked::AnothersIs => {
+                    // Those who fail alike have it in turn, each for a moment.
+                    failing = failing.take().and_then(Failing::beside_another);
+                    if failing.is_none() {
+                        self.said.doing(Doing::Standby);
+                    }
+                    STANDBY_EVERY
+                }
+                Asked::Mine(lease) => {
                     let ended = lead::lead(&self.store, &self.options, &lease, &self.said, ending.clone()).await;
                     if let Err(error) = self.store.release_lease(&lease).await {
                         tracing::warn!(%error, "the lease of the relay was not given back; it lapses");
                     }
                     let Err(error) = ended else { break };
-                    let led = self.said.0.borrow().doing.is_leading();
-                    let (since, wait) = match failing {
-                        Some((since, wait)) if !led => (since, (wait * 2).min(AGAIN_AFTER_MAX)),
-                        _ => (Instant::now(), AGAIN_AFTER),
-                    };
-                    self.said.fails(&error, since);
-                    failing = Some((since, wait));
+                    let was = self.said.0.borrow().doing.clone();
+                    let next = Failing::after(failing, &was);
+                    self.said.fails(&error, next.since);
+                    let wait = next.wait;
+                    failing = Some(next);
                     wait
                 }
             };
@@ -150,21 +158,52 @@ impl Relay {
         self.said.doing(Doing::Standby);
     }
 
-    /// None: another leads, or the database can't be asked. `failing`: what is shown of this process then stays.
-    async fn lease(&self, holder: Uuid, failing: bool) -> Option<Lease> {
+    async fn lease(&self, holder: Uuid) -> Asked {
         match self.store.acquire_lease(LEASE, 0, holder, self.options.lease_ttl).await {
-            Ok(Some(lease)) => Some(lease),
-            Ok(None) => {
-                if !failing {
-                    self.said.doing(Doing::Standby);
-                }
-                None
-            }
+            Ok(Some(lease)) => Asked::Mine(lease),
+            Ok(None) => Asked::AnothersIs,
             Err(error) => {
                 tracing::warn!(%error, "the lease of the relay can't be asked for");
-                None
+                Asked::Unanswered
             }
         }
+    }
+}
+
+/// Who has the lease.
+enum Asked {
+    Mine(Lease),
+    AnothersIs,
+    /// The database can't be asked.
+    Unanswered,
+}
+
+/// What this relay has failed at, over and over.
+struct Failing {
+    since: Instant,
+    wait: Duration,
+    /// How often in a row another had the lease.
+    beside: u32,
+}
+
+impl Failing {
+    /// `was`: what the leader did before it failed.
+    fn after(failing: Option<Self>, was: &Doing) -> Self {
+        match (failing, was) {
+            // It had not led again.
+            (Some(Self { since, wait, .. }), Doing::Standby | Doing::KafkaDown { .. } | Doing::Stopped { .. }) => {
+                Self { since, wait: (wait * 2).min(AGAIN_AFTER_MAX), beside: 0 }
+            }
+            (None, Doing::KafkaDown { since, .. }) => Self { since: *since, wait: AGAIN_AFTER, beside: 0 },
+            (Some(_), Doing::Leading) | (None, Doing::Standby | Doing::Leading | Doing::Stopped { .. }) => {
+                Self { since: Instant::now(), wait: AGAIN_AFTER, beside: 0 }
+            }
+        }
+    }
+
+    /// None: another one leads for good.
+    fn beside_another(self) -> Option<Self> {
+        (self.beside < BESIDE_MAX).then(|| Self { beside: self.beside + 1, ..self })
     }
 }
 
