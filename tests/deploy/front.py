@@ -266,4 +266,5 @@ def main():
     print("nginx: routes, keys and tries are as they should be")
 
 
-main()
+if __name__ == "__main__":
+    main()
