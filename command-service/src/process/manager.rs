@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use application::settle::Cause;
 use chrono::{DateTime, Utc};
 use domain::id::TenantId;
-use schema::log::RecordedEvent;
+use schema::log::{Position, RecordedEvent};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -31,6 +31,12 @@ pub(super) trait Manager: Send + Sync + 'static {
 pub(super) trait Task: Debug + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name of the timer under which it waits.
     fn timer(&self) -> String;
+
+    /// To look again at an event that could not be understood: a later version may by then.
+    fn look_again(position: Position) -> Self;
+
+    /// At which event it is to look again, if it is that.
+    fn looks_again_at(&self) -> Option<Position>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,8 @@ pub struct Options {
     pub answer_grace: TimeDelta,
     /// After which a cancelled session that could not be stopped is stopped again.
     pub stop_again_after: TimeDelta,
+    /// After which an event is looked at again that this program could not understand, again and again.
+    pub look_again_after: TimeDelta,
     /// How often the edges' leases are looked at.
     pub edges_every: Duration,
     /// How long an edge's lease holds without being renewed. After this process has lost the database, edges get as long
@@ -30,6 +32,7 @@ impl Default for Options {
             expiry_grace: TimeDelta::seconds(1),
             answer_grace: TimeDelta::seconds(5),
             stop_again_after: TimeDelta::seconds(30),
+            look_again_after: TimeDelta::minutes(1),
             edges_every: Duration::from_secs(2),
             edge_ttl: Duration::from_secs(15),
         }

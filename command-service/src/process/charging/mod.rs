@@ -162,6 +162,8 @@ impl Manager for Charging {
                 let stopped = self.conclude(cause, Some(cancelled::stop(session_id, cause.id))).await;
                 return cancelled::outcome(stopped, cause.now + self.settings.stop_again_after);
             }
+            // Whoever runs this reads the event, and does what follows from it.
+            Task::LookAgain { .. } => return Ok(Outcome::Settled),
             Task::EndVacant { charge_point_id, evse_id } => {
                 let charge_point = store.load::<ChargePoint>(charge_point_id).await?.state;
                 match vacant::holder(&charge_point, evse_id) {

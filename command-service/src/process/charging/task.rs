@@ -1,6 +1,7 @@
 use std::fmt;
 
 use domain::id::{ChargePointId, CommandId, EvseId, SessionId};
+use schema::log::Position;
 use serde::{Deserialize, Serialize};
 
 use crate::process::manager;
@@ -27,6 +28,8 @@ pub(in crate::process) enum Task {
     EndSilent { session_id: SessionId },
     /// The outlet has been available for a while: whatever holds it is over.
     EndVacant { charge_point_id: ChargePointId, evse_id: EvseId },
+    /// An event could not be understood by the program that met it.
+    LookAgain { position: Position },
 }
 
 /// What a timer is for. A command waits for one thing at a time: the next one's timer replaces the last one's.
@@ -38,6 +41,7 @@ pub(super) enum Timer {
     Cancelled(SessionId),
     Silence(SessionId),
     Vacant(ChargePointId, EvseId),
+    LookAgain(Position),
 }
 
 impl fmt::Display for Timer {
@@ -50,6 +54,7 @@ impl fmt::Display for Timer {
             Self::Cancelled(id) => write!(f, "cancelled:{id}"),
             Self::Silence(id) => write!(f, "silence:{id}"),
             Self::Vacant(id, evse) => write!(f, "vacant:{id}.{evse}"),
+            Self::LookAgain(position) => write!(f, "look-again:{position}"),
         }
     }
 }
@@ -66,7 +71,27 @@ impl manager::Task for Task {
             Self::StopCancelled { session_id } => Timer::Cancelled(session_id),
             Self::EndSilent { session_id } => Timer::Silence(session_id),
             Self::EndVacant { charge_point_id, evse_id } => Timer::Vacant(charge_point_id, evse_id),
+            Self::LookAgain { position } => Timer::LookAgain(position),
         };
         timer.to_string()
+    }
+
+    fn look_again(position: Position) -> Self {
+        Self::LookAgain { position }
+    }
+
+    fn looks_again_at(&self) -> Option<Position> {
+        match self {
+            Self::LookAgain { position } => Some(*position),
+            Self::FailStart { .. }
+            | Self::SettleStart { .. }
+            | Self::ExpireCommand { .. }
+            | Self::TimeOutCommand { .. }
+            | Self::FailStop { .. }
+            | Self::TellSession { .. }
+            | Self::StopCancelled { .. }
+            | Self::EndSilent { .. }
+            | Self::EndVacant { .. } => None,
+        }
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use event_store::PartitionSet;
 use event_store::feed::{Feed, FeedBatch, From, Log};
 use event_store::leases::{Lease, Share};
-use schema::log::{Generation, Position};
+use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
 use tokio::time::{MissedTickBehavior, interval_at};
 
@@ -15,7 +15,7 @@ use super::batch::{Changes, Issue, Waiting, derive};
 use super::perform::perform_all;
 use super::tables::{Commit, Due};
 use super::{Error, Runner};
-use crate::process::manager::{Ids, Manager, Outcome};
+use crate::process::manager::{Ids, Manager, Origin, Outcome, Task};
 
 /// Timers that are done in one go; events come between.
 const FIRE_MAX: i64 = 256;
@@ -100,14 +100,16 @@ impl<'r, M: Manager> Owner<'r, M> {
         if batch.generation != self.generation {
             return Err(Error::OtherGeneration);
         }
+        let (issues, mut changes) = derive(&self.runner.manager, batch.events.iter().map(|event| &**event));
         for event in &batch.events {
             if let Err(error) = &event.event {
-                let position = event.position;
-                tracing::warn!(manager = M::NAME, %position, %error, "an event can't be understood and is passed over");
-                metrics::counter!("coulomb_process_events_passed_over_total", "manager" => M::NAME).increment(1);
+                let (partition, position) = (event.partition, event.position);
+                tracing::warn!(manager = M::NAME, %position, %error, "an event can't be understood and is looked at again later");
+                metrics::counter!("coulomb_process_events_put_off_total", "manager" => M::NAME).increment(1);
+                changes.touched.insert(partition);
+                changes.set(partition, self.look_again(event));
             }
         }
-        let (issues, mut changes) = derive(&self.runner.manager, batch.events.iter().map(|event| &**event));
         for (issue, outcome) in perform_all(&self.runner.manager, issues).await {
             // Decided on the present state, which is newer than any event of the batch.
             if let Outcome::Again(due_at) = outcome {
@@ -124,9 +126,11 @@ impl<'r, M: Manager> Owner<'r, M> {
     async fn fire(&mut self) -> Result<(), Error> {
         let due = self.runner.tables.due::<M::Task>(&self.numbers(), Utc::now(), FIRE_MAX).await?;
         let ids = Ids::of::<M>();
-        let mut changes = Changes::none();
-        let mut issues = Vec::with_capacity(due.len());
+        let (mut issues, mut changes) = self.look_at_put_off(&due).await;
         for Due { partition, name, waiting } in due {
+            if waiting.task.looks_again_at().is_some() {
+                continue;
+            }
             let Waiting { due_at, position, origin, task } = waiting;
             let lag = (Utc::now() - due_at).as_seconds_f64().max(0.0);
             metrics::histogram!("coulomb_process_timer_delay_seconds", "manager" => M::NAME).record(lag);
@@ -144,6 +148,38 @@ impl<'r, M: Manager> Owner<'r, M> {
             return Ok(());
         }
         self.commit(changes, self.scanned).await
+    }
+
+    /// A later version of the program may understand it: what follows from it is done then.
+    fn look_again(&self, event: &RecordedEvent) -> Waiting<M::Task> {
+        let position = event.position;
+        let due_at = Utc::now() + self.runner.options.look_again_after;
+        Waiting { due_at, position, origin: Origin::from(event), task: M::Task::look_again(position) }
+    }
+
+    /// What follows from events that could not be understood when they came, as far as they can be now.
+    async fn look_at_put_off(&self, due: &[Due<M::Task>]) -> (Vec<Issue<M::Task>>, Changes<M::Task>) {
+        let (mut issues, mut changes) = (vec![], Changes::none());
+        for Due { partition, name, waiting } in due {
+            let Some(position) = waiting.task.looks_again_at() else { continue };
+            let read = self.runner.store.read_at(&[position]).await.map(|read| read.into_iter().next());
+            match read {
+                Ok(Some(event)) if event.event.is_ok() => {
+                    tracing::info!(manager = M::NAME, %position, "an event is understood that was not before");
+                    let (follows, sets) = derive(&self.runner.manager, [&event]);
+                    issues.extend(follows);
+                    changes.timers.extend(sets.timers);
+                    changes.cancel(*partition, name.clone());
+                }
+                Ok(Some(event)) => changes.set(*partition, self.look_again(&event)),
+                // It must stop nothing else. Where it is, it will be found later.
+                Ok(None) | Err(_) => {
+                    let due_at = Utc::now() + self.runner.options.look_again_after;
+                    changes.set(*partition, Waiting { due_at, ..waiting.clone() });
+                }
+            }
+        }
+        (issues, changes)
     }
 
     /// Checkpoints of partitions of which nothing came, so that a successor need not look over it all again; and metrics.

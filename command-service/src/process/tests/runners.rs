@@ -171,6 +171,34 @@ async fn timers_survive_a_restart() {
     assert_eq!(failure(world.event(session_id, "SessionFailed").await).0, "start-timed-out");
 }
 
+/// An older program beside a newer one, or after it: what follows from an event of the newer is not lost.
+#[tokio::test]
+async fn what_could_not_be_understood_is_done_when_it_can_be() {
+    let world = World::new(Settings { start_deadline: MOMENT, ..patient() }).await;
+    let (session_id, _) = world.request_start().await;
+    let set = async |version: &str| {
+        let update =
+            "UPDATE events SET event_version = $1 WHERE aggregate_id = $2::text AND event_type = 'SessionRequested'";
+        let update = sqlx::query(update).bind(version).bind(session_id.0);
+        let updated = update.execute(world.database.pool()).await.expect("changed");
+        assert_eq!(updated.rows_affected(), 1);
+    };
+    set("99").await;
+    let _runner = world.start_runner(world.charging()).await;
+    world.until("SELECT count(*) = 1 FROM process_timers WHERE name LIKE 'look-again:%'").await;
+    // Once more, in vain.
+    let first: chrono::DateTime<Utc> =
+        world.ask("SELECT due_at FROM process_timers WHERE name LIKE 'look-again:%'").await;
+    world
+        .until(&format!("SELECT due_at > '{}' FROM process_timers WHERE name LIKE 'look-again:%'", first.to_rfc3339()))
+        .await;
+    assert_eq!(world.count("SessionFailed").await, 0);
+    set("1").await;
+    assert_eq!(failure(world.event(session_id, "SessionFailed").await).0, "start-timed-out");
+    world.until("SELECT count(*) = 0 FROM process_timers WHERE name LIKE 'look-again:%'").await;
+    assert_eq!(world.count("SessionFailed").await, 1);
+}
+
 /// What can't be done is put off, and stands in nobody's way.
 #[tokio::test]
 async fn a_task_that_fails_again_and_again_holds_nobody_up() {
@@ -224,7 +252,7 @@ async fn a_frozen_owner_that_wakes_commits_nothing() {
     let store = world.app.store();
     let partition = Partition::new(0).expect("there is a partition 0");
     let acquire = async |ttl| store.acquire_lease("process:charging", 0, Uuid::now_v7(), ttl).await.expect("asked");
-    let tables = Tables::new(world.database.pool().clone(), Charging::NAME, false);
+    let tables = Tables::new(world.database.pool().clone().into(), Charging::NAME);
     let commit = |lease, upto| {
         let mut changes = Changes::<Task>::none();
         changes.touched.insert(partition);

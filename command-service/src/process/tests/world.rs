@@ -65,6 +65,7 @@ pub fn options() -> Options {
         expiry_grace: TimeDelta::zero(),
         answer_grace: TimeDelta::zero(),
         stop_again_after: TimeDelta::milliseconds(100),
+        look_again_after: TimeDelta::milliseconds(100),
         edges_every: Duration::from_millis(20),
         edge_ttl: Duration::from_secs(15),
     }
