@@ -101,7 +101,6 @@ impl CommandFeed {
                     self.coverage.unreadable(partition);
                     continue;
                 }
-                Content::Known => continue,
             };
             if self.coverage.has(partition, step) {
                 self.counters.add(Count::Known, u64::from(matches!(step, Step::Event { .. })));

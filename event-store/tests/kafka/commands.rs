@@ -152,10 +152,10 @@ async fn nothing_is_missing_and_nothing_is_twice_whatever_is_told() {
     let seed = rand::rng().random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let (from, upto) = (Position(90), Position(150 + 30 * 60));
+    let (from, upto) = (Position(90), Position(150 + 80 * 60));
     let followers: Vec<_> = (0..2).map(|_| follow(&edge, from, upto)).collect();
     let mut told = vec![];
-    for _ in 0..30 {
+    for _ in 0..80 {
         append_some(&writer, 20).await;
         for event in teller.news().await {
             match random.random_range(0..200) {

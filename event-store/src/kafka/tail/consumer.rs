@@ -217,7 +217,9 @@ impl Thread {
                         let sink = &mut self.sink;
                         let content =
                             self.reader.read(partition, &message, |partition, head| sink.wants(partition, head));
-                        received.push(Received::Record { partition, offset: message.offset(), content });
+                        if let Some(content) = content {
+                            received.push(Received::Record { partition, offset: message.offset(), content });
+                        }
                     }
                     Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(Error::Fatal(error)),
                     Some(Err(error)) => self.complain_of(&error),

@@ -161,10 +161,7 @@ impl Sink for RingSink {
             Received::Record { content: Content::Undecodable(Some(position)), .. } => {
                 Some(Carried::Undecodable(position))
             }
-            Received::Record {
-                content: Content::Undecodable(None) | Content::Watermark { .. } | Content::Known,
-                ..
-            }
+            Received::Record { content: Content::Undecodable(None) | Content::Watermark { .. }, .. }
             | Received::Begun => None,
         });
         let brought = self.tail.bring(carried, self.patience);

@@ -39,8 +39,6 @@ pub(crate) enum Content {
     },
     /// The place says what its headers say of it.
     Undecodable(Option<Position>),
-    /// Nobody wants it: it was known.
-    Known,
 }
 
 /// Why a record can't be decoded.
@@ -86,13 +84,13 @@ impl Reader {
         Self { letters, logged: HashSet::new() }
     }
 
-    /// `wants`: whether the record need be decoded.
+    /// None: nobody wants it. `wants`: whether the record need be decoded.
     pub fn read(
         &mut self,
         partition: Partition,
         message: &BorrowedMessage<'_>,
         wants: impl FnOnce(Partition, &Head) -> bool,
-    ) -> Content {
+    ) -> Option<Content> {
         let head = record::head(headers(message)).map_err(Error::from);
         let position = match &head {
             Ok(Head::Event { position, .. }) => Some(*position),
@@ -100,16 +98,16 @@ impl Reader {
         };
         let content =
             match head {
-                Ok(head) if !wants(partition, &head) => Ok(Content::Known),
+                Ok(head) if !wants(partition, &head) => return None,
                 Ok(Head::Watermark { upto, generation }) => Ok(Content::Watermark { upto, generation }),
                 Ok(Head::Event { position, prev, .. }) => event(partition, position, message)
                     .map(|event| Content::Event { event: Arc::new(event), prev, bytes: message.payload_len() }),
                 Err(error) => Err(error),
             };
-        content.unwrap_or_else(|error| {
+        Some(content.unwrap_or_else(|error| {
             self.put_aside(message, &error);
             Content::Undecodable(position)
-        })
+        }))
     }
 
     fn put_aside(&mut self, message: &BorrowedMessage<'_>, error: &Error) {
