@@ -46,7 +46,10 @@ pub(crate) async fn copy(store: WeakStore, options: KafkaOptions) {
                 tracing::info!(copied, "dead letters were copied to Kafka");
             }
             Err(error) if !failed => {
-                tracing::warn!(error = error as &dyn std::error::Error, "dead letters can't be copied to Kafka; they stay in the table");
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    "dead letters can't be copied to Kafka; they stay in the table"
+                );
             }
             Err(_) => {}
         }

@@ -82,7 +82,12 @@ impl DeadLetters for Keeper {
             Ok(false) => {
                 metrics::counter!("coulomb_dead_letters_refused_total").increment(1);
                 if !self.complained.swap(true, Ordering::Relaxed) {
-                    tracing::error!(topic, partition, offset, "{WAITING_MAX} undecodable records wait: further ones are only counted");
+                    tracing::error!(
+                        topic,
+                        partition,
+                        offset,
+                        "{WAITING_MAX} undecodable records wait: further ones are only counted"
+                    );
                 }
             }
             Err(error) => {

@@ -69,7 +69,8 @@ async fn a_record_that_nobody_can_decode_is_kept_once_and_copied() {
     // Two processes that follow.
     let mut followers = vec![];
     for _ in 0..2 {
-        let follower = store_with(&database, StoreOptions { kafka: Some(kafka.clone()), ..StoreOptions::default() }).await;
+        let follower =
+            store_with(&database, StoreOptions { kafka: Some(kafka.clone()), ..StoreOptions::default() }).await;
         let feed = follower.follow(PartitionSet::ALL, From::Position(upto));
         until("the consumer", async || (follower.kafka_counts().0.begun > 0).then_some(())).await;
         followers.push((follower, feed));
@@ -77,28 +78,28 @@ async fn a_record_that_nobody_can_decode_is_kept_once_and_copied() {
     let producer: FutureProducer = kafka.client().create().expect("a producer");
     let foreign = async |value: &[u8], headers: OwnedHeaders| {
         let events = kafka.topics.events();
-        let record = FutureRecord::<[u8], [u8]>::to(&events).partition(5).key(b"\xff\0key").payload(value).headers(headers);
+        let record =
+            FutureRecord::<[u8], [u8]>::to(&events).partition(5).key(b"\xff\0key").payload(value).headers(headers);
         producer.send(record, Duration::from_secs(10)).await.expect("delivered");
     };
     // An end is known only some time after it was asked for: until then what comes again, and is dropped, is not noticed.
     until("the ends", async || {
         let old = [("position", "1"), ("prev", "0"), ("generation", "1")];
-        let headers = old.into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        });
+        let headers = old
+            .into_iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         foreign(b"again", headers).await;
         followers.iter().all(|(follower, _)| follower.kafka_counts().0.known > 0).then_some(())
     })
     .await;
-    foreign(b"not \0 ours \xfe", OwnedHeaders::new().insert(Header { key: "of", value: Some(&b"some\xffbody"[..]) })).await;
+    foreign(b"not \0 ours \xfe", OwnedHeaders::new().insert(Header { key: "of", value: Some(&b"some\xffbody"[..]) }))
+        .await;
     let long = vec![b'x'; 200_000];
     foreign(&long, OwnedHeaders::new().insert(Header { key: "position", value: Some(&b"many"[..]) })).await;
     // The followers go on.
     let upto = append_some(&writer, 4).await;
     for (_, feed) in &mut followers {
-        let read = async {
-            while feed.next().await.expect("it goes on").upto < upto {}
-        };
+        let read = async { while feed.next().await.expect("it goes on").upto < upto {} };
         tokio::time::timeout(PATIENCE, read).await.expect("in time");
     }
     let letters = until("both", async || Some(all(pool).await).filter(|all| all.len() >= 2)).await;
@@ -133,7 +134,10 @@ async fn a_record_that_nobody_can_decode_is_kept_once_and_copied() {
     assert!(!dead_letters::settle(pool, garbage.id, State::Skipped, by).await.expect("asked"), "once");
     let copies = until("the news", async || Some(topic(&kafka)).filter(|copies| copies.len() >= 3)).await;
     let last = &copies[2];
-    assert_eq!((&last["id"], &last["state"], &last["reason"]), (&json!(garbage.id), &json!("skipped"), &json!("another program's")));
+    assert_eq!(
+        (&last["id"], &last["state"], &last["reason"]),
+        (&json!(garbage.id), &json!("skipped"), &json!("another program's"))
+    );
     // Nothing more comes of what is copied.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(topic(&kafka).len(), 3);
@@ -195,23 +199,36 @@ async fn parked_events_are_dead_letters_until_something_is_done_about_them() {
         letters.into_iter().map(|letter| (letter.position.unwrap_or_default().0, letter.state, letter.error)).collect()
     };
     run("SELECT views.park('{1,1}', $1[3:4], '{0,1}', '{10,11}', '{A,B}', '{it fails,it fails too}'), \
-         views.hold('{1,1,1,1}', $1, '{10,12,13,11}')").await;
+         views.hold('{1,1,1,1}', $1, '{10,12,13,11}')")
+    .await;
     let fails = |word: &str| Some(word.to_owned());
     use State::{Dropped, Released, Skipped, Waiting};
     assert_eq!(
         states().await,
-        [(10, Waiting, fails("it fails")), (11, Waiting, fails("it fails too")), (12, Waiting, None), (13, Waiting, None)]
+        [
+            (10, Waiting, fails("it fails")),
+            (11, Waiting, fails("it fails too")),
+            (12, Waiting, None),
+            (13, Waiting, None)
+        ]
     );
     let first = all(pool).await.remove(0);
     let of = Of::Build { model: "charge_points".into(), build: 1, partition_key: keys[0] };
     assert_eq!((first.of, first.event_type.as_deref()), (of, Some("A")));
 
     // The first one is left out, the next one applied; then the key stands still again.
-    run("SELECT views.leave_out('{1}', $1[1:1], '{10}'), views.unpark('{1}', $1[1:1], '{13}', '{C}', '{so does this}')").await;
+    run(
+        "SELECT views.leave_out('{1}', $1[1:1], '{10}'), views.unpark('{1}', $1[1:1], '{13}', '{C}', '{so does this}')",
+    )
+    .await;
     assert_eq!(
         states().await,
-        [(10, Skipped, fails("it fails")), (11, Waiting, fails("it fails too")), (12, Released, None),
-         (13, Waiting, fails("so does this"))]
+        [
+            (10, Skipped, fails("it fails")),
+            (11, Waiting, fails("it fails too")),
+            (12, Released, None),
+            (13, Waiting, fails("so does this"))
+        ]
     );
     // All of the other key is applied.
     run("SELECT views.unpark('{1}', $1[4:4], ARRAY[NULL::bigint], ARRAY[NULL], ARRAY[NULL])").await;

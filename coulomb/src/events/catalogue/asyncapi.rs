@@ -4,9 +4,9 @@ use schema::reference::{json_schema, meanings};
 use serde_json::{Map, Value, json};
 
 use super::markdown::{kept, older, read_models};
-use super::{Entry, line};
+use super::{Entry, kafka, line};
 
-const SCHEMAS: &str = "#/components/schemas/";
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
 /// The message of an event that the program can't understand.
 const UNDECODABLE: &str = "Undecodable";
 
@@ -18,9 +18,35 @@ pub fn document(entries: &[Entry]) -> Value {
     let parts = &meanings().parts;
     schemas.extend(parts.iter().map(|(name, part)| (name.clone(), json_schema::part(part, SCHEMAS))));
     schemas.insert("Envelope".to_owned(), line::schema());
+    schemas.extend(kafka::schemas());
 
     let in_channel: Map<_, _> =
         messages.keys().map(|name| (name.clone(), refer(&format!("#/components/messages/{name}")))).collect();
+    messages.extend(kafka::messages());
+    let mut channels = kafka::channels(entries);
+    channels.insert("events".to_owned(), json!({
+        "title": "The history of events",
+        "description": "A line for each event, in the order of positions. With filters (--type, --stream, --since, ...) \
+            a part of them. No line ever changes; a line that was written twice is known by its position and generation.",
+        "messages": in_channel,
+    }));
+    let mut operations = kafka::operations();
+    operations.insert(
+        "export".to_owned(),
+        json!({
+            "action": "send",
+            "summary": "`coulomb events export --format jsonl --to <folder>`: files, by ranges of positions and days.",
+            "channel": refer("#/channels/events"),
+        }),
+    );
+    operations.insert(
+        "tail".to_owned(),
+        json!({
+            "action": "send",
+            "summary": "`coulomb events tail --json`: the newest to a pipe; with --follow also those to come.",
+            "channel": refer("#/channels/events"),
+        }),
+    );
     let tags: Vec<_> =
         meanings().aggregates.iter().map(|(name, says)| json!({"name": name, "description": says})).collect();
     json!({
@@ -28,30 +54,15 @@ pub fn document(entries: &[Entry]) -> Value {
         "info": {
             "title": "Coulomb: events",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The history, for who analyses it: lines of JSON, each an event in its newest version.",
+            "description": "The history, for who analyses it: lines of JSON, each an event in its newest version; and the \
+                topics of Kafka, where there are any, with the same lines in the version in which they were stored.",
             "license": {"name": "Apache-2.0"},
             "tags": tags,
         },
         "defaultContentType": "application/json",
-        "channels": {"events": {
-            "title": "The history of events",
-            "description": "A line for each event, in the order of positions. With filters (--type, --stream, --since, ...) \
-                a part of them. No line ever changes; a line that was written twice is known by its position and generation.",
-            "messages": in_channel,
-        }},
-        "operations": {
-            "export": {
-                "action": "send",
-                "summary": "`coulomb events export --format jsonl --to <folder>`: files, by ranges of positions and days.",
-                "channel": refer("#/channels/events"),
-            },
-            "tail": {
-                "action": "send",
-                "summary": "`coulomb events tail --json`: the newest to a pipe; with --follow also those to come.",
-                "channel": refer("#/channels/events"),
-            },
-        },
-        "components": {"messages": messages, "schemas": schemas},
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "messageTraits": kafka::traits(), "schemas": schemas},
     })
 }
 
@@ -109,6 +120,6 @@ fn schema(entry: &Entry) -> (String, Value) {
     (event.event_type.to_owned(), json_schema::object(event.says, event.members, SCHEMAS))
 }
 
-fn refer(to: &str) -> Value {
+pub(super) fn refer(to: &str) -> Value {
     json!({"$ref": to})
 }

@@ -4,6 +4,7 @@
 
 mod asyncapi;
 mod folded;
+mod kafka;
 mod line;
 mod markdown;
 #[cfg(test)]

@@ -62,7 +62,9 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
 
 async fn get(database: &CommandDatabase, id: i64) -> anyhow::Result<DeadLetter> {
     let found = dead_letters::get(database.pool(), id).await?;
-    found.with_context(|| format!("there is no dead letter {id}: `coulomb events dead-letters --all` lists all there are"))
+    found.with_context(|| {
+        format!("there is no dead letter {id}: `coulomb events dead-letters --all` lists all there are")
+    })
 }
 
 /// What stands still of the key that a parked event waits with, if it still does.

@@ -83,11 +83,16 @@ async fn retry_record(
 ) -> anyhow::Result<()> {
     let again = dead_letters::try_again(store, record).await?;
     let (position, said) = match &again {
-        Again::Decoded(position) => (Some(position), format!("it can be decoded, and is the log's event at {position}")),
-        Again::InLog(position) => {
-            (Some(position), format!("it can't be decoded; the log has its event at {position}, which was read in its place"))
+        Again::Decoded(position) => {
+            (Some(position), format!("it can be decoded, and is the log's event at {position}"))
         }
-        Again::Foreign(why) => (None, format!("it stays: {why}. `coulomb events dead-letters skip {}` lets it be", letter.id)),
+        Again::InLog(position) => (
+            Some(position),
+            format!("it can't be decoded; the log has its event at {position}, which was read in its place"),
+        ),
+        Again::Foreign(why) => {
+            (None, format!("it stays: {why}. `coulomb events dead-letters skip {}` lets it be", letter.id))
+        }
     };
     if position.is_some() {
         let by = By { name: args.operating.by(), reason: args.operating.reason().or(Some(&said)) };

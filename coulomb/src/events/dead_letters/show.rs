@@ -47,10 +47,13 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
         None => say!("  no position of the log is known of it, or the log has no event there"),
     }
     match &letter.of {
-        Of::Build { partition_key, .. } => say!("  coulomb projections show {partition_key} shows all that waits with it"),
+        Of::Build { partition_key, .. } => {
+            say!("  coulomb projections show {partition_key} shows all that waits with it")
+        }
         Of::Record(record) => {
             for header in record.headers.as_array().into_iter().flatten() {
-                let value = header["value"].as_str().unwrap_or(if header["value_base64"].is_null() { "" } else { "(bytes)" });
+                let value =
+                    header["value"].as_str().unwrap_or(if header["value_base64"].is_null() { "" } else { "(bytes)" });
                 // What others wrote is shown, not obeyed.
                 say!("  {}: {}", header["name"].as_str().unwrap_or_default().escape_debug(), value.escape_debug());
             }
