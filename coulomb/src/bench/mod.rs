@@ -8,6 +8,7 @@ mod line;
 mod ocpp;
 mod platform;
 mod rebuild;
+mod relay;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -55,6 +56,9 @@ enum Bench {
     AsOf(as_of::Args),
     /// Messages of chargers through the edge's sockets into the log, beside a bare echo server
     Ocpp(ocpp::Args),
+    /// Events from Postgres into Kafka, beside a bare producer of the same records and an ordered read-back. Kafka is the one at
+    /// KAFKA_BROKERS, or a private one that is fetched the first time
+    Relay(relay::Args),
     /// From a charger's frame to a phone's frame, through the whole platform in one process
     E2e(e2e::Args),
 }
@@ -73,6 +77,13 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
         Bench::Rebuild(args) => {
             let server = platform::Server::start(settings).await?;
             let ran = rebuild::run(server.options()?, args, &mut print).await;
+            server.stop().await?;
+            ran
+        }
+        Bench::Relay(args) => {
+            let kafka = settings.kafka.options()?;
+            let server = platform::Server::start(settings).await?;
+            let ran = relay::run(server.options()?, kafka, args, &mut print).await;
             server.stop().await?;
             ran
         }

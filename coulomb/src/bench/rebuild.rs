@@ -119,7 +119,7 @@ async fn build(rebuilder: &Rebuilder, model: Model, events: i64) -> anyhow::Resu
 }
 
 /// Every event with all its columns, in the order of positions, by COPY.
-async fn read_back(pool: &PgPool, events: i64) -> anyhow::Result<f64> {
+pub(super) async fn read_back(pool: &PgPool, events: i64) -> anyhow::Result<f64> {
     let began = Instant::now();
     let mut rows = pool.copy_out_raw("COPY (SELECT * FROM events ORDER BY position) TO STDOUT (FORMAT binary)").await?;
     let mut count = 0;
