@@ -21,7 +21,7 @@ mod shared;
 pub mod watched;
 
 pub use charge::Charge;
-pub use network::{MASTER_KEY, Network, Registered, configured, text, until, up};
+pub use network::{MASTER_KEY, Network, Registered, configured, operator, text, until, up};
 pub use program::{Program, ProgramBuilder, free_port};
 pub use python::{PythonCharger, interpreter, s3_interpreter};
 pub use raw::{RawCharger, opening_refused};

@@ -54,6 +54,11 @@ pub fn up(arguments: &[&str], log: PathBuf) -> (ProgramBuilder, u16, u16) {
     (configured(ProgramBuilder::new(&all, http, log)), http, ocpp)
 }
 
+/// Email and password of the operator of every platform that tests start.
+pub fn operator() -> (&'static str, &'static str) {
+    (OPERATOR_EMAIL, OPERATOR_PASSWORD)
+}
+
 /// With the operator, and no limits.
 pub fn configured(builder: ProgramBuilder) -> ProgramBuilder {
     let builder =

@@ -7,7 +7,9 @@ use std::time::Duration;
 use domain::charge_point::ChargePointEvent;
 use domain::event::Event;
 use domain::session::SessionEvent;
+use domain::word::Flag;
 use domain::station_command::StationCommandEvent;
+use futures_util::{StreamExt, stream};
 use schema::log::RecordedEvent;
 use serde_json::Value;
 use simulator::charger::{Acknowledged, Asked, ChargerConfig, Journal};
@@ -43,45 +45,81 @@ pub struct Watched {
     pub operator: Account,
     /// With whose they are, and the topic: first the operator's.
     pub lines: Vec<(Line, Account, &'static str)>,
+    pub residents: Vec<ResidentConfig>,
 }
 
+/// Who is watched, and how they live.
+#[derive(Debug, Clone)]
+pub struct WatchedConfig {
+    pub chargers: usize,
+    pub residents: usize,
+    pub pace: Pace,
+    /// Between two readings of a charge.
+    pub sample_interval: Duration,
+    /// For how long chargers wait for an answer before they say the same again.
+    pub answer_wait: Duration,
+    pub seed: u64,
+}
+
+/// Registrations at a time.
+const REGISTERED_AT_ONCE: usize = 8;
+
 impl Watched {
-    /// A town of so many chargers and residents.
-    pub async fn new(network: &Network, chargers_max: usize, residents_max: usize, seed: u64) -> Self {
+    /// A town of so many chargers and residents, as hectic as can be.
+    pub async fn new(network: &Network, chargers: usize, residents: usize, seed: u64) -> Self {
+        let config = WatchedConfig {
+            chargers,
+            residents,
+            pace: Pace::hectic(),
+            sample_interval: Duration::from_millis(400),
+            answer_wait: Duration::from_secs(5),
+            seed,
+        };
+        Self::of(network, config).await
+    }
+
+    pub async fn of(network: &Network, config: WatchedConfig) -> Self {
         let (journal, commands) = (Arc::new(Journal::default()), Arc::new(Commands::default()));
-        let mut chargers = vec![];
-        for number in 0..chargers_max {
+        let WatchedConfig { chargers, residents, pace, sample_interval, answer_wait, seed } = config;
+        // Made before those that need it are made at once.
+        network.plan().await;
+        let charger = async |number: usize| {
             let registered = network.charger().await;
-            chargers.push(ChargerConfig {
+            ChargerConfig {
                 witness: Some(journal.clone()),
-                sample_interval: Duration::from_millis(400),
-                answer_wait: Duration::from_secs(5),
+                sample_interval,
+                answer_wait,
                 boots_on_reconnect: number % 3 != 0,
                 reuses_message_ids: number % 4 == 0,
                 seed,
                 ..network.simulated(&registered)
-            });
-        }
+            }
+        };
+        let chargers = stream::iter((0..chargers).map(charger)).buffered(REGISTERED_AT_ONCE).collect().await;
         let operator = network.operator().await;
         let mut lines = vec![(network.line(&operator, &["fleet"]), operator.clone(), "fleet")];
-        let mut residents = vec![];
-        for number in 0..residents_max {
+        let resident = async |number: usize| {
             let card = (number % 2 == 0).then(|| format!("CARD{number:04}"));
             let person = network.person();
             let account = network.customer(person.clone(), card.as_deref()).await;
+            (account, ResidentConfig { person, card })
+        };
+        let made: Vec<_> = stream::iter((0..residents).map(resident)).buffered(REGISTERED_AT_ONCE).collect().await;
+        let mut residents = vec![];
+        for (account, resident) in made {
             lines.push((network.line(&account, &["me"]), account, "me"));
-            residents.push(ResidentConfig { person, card });
+            residents.push(resident);
         }
         let town = Town::spawn(TownConfig {
             http: network.http.clone(),
             ws: network.ws.clone(),
             chargers,
-            residents,
-            pace: Pace::hectic(),
+            residents: residents.clone(),
+            pace,
             witness: Some(commands.clone()),
             seed,
         });
-        Self { journal, commands, town, operator, lines }
+        Self { journal, commands, town, operator, lines, residents }
     }
 
     /// What is true at any moment: the log is sound, and has everything that was acknowledged, once.
@@ -95,6 +133,7 @@ impl Watched {
         is_dense_and_ordered(&events);
         everything_acknowledged_is_there_once(&events, &acknowledged, &accepted);
         nothing_was_asked_twice(&events, &asked);
+        nobody_is_billed_twice(&events);
         log.views_equal_a_fresh_fold().await;
     }
 
@@ -290,5 +329,38 @@ pub fn nothing_was_asked_twice(events: &[RecordedEvent], asked: &[Asked]) {
     }
     for (tag, times) in tags {
         assert_eq!(times, 1, "the start {tag:?} was asked for {times} times");
+    }
+}
+
+/// A transaction of a charger is one session's, which ends once and has each revision of its price once.
+///
+/// # Panics
+/// When one is not.
+pub fn nobody_is_billed_twice(events: &[RecordedEvent]) {
+    let mut session_of = HashMap::new();
+    let mut ended: HashMap<_, u32> = HashMap::new();
+    let mut priced: HashMap<_, u32> = HashMap::new();
+    for recorded in events {
+        let Event::ChargingSession(event) = decoded(recorded) else { continue };
+        let session = recorded.stream.id;
+        match event {
+            SessionEvent::TransactionStarted(started) => {
+                let transaction = (started.charge_point_id, started.transaction_id.0.clone());
+                let other = session_of.insert(transaction, session);
+                assert!(other.is_none_or(|other| other == session), "{started:?} is of {session} and of {other:?}");
+            }
+            // One that was presumed may be told of by the charger after all.
+            SessionEvent::TransactionEnded(end) if !end.flags.contains(&Flag::PRESUMED_ENDED) => {
+                *ended.entry(session).or_default() += 1;
+            }
+            SessionEvent::SessionPriced { revision, .. } => {
+                let before = priced.insert(session, *revision).unwrap_or_default();
+                assert_eq!(*revision, before + 1, "a price of {session}");
+            }
+            _ => {}
+        }
+    }
+    for (session, times) in ended {
+        assert_eq!(times, 1, "the transaction of {session} ended {times} times");
     }
 }

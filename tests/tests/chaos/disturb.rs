@@ -1,0 +1,149 @@
+//! What is done to the parts of a cluster, one after another.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use cluster::{Cluster, Part, State};
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// Between two disturbances.
+const CALM: Range<f64> = 0.3..3.0;
+/// How long what was killed is gone.
+const GONE: Range<f64> = 0.0..4.0;
+/// How long what is frozen stands still: mostly less than a lease, and now and then longer than any.
+const FROZEN: Range<f64> = 0.3..6.0;
+const FROZEN_LONG: Range<f64> = 16.0..20.0;
+const FROZEN_LONG_PROBABILITY: f64 = 0.15;
+/// Kafka and Postgres take everybody with them: not as often as the rest, and not as long.
+const SERVER_PROBABILITY: f64 = 0.15;
+const SERVER_STANDS: Range<f64> = 0.3..5.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Deed {
+    Killed,
+    Frozen,
+    FailedOver,
+}
+
+pub struct Disturber<'c> {
+    cluster: &'c Cluster,
+    rng: SmallRng,
+    roles: Vec<Part>,
+    servers: Vec<Part>,
+    failovers: bool,
+    last: String,
+    done: BTreeMap<(&'static str, Deed), u32>,
+}
+
+impl<'c> Disturber<'c> {
+    pub async fn new(cluster: &'c Cluster, rng: SmallRng, failovers: bool) -> Self {
+        let parts = cluster.parts().await;
+        let roles = parts.iter().copied().filter(|part| part.is_role()).collect();
+        let servers = vec![Part::Kafka(1), Part::Postgres(1), Part::PgBouncer];
+        Self { cluster, rng, roles, servers, failovers, last: String::new(), done: BTreeMap::new() }
+    }
+
+    /// Kills or freezes a part, and has it go on.
+    ///
+    /// # Panics
+    /// When it does not come back.
+    pub async fn disturb(&mut self) {
+        self.rest(CALM).await;
+        if self.rng.random_bool(SERVER_PROBABILITY) {
+            self.disturb_server().await;
+        } else {
+            let part = self.roles[self.rng.random_range(0..self.roles.len())];
+            let long = self.rng.random_bool(FROZEN_LONG_PROBABILITY);
+            self.disturb_part(part, if long { FROZEN_LONG } else { FROZEN }).await;
+        }
+    }
+
+    async fn disturb_server(&mut self) {
+        let mut part = self.servers[self.rng.random_range(0..self.servers.len())];
+        if let Part::Postgres(_) = part {
+            part = self.cluster.primary().await;
+            if self.failovers && self.rng.random_bool(0.5) {
+                self.cluster.kill(part).await.expect("it runs");
+                self.cluster.promote().await.expect("the replica takes over");
+                self.rest(GONE).await;
+                self.cluster.start(part).await.expect("the former primary comes back as the replica");
+                self.note(part, Deed::FailedOver);
+                return;
+            }
+        }
+        self.disturb_part(part, SERVER_STANDS).await;
+    }
+
+    async fn disturb_part(&mut self, part: Part, frozen: Range<f64>) {
+        if self.rng.random_bool(0.5) {
+            self.cluster.kill(part).await.unwrap_or_else(|error| panic!("{part} can't be killed: {error}"));
+            self.rest(GONE).await;
+            self.cluster.start(part).await.unwrap_or_else(|error| panic!("{part} does not come back: {error}"));
+            self.note(part, Deed::Killed);
+        } else {
+            self.cluster.freeze(part).await.unwrap_or_else(|error| panic!("{part} can't be frozen: {error}"));
+            self.rest(frozen).await;
+            self.cluster.thaw(part).await.unwrap_or_else(|error| panic!("{part} can't be woken: {error}"));
+            self.note(part, Deed::Frozen);
+        }
+    }
+
+    async fn rest(&mut self, seconds: Range<f64>) {
+        let rest = Duration::from_secs_f64(self.rng.random_range(seconds));
+        tokio::time::sleep(rest).await;
+    }
+
+    fn note(&mut self, part: Part, deed: Deed) {
+        let (kind, deed_name) = (kind(part), name(deed));
+        self.last = format!("{part} was {deed_name}");
+        *self.done.entry((kind, deed)).or_default() += 1;
+    }
+
+    /// What happened last.
+    pub fn last(&self) -> &str {
+        &self.last
+    }
+
+    /// Every part runs again.
+    ///
+    /// # Panics
+    /// When one has ended by itself.
+    pub async fn is_over(&self) {
+        for part in self.cluster.parts().await {
+            let state = self.cluster.state(part).await.expect("it is a part");
+            assert_eq!(state, State::Running, "{part}");
+            // And is ready: a start of what runs waits for that.
+            self.cluster.start(part).await.unwrap_or_else(|error| panic!("{part} is not ready: {error}"));
+        }
+    }
+
+    pub fn summary(&self) -> String {
+        let done = self.done.iter().map(|((kind, deed), times)| format!("{kind} {} {times}", name(*deed)));
+        format!("done: {}", done.collect::<Vec<_>>().join(", "))
+    }
+}
+
+fn name(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Killed => "killed",
+        Deed::Frozen => "frozen",
+        Deed::FailedOver => "failed over",
+    }
+}
+
+fn kind(part: Part) -> &'static str {
+    match part {
+        Part::Kafka(_) => "kafka",
+        Part::Postgres(_) => "postgres",
+        Part::PgBouncer => "pgbouncer",
+        Part::Relay(_) => "relay",
+        Part::Projection(_) => "projection",
+        Part::Command(_) => "command",
+        Part::Realtime(_) => "realtime",
+        Part::Edge(_) => "edge",
+        Part::Nginx => "nginx",
+        Part::Traffic => "traffic",
+    }
+}

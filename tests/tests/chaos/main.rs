@@ -1,0 +1,169 @@
+//! A cluster whose parts are killed and frozen one after another while a town charges, and nothing is lost, twice, or shown
+//! otherwise than it is.
+//!
+//! What happens to which part, and when, follows from a seed: `COULOMB_TEST_SEED` takes one again (what the rest of the machine
+//! makes of it can't be repeated). `COULOMB_TEST_CHAOS_SECONDS` (120), `_CHARGERS` (500) and `_DRIVERS` (500) make another
+//! run of it: ten minutes are 600. `_FAILOVERS=1` also lets the replica of Postgres take over now and then.
+
+mod disturb;
+mod topics;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, Options, Part};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use simulator::town::Pace;
+use tests::log::Log;
+use tests::watched::{Watched, WatchedConfig};
+use tests::{Network, binary, eventually};
+
+use disturb::Disturber;
+
+/// For everybody to finish what they have begun, with whatever has to be said again before.
+const REST_MAX: Duration = Duration::from_secs(300);
+
+fn from_environment<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Charges that one can interrupt, and as many at a time as two cores bear.
+fn pace() -> Pace {
+    let seconds = Duration::from_secs;
+    Pace {
+        idle: seconds(10)..seconds(90),
+        charge: seconds(5)..seconds(40),
+        fumble: Duration::from_millis(200)..seconds(3),
+        trouble: seconds(2)..seconds(8),
+        outage: Duration::from_millis(500)..seconds(15),
+        patience: seconds(60),
+    }
+}
+
+async fn started(directory: PathBuf) -> Cluster {
+    let operator = tests::operator();
+    let options = Options {
+        edges: 3,
+        ephemeral: true,
+        environment: vec![
+            ("COULOMB_OPERATOR_EMAIL".to_owned(), operator.0.to_owned()),
+            ("COULOMB_OPERATOR_PASSWORD".to_owned(), operator.1.to_owned()),
+            // Who asks for a charge has so long to plug in.
+            ("COULOMB_START_DEADLINE".to_owned(), "30".to_owned()),
+            ("COULOMB_CALL_TIMEOUT".to_owned(), "15".to_owned()),
+        ],
+        ..Options::new(directory, binary::coulomb())
+    };
+    Cluster::launch_saying(options, |what| println!("{what}")).await.expect("the cluster starts")
+}
+
+fn port(address: &str) -> u16 {
+    address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address ends with its port")
+}
+
+/// Of the Postgres itself that takes writes.
+async fn primary_url(cluster: &Cluster) -> String {
+    cluster.postgres_url(cluster.primary().await).await.expect("it is a part")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen() {
+    let seed = from_environment("COULOMB_TEST_SEED", rand::random());
+    let seconds = from_environment("COULOMB_TEST_CHAOS_SECONDS", 120);
+    let (chargers, drivers) =
+        (from_environment("COULOMB_TEST_CHAOS_CHARGERS", 500), from_environment("COULOMB_TEST_CHAOS_DRIVERS", 500));
+    println!("COULOMB_TEST_SEED={seed}");
+    let home = tests::passable();
+    let cluster = started(home.path().join("cluster")).await;
+    let network = Network::at(port(cluster.http()), port(cluster.ocpp()), &primary_url(&cluster).await);
+
+    let letting_in = Instant::now();
+    let config = WatchedConfig {
+        chargers,
+        residents: drivers,
+        pace: pace(),
+        sample_interval: Duration::from_secs(5),
+        answer_wait: Duration::from_secs(10),
+        seed,
+    };
+    let mut watched = Watched::of(&network, config).await;
+    println!("{chargers} chargers and {drivers} drivers after {:?}", letting_in.elapsed());
+    let connected = |count: usize| count * 9 / 10;
+    eventually_in(REST_MAX, "most chargers to be connected", async || {
+        let settled = watched.town.chargers().iter().filter(|charger| charger.view().connected).count();
+        settled >= connected(chargers)
+    })
+    .await;
+
+    let failovers = from_environment("COULOMB_TEST_CHAOS_FAILOVERS", 0) > 0;
+    let mut disturber = Disturber::new(&cluster, SmallRng::seed_from_u64(seed), failovers).await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(seconds) {
+        disturber.disturb().await;
+        println!("{:5.1} s, {} messages: {}", began.elapsed().as_secs_f64(), watched.journal.len(), disturber.last());
+    }
+    disturber.is_over().await;
+    println!("{}", disturber.summary());
+
+    let resting = Instant::now();
+    tokio::time::timeout(REST_MAX, watched.town.rest()).await.expect("everybody goes home");
+    println!("everybody is at home after {:?}", resting.elapsed());
+    let database_url = primary_url(&cluster).await;
+    watched.comes_to_rest(&database_url).await;
+    what_left_is_over(&watched).await;
+
+    let log = Log::open(&database_url).await;
+    let events = log.events().await;
+    let brokers = cluster.kafka_brokers().expect("there is Kafka").to_owned();
+    let personal = personal_values(&watched);
+    let compared = events.clone();
+    let said = tokio::task::spawn_blocking(move || {
+        let topics = topics::read(&brokers, &compared);
+        topics.equal_the_log(&compared);
+        topics.hold_none_of(&personal);
+        topics.to_string()
+    });
+    println!("{}", said.await.expect("the topics are as they should be"));
+    log.close().await;
+    println!("{} events, {} acknowledged messages of chargers", events.len(), watched.journal.len());
+    for part in cluster.parts().await.into_iter().filter(|part| part.is_role()) {
+        never_panicked(&cluster, part).await;
+    }
+    cluster.stop().await.expect("it stops");
+}
+
+/// What no topic may have in clear.
+fn personal_values(watched: &Watched) -> Vec<String> {
+    let of = watched.residents.iter().flat_map(|resident| {
+        [Some(resident.person.email.clone()), Some(resident.person.password.clone()), resident.card.clone()]
+    });
+    of.flatten().collect()
+}
+
+/// What a phone was told last of what it does not follow any more is how it ended.
+async fn what_left_is_over(watched: &Watched) {
+    for (line, account, topic) in &watched.lines[1..] {
+        let held = line.held();
+        for (key, left) in held.topic(topic).into_iter().flat_map(|topic| &topic.left) {
+            let Some(id) = key.strip_prefix("session:") else { continue };
+            let path = format!("/api/sessions/{id}");
+            let session = eventually(&path, || async { account.get(&path).await.ok() }).await;
+            assert_eq!(left.data["state"], session["state"], "{key} as {topic} was told of it last");
+        }
+    }
+}
+
+async fn never_panicked(cluster: &Cluster, part: Part) {
+    let log = std::fs::read_to_string(cluster.log(part).await.expect("it is a part")).unwrap_or_default();
+    let panic = log.lines().find(|line| line.contains("panicked at"));
+    assert_eq!(panic, None, "{part}");
+}
+
+async fn eventually_in(wait_max: Duration, what: &str, is: impl AsyncFn() -> bool) {
+    let until = Instant::now() + wait_max;
+    while !is().await {
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,160 @@
+//! The topics of Kafka, read from their beginning by the consumer's rule, with a client of its own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Headers;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use schema::log::{Position, RecordedEvent};
+use schema::partition::{PARTITION_COUNT, partition};
+use schema::record::{self, Head};
+use schema::stored::StoredEvent;
+use schema::topics::{LogTopic, Topics};
+
+/// For the relay to bring the last of it.
+const READ_MAX: Duration = Duration::from_secs(120);
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What was read.
+pub struct Read {
+    of: HashMap<LogTopic, OfTopic>,
+    /// Every record's value as it is, of all topics with that of dead letters, for who looks for what must not be there.
+    raw: Vec<Vec<u8>>,
+    dead_letters: usize,
+}
+
+#[derive(Default)]
+struct OfTopic {
+    /// What the rule has taken, by partition.
+    taken: HashMap<u8, Vec<StoredEvent>>,
+    last: HashMap<u8, Position>,
+    records: usize,
+    dropped: usize,
+    holes: usize,
+}
+
+/// Reads until every partition has told of the last event that the log has in it.
+///
+/// # Panics
+/// When that never comes, or a record can't be read.
+pub fn read(brokers: &str, events: &[RecordedEvent]) -> Read {
+    let topics = Topics::default();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", "chaos").set("enable.auto.commit", "false");
+    let consumer: BaseConsumer = config.create().expect("a consumer can be made");
+    let names: HashMap<String, LogTopic> = LogTopic::ALL.map(|topic| (topics.of(topic), topic)).into();
+    let mut all = TopicPartitionList::new();
+    for name in names.keys() {
+        for number in 0..i32::from(PARTITION_COUNT) {
+            all.add_partition_offset(name, number, Offset::Beginning).expect("it is a partition");
+        }
+    }
+    let dead_letters = topics.dead_letters();
+    all.add_partition_offset(&dead_letters, 0, Offset::Beginning).expect("it is a partition");
+    consumer.assign(&all).expect("they can be read");
+
+    let mut wanted: HashMap<(LogTopic, u8), Position> = HashMap::new();
+    for event in events {
+        for topic in LogTopic::ALL.into_iter().filter(|topic| topic.holds(&event.event_type)) {
+            wanted.insert((topic, event.partition.number()), event.position);
+        }
+    }
+    let mut read = Read { of: LogTopic::ALL.map(|topic| (topic, OfTopic::default())).into(), raw: vec![], dead_letters: 0 };
+    let until = Instant::now() + READ_MAX;
+    loop {
+        let message = match consumer.poll(Duration::from_millis(200)) {
+            Some(message) => message.expect("records can be read"),
+            None if wanted.is_empty() => break,
+            None => {
+                assert!(Instant::now() < until, "{} partitions are not told to their end: {wanted:?}", wanted.len());
+                continue;
+            }
+        };
+        read.raw.extend(message.payload().map(<[u8]>::to_vec));
+        let Some(topic) = names.get(message.topic()) else {
+            read.dead_letters += 1;
+            continue;
+        };
+        let number = u8::try_from(message.partition()).expect("there are 64");
+        let of = read.of.get_mut(topic).expect("it has all of them");
+        of.take(number, &message);
+        if wanted.get(&(*topic, number)).is_some_and(|wanted| of.last[&number] >= *wanted) {
+            wanted.remove(&(*topic, number));
+        }
+    }
+    read.dead_letters = count(&consumer, &dead_letters);
+    read
+}
+
+fn count(consumer: &BaseConsumer, topic: &str) -> usize {
+    let (low, high) = consumer.fetch_watermarks(topic, 0, WITHIN).expect("the topic is there");
+    usize::try_from(high - low).expect("it is a number of records")
+}
+
+impl OfTopic {
+    fn take(&mut self, number: u8, message: &impl Message) {
+        self.records += 1;
+        let headers = message.headers().expect("a record has headers");
+        let head = record::head(headers.iter().map(|header| (header.key, header.value))).expect("they can be read");
+        let last = self.last.entry(number).or_default();
+        if head.position() <= *last {
+            self.dropped += 1;
+            return;
+        }
+        if let Head::Event { prev, .. } = head {
+            self.holes += usize::from(prev > *last);
+            let value = message.payload().expect("an event has a value");
+            let event = record::decode(head.position(), value).expect("it can be read");
+            assert_eq!(event.partition, number);
+            assert_eq!(partition(event.partition_key).number(), number, "it stands where its key belongs");
+            self.taken.entry(number).or_default().push(event);
+        }
+        *last = head.position();
+    }
+}
+
+impl Read {
+    /// By the rule, each topic has exactly what the log has for it, in its order, and no hole.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn equal_the_log(&self, events: &[RecordedEvent]) {
+        for (topic, of) in &self.of {
+            assert_eq!(of.holes, 0, "{topic} has holes");
+            let mut taken = 0;
+            for number in 0..PARTITION_COUNT {
+                let read = of.taken.get(&number).map_or(&[][..], Vec::as_slice);
+                let logged = events.iter().filter(|event| event.partition.number() == number && topic.holds(&event.event_type));
+                let logged: Vec<_> = logged.map(|event| (event.position, event.event_id, event.payload_hash)).collect();
+                let read: Vec<_> = read.iter().map(|event| (event.position, event.event_id, event.payload_hash)).collect();
+                assert_eq!(read, logged, "partition {number} of {topic}");
+                taken += read.len();
+            }
+            assert!(taken > 0, "{topic} has nothing");
+        }
+    }
+
+    /// # Panics
+    /// When one of the texts stands in a record.
+    pub fn hold_none_of(&self, texts: &[String]) {
+        // One text of all records: searched once for each value.
+        let all: Vec<u8> = self.raw.join(&b'\n');
+        let all = String::from_utf8_lossy(&all);
+        assert!(all.contains("TransactionStarted"), "what stands in the topics is found");
+        for text in texts {
+            assert!(!all.contains(text.as_str()), "{text} stands in a topic");
+        }
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (topic, of) in &self.of {
+            let taken: usize = of.taken.values().map(Vec::len).sum();
+            writeln!(f, "{topic}: {} records, {taken} taken, {} dropped by the rule", of.records, of.dropped)?;
+        }
+        write!(f, "dead letters: {}", self.dead_letters)
+    }
+}
