@@ -1,15 +1,27 @@
 //! What is in `docker`, by the tools that will read it: each part of `scripts/check-deploy` is a test.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tests::{MASTER_KEY, ProgramBuilder, binary, logs};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a room of the workspace")
+}
+
+/// # Panics
+/// When it did not end well; with what it said.
+fn ended_well(Output { status, stdout, stderr }: Output) -> String {
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(status.success(), "{stdout}{stderr}");
+    stdout
+}
 
 /// # Panics
 /// When the part is not as it should be; with what the tool says.
 fn passes(part: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a room of the workspace");
-    let checked = Command::new(root.join("scripts/check-deploy")).arg(part).output().expect("bash runs");
-    let said = [checked.stdout, checked.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(checked.status.success(), "{said}");
+    ended_well(Command::new(root().join("scripts/check-deploy")).arg(part).output().expect("bash runs"));
 }
 
 #[test]
@@ -55,4 +67,25 @@ fn a_standby_is_made_promoted_and_made_again() {
 #[test]
 fn shellcheck_finds_nothing_in_the_scripts() {
     passes("scripts");
+}
+
+#[tokio::test]
+async fn processes_that_are_killed_behind_nginx_fail_no_command() {
+    let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
+    let migrate = ProgramBuilder::new(&["migrate"], 0, logs("restarts-migrate"));
+    migrate.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
+
+    let mut script = tokio::process::Command::new("python3");
+    script.arg(root().join("tests/deploy/restarts.py")).arg(binary::coulomb());
+    script.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", MASTER_KEY).kill_on_drop(true);
+    let said = ended_well(script.output().await.expect("Python runs"));
+
+    let said: Value = serde_json::from_str(&said).expect("it speaks JSON");
+    assert_eq!(said["problems"], serde_json::json!([]), "{said}");
+    assert!(said["killed"].as_u64() > Some(4), "{said}");
+    // What was answered is in the log, each command once.
+    let pool = sqlx::PgPool::connect(database.url()).await.expect("the database is there");
+    let query = "SELECT count(*) FROM events WHERE event_type = 'ChargePointRegistered'";
+    let registered: i64 = sqlx::query_scalar(query).fetch_one(&pool).await.expect("the log can be read");
+    assert_eq!(said["answers"]["POST 202"].as_i64(), Some(registered), "{said}");
 }
