@@ -1,10 +1,10 @@
 use domain::id::Epoch;
 use event_store::append::Error;
-use event_store::{Append, Appended, Expected, Guard, GuardCondition, StoreOptions, Write};
+use event_store::{Append, Appended, EventStore, Expected, Guard, GuardCondition, StoreOptions, Write};
 use schema::log::{Generation, Position};
 use schema::partition::partition;
 
-use crate::support::{append, assert_sound, database, events, store, store_with, stream, write};
+use crate::support::{append, assert_sound, database, events, store, stream, write};
 
 #[tokio::test]
 async fn events_come_back_as_they_were_written() {
@@ -184,8 +184,8 @@ async fn a_cancelled_caller_does_not_cancel_its_append() {
 #[tokio::test]
 async fn a_transaction_pooler_is_spared_of_what_it_cannot_carry() {
     let database = database().await;
-    let options = StoreOptions { transaction_pooler: true, ..StoreOptions::default() };
-    let store = store_with(&database, options).await;
+    let pool = pool::Pool::from(database.pool()).carried(None);
+    let store = EventStore::connect(pool, StoreOptions::default()).await.expect("a store");
     let one = stream();
     store.append(append(vec![write(one, 0, 3)])).await.expect("appended");
     assert_eq!(store.read_stream(one, 1).await.expect("read").len(), 3);

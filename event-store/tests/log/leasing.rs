@@ -46,13 +46,13 @@ async fn a_frozen_owner_that_wakes_commits_nothing() {
     let store = store(&database).await;
     sqlx::query("CREATE TABLE work (done text)").execute(database.pool()).await.expect("a table");
     let frozen = acquire(&store, Uuid::now_v7(), Duration::ZERO).await.expect("free");
-    let mut late = database.pool().begin().await.expect("a transaction");
+    let mut late = pool::Pool::from(database.pool()).begin().await.expect("a transaction");
     sqlx::query("INSERT INTO work VALUES ('late')").execute(&mut *late).await.expect("its work");
     let owner = acquire(&store, Uuid::now_v7(), LONG).await.expect("lapsed");
     assert!(!assert_in(&mut late, &[frozen]).await.expect("asked"));
     late.rollback().await.expect("rolled back");
 
-    let mut good = database.pool().begin().await.expect("a transaction");
+    let mut good = pool::Pool::from(database.pool()).begin().await.expect("a transaction");
     sqlx::query("INSERT INTO work VALUES ('good')").execute(&mut *good).await.expect("its work");
     assert!(assert_in(&mut good, &[owner]).await.expect("asked"));
     good.commit().await.expect("committed");
@@ -66,7 +66,7 @@ async fn a_takeover_waits_for_a_commit_that_has_asserted() {
     let database = database().await;
     let store = store(&database).await;
     let owner = acquire(&store, Uuid::now_v7(), Duration::ZERO).await.expect("free");
-    let mut work = database.pool().begin().await.expect("a transaction");
+    let mut work = pool::Pool::from(database.pool()).begin().await.expect("a transaction");
     assert!(assert_in(&mut work, &[owner]).await.expect("asked"), "it lapsed, and nobody has taken it");
     let mut takeover = Box::pin(acquire(&store, Uuid::now_v7(), LONG));
     let waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO leases%'";

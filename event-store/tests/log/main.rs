@@ -4,6 +4,7 @@ mod appending;
 mod archives;
 mod archiving;
 mod contention;
+mod failover;
 mod following;
 mod keys;
 mod leasing;
