@@ -475,10 +475,15 @@ fn take(directory: &Path) -> Result<File, Error> {
 async fn migrate(options: &Options, database: &Database, environment: &[(String, String)]) -> Result<(), Error> {
     // Past PgBouncer: migrations hold a lock of their session.
     let url = database.url_of(database.primary()).unwrap_or_default();
-    let direct = [("DATABASE_URL".to_owned(), url), ("COULOMB_DATABASE_POOLER".to_owned(), "none".to_owned())];
+    let of_the_way = ["COULOMB_DATABASE_POOLER", "COULOMB_DIRECT_DATABASE_URL", "COULOMB_READ_DATABASE_URL"];
+    let mut environment = roles::with(environment.to_vec(), &[("DATABASE_URL".to_owned(), url)]);
+    environment.retain(|(name, _)| !of_the_way.contains(&name.as_str()));
     let mut command = tokio::process::Command::new(&options.program);
     command.arg("migrate").stdin(Stdio::null()).kill_on_drop(true);
-    command.env_remove("RUST_LOG").envs(roles::with(environment.to_vec(), &direct));
+    for name in of_the_way {
+        command.env_remove(name);
+    }
+    command.env_remove("RUST_LOG").envs(environment);
     let output = command.output().await;
     let output = output.map_err(|source| Error::Spawn { program: options.program.display().to_string(), source })?;
     if output.status.success() {
