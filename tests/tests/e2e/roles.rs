@@ -1,12 +1,15 @@
 //! Each role in a process of its own, on one database: what they know of each other is what is in it.
 
+mod failover;
+mod pooled;
+mod replica;
+
 use domain::session::SessionEvent;
 use embedded_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
-use simulator::phone::{Line, LineConfig, LineEvent, Phone, TokenBy};
-use tests::cluster::{alone, migrated};
+use simulator::phone::{Accepted, Line, LineConfig, LineEvent, Phone, TokenBy};
 use tests::log::{Log, is_dense_and_ordered};
-use tests::{Charge, Network, Program, ProgramBuilder, free_port, within};
+use tests::{MASTER_KEY, Network, Program, ProgramBuilder, RawCharger, configured, free_port, logs, within};
 use tokio::sync::mpsc;
 
 const ROLES: [&str; 4] = ["ocpp-edge", "command-service", "projection-service", "realtime-api"];
@@ -22,27 +25,37 @@ struct Roles {
     realtime_api: Program,
     _command_service: Program,
     _ocpp_edge: Program,
-    /// Last: it goes when nobody uses it.
-    _database: TestDatabase,
+    /// Last: it goes when nobody uses it. None: it is somebody else's.
+    _database: Option<TestDatabase>,
 }
 
 impl Roles {
     async fn start(name: &str) -> Self {
-        let database = migrated(&format!("roles-{name}")).await;
+        let database = migrated(name).await;
+        let environment = [("DATABASE_URL", database.url().to_owned())];
+        let roles = Self::start_with(name, &environment, database.url()).await;
+        Self { _database: Some(database), ..roles }
+    }
+
+    /// `looked_at`: where the test looks for what has become of it.
+    async fn start_with(name: &str, environment: &[(&str, String)], looked_at: &str) -> Self {
         let (queries, commands, ocpp) = (free_port(), free_port(), free_port());
-        let role = |role, http| alone(role, http, &format!("roles-{name}-{role}")).env("DATABASE_URL", database.url());
+        let role = |role, http| {
+            let builder = alone(role, http, name);
+            environment.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
+        };
         let projections = role("projection-service", free_port());
         let realtime = role("realtime-api", queries);
         let ocpp_edge = role("ocpp-edge", free_port()).env("COULOMB_OCPP_LISTEN", ocpp.to_string());
         Self {
-            network: Network::apart(commands, queries, ocpp, database.url()),
+            network: Network::apart(commands, queries, ocpp, looked_at),
             projection_service: projections.start().await,
             realtime_api: realtime.start().await,
             _command_service: role("command-service", commands).start().await,
             _ocpp_edge: ocpp_edge.start().await,
             projections,
             realtime,
-            _database: database,
+            _database: None,
         }
     }
 
@@ -57,6 +70,95 @@ impl Roles {
         assert_eq!(count(|event| matches!(event, SessionEvent::TransactionEnded(_))), 1);
         log.views_equal_a_fresh_fold().await;
         log.close().await;
+    }
+}
+
+async fn migrated(name: &str) -> TestDatabase {
+    let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
+    let migrate = ProgramBuilder::new(&["migrate"], 0, logs(&format!("roles-{name}-migrate")));
+    migrate.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
+    database
+}
+
+/// A role that does not know yet which database it is on.
+fn alone(role: &str, http: u16, name: &str) -> ProgramBuilder {
+    let log = logs(&format!("roles-{name}-{role}"));
+    let builder = configured(ProgramBuilder::new(&[role, "--http", &http.to_string()], http, log));
+    builder.env("COULOMB_MASTER_KEY", MASTER_KEY)
+}
+
+/// A charge that has begun: asked for at command-service, seen at realtime-api, reported to ocpp-edge.
+struct Charge {
+    charger: RawCharger,
+    driver: Phone,
+    accepted: Accepted,
+    session_id: String,
+    transaction_id: i64,
+}
+
+impl Charge {
+    async fn begun(network: &Network, driver: Phone) -> Self {
+        let registered = network.charger().await;
+        let mut charger = RawCharger::connect(network, &registered).await;
+        charger.boot().await;
+        let status = json!({"connectorId": 1, "errorCode": "NoError", "status": "Preparing"});
+        charger.ask("StatusNotification", status).await;
+        let starting = driver.start_over_http(&registered.id, 1);
+        let accepted = within("the start", starting).await.expect("a start is taken");
+        let session_id = accepted.session_id.clone().expect("a start has a session");
+        let asked = charger.asked("RemoteStartTransaction").await;
+        charger.accept(&asked).await;
+        let start = json!({"connectorId": 1, "idTag": asked[3]["idTag"], "meterStart": 1000,
+            "timestamp": "2026-03-01T10:00:00Z"});
+        let started = charger.ask("StartTransaction", start).await;
+        assert_eq!(started["idTagInfo"]["status"], "Accepted");
+        let transaction_id = started["transactionId"].as_i64().expect("a transaction has an id");
+        let charge = Self { charger, driver, accepted, session_id, transaction_id };
+        let active = charge.seen(|session| session["state"] == "active").await;
+        assert_eq!(active["transaction_id"], transaction_id.to_string());
+        charge
+    }
+
+    /// Waits until the phone shows the session as wanted.
+    async fn seen(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let key = format!("session:{}", self.session_id);
+        let seen = self.driver.line.wait_for(|held| held.newest(&key).is_some_and(|session| wanted(&session.data)));
+        let held = within("the session to change", seen).await.expect("the line is open");
+        held.newest(&key).expect("it is held").data.clone()
+    }
+
+    /// Reports the meter; acknowledged when this returns.
+    async fn meter(&mut self, timestamp: &str, register_wh: u32) {
+        let values = json!({"connectorId": 1, "transactionId": self.transaction_id, "meterValue": [
+            {"timestamp": timestamp, "sampledValue": [{"value": register_wh.to_string(), "unit": "Wh"}]}]});
+        self.charger.ask("MeterValues", values).await;
+    }
+
+    /// The driver asks at command-service, the charger is asked, and ends the transaction: all acknowledged.
+    async fn stop(&mut self) -> Accepted {
+        let stopping = self.driver.stop_over_http(&self.session_id);
+        let accepted = within("the stop", stopping).await.expect("a stop is taken");
+        let asked = self.charger.asked("RemoteStopTransaction").await;
+        assert_eq!(asked[3]["transactionId"], self.transaction_id);
+        self.charger.accept(&asked).await;
+        let stop = json!({"transactionId": self.transaction_id, "meterStop": 6000,
+            "timestamp": "2026-03-01T10:30:00Z", "reason": "Remote"});
+        self.charger.ask("StopTransaction", stop).await;
+        accepted
+    }
+
+    /// The end as the phone sees it, which is what a query says.
+    async fn ended(&self, network: &Network) -> Value {
+        let ended = self.seen(|session| session["state"] == "completed").await;
+        assert_eq!((&ended["energy_wh"], &ended["cost"]["amount"]), (&json!(5000), &json!("2.50")), "{ended}");
+        assert_eq!(ended["cost"]["estimated"], false, "{ended}");
+        let path = format!("{}?min_position={}", self.path(), ended["position"]);
+        assert_eq!(network.query(&self.driver.account, &path).await.expect("a session can be asked for"), ended);
+        ended
+    }
+
+    fn path(&self) -> String {
+        format!("/api/sessions/{}", self.session_id)
     }
 }
 
@@ -149,9 +251,9 @@ async fn a_phone_resumes_at_a_new_realtime_api_where_the_killed_one_left_it() {
 
 #[tokio::test]
 async fn a_role_is_refused_without_the_database_or_the_key_of_the_others() {
-    let database = migrated("roles-refused").await;
+    let database = migrated("refused").await;
     for role in ROLES {
-        let ports = |name: &str| alone(role, free_port(), &format!("roles-{name}-{role}")).env("COULOMB_OCPP_LISTEN", free_port().to_string());
+        let ports = |name: &str| alone(role, free_port(), name).env("COULOMB_OCPP_LISTEN", free_port().to_string());
         let said = ports("nowhere").refused().await;
         assert!(said.contains(role) && said.contains("DATABASE_URL"), "{role}: {said}");
 

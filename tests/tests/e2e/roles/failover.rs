@@ -1,1 +1,56 @@
-//! Later.
+//! Four processes on two servers: the primary is killed, the standby is promoted, and none of the processes is restarted.
+
+use embedded_postgres::testing::Replicated;
+use tests::eventually;
+
+use super::*;
+
+/// What a process says at `/ready`, if it is.
+pub(super) async fn ready(http: &str) -> Option<Value> {
+    let answer = reqwest::get(format!("{http}/ready")).await.ok()?;
+    if answer.status().is_success() { answer.json().await.ok() } else { None }
+}
+
+#[tokio::test]
+async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() {
+    let mut pair = Replicated::start(true).await.expect("both start");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let (one, two) = (format!("127.0.0.1:{}", first.port()), format!("127.0.0.1:{}", second.port()));
+    let url = format!("postgres://coulomb:{}@{one},{two}/coulomb?sslmode=disable", first.password());
+    let migrate = ProgramBuilder::new(&["migrate"], 0, logs("failover-migrate"));
+    migrate.env("DATABASE_URL", &*url).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
+    let roles = Roles::start_with("failover", &[("DATABASE_URL", url)], &second.url()).await;
+    let network = &roles.network;
+    let http = network.ws.replacen("ws", "http", 1).trim_end_matches("/ws").to_owned();
+    let mut charge = Charge::begun(network, network.driver().await).await;
+    charge.meter("2026-03-01T10:10:00Z", 3500).await;
+    charge.seen(|session| session["energy_wh"] == 2500).await;
+    let said = eventually("the primary to be named", || async {
+        ready(&http).await.filter(|said| said.to_string().contains("synchronous replication"))
+    })
+    .await;
+    assert!(said["about"]["database"].as_str().is_some_and(|about| about.starts_with(&one)), "{said}");
+
+    first.kill().await;
+    let refused = within("a refusal", charge.driver.stop_over_http(&charge.session_id)).await;
+    assert!(refused.is_err(), "nobody takes a command without a primary");
+    eventually("nobody to be ready", || async { ready(&http).await.is_none().then_some(()) }).await;
+    second.promote().await.expect("it is promoted");
+    let said = eventually("the other to be named", || async { ready(&http).await }).await;
+    assert!(said["about"]["database"].as_str().is_some_and(|about| about.starts_with(&two)), "{said}");
+
+    // The log takes nothing before its new generation is begun, which the first process to notice does.
+    eventually("the log to go on", || async {
+        let generations = second.url();
+        let pool = sqlx::PgPool::connect(&generations).await.ok()?;
+        let begun: i64 = sqlx::query_scalar("SELECT generation FROM log_head").fetch_one(&pool).await.ok()?;
+        pool.close().await;
+        (begun > 1).then_some(())
+    })
+    .await;
+    charge.meter("2026-03-01T10:20:00Z", 4500).await;
+    charge.seen(|session| session["energy_wh"] == 3500).await;
+    charge.stop().await;
+    charge.ended(network).await;
+    roles.is_consistent(&charge.session_id, 2).await;
+}
