@@ -55,6 +55,11 @@ impl Era {
         }
     }
 
+    /// How far the log is known to have gone, in the newest generation of which that is known.
+    pub fn furthest(&self) -> (Generation, Position) {
+        *self.0.furthest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How far the log is known to have gone in a generation.
     pub fn furthest_in(&self, generation: Generation) -> Option<Position> {
         let furthest = self.0.furthest.lock().unwrap_or_else(PoisonError::into_inner);

@@ -42,9 +42,11 @@ pub(crate) async fn run(store: WeakStore, era: Era) {
 
 async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
     let era = store.era();
+    // Taken before the look: what this process appends in the meantime lies above it, and is not lost for that.
+    let (known, furthest) = era.furthest();
     let mut look = Look::at(store).await?;
     era.learn(look.generation);
-    if era.furthest_in(look.generation).is_some_and(|furthest| furthest > look.position) {
+    if known == look.generation && furthest > look.position {
         era.went_back();
     }
     era.saw(look.generation, look.position);
