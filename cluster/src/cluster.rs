@@ -74,14 +74,16 @@ impl Cluster {
             };
             Ok(Some(EmbeddedKafka::start(kafka).await?))
         };
-        let database = Database::start(&directory, &options, &mut ports);
-        let (kafka, database): (Result<_, Error>, _) = tokio::join!(kafka, database);
+        let database = async {
+            let database = Database::start(&directory, &options, &mut ports).await?;
+            // Nothing that is brought to this version here goes through Kafka.
+            migrate(&options, &database, &roles::environment(&options, &database, &secrets, None)).await?;
+            Ok(database)
+        };
+        let (kafka, database): (Result<_, Error>, Result<_, Error>) = tokio::join!(kafka, database);
         let (kafka, database) = (kafka?, database?);
         let brokers = kafka.as_ref().map(EmbeddedKafka::brokers);
         let environment = roles::environment(&options, &database, &secrets, brokers.as_deref());
-
-        say("Bringing the database to this version ...");
-        migrate(&options, &database, &environment).await?;
 
         let http = options.http_port.map_or_else(|| ports.of("nginx-http"), Ok)?;
         let ocpp = options.ocpp_port.map_or_else(|| ports.of("nginx-ocpp"), Ok)?;
