@@ -59,9 +59,8 @@ fn doing(state: &RelayState) -> &'static str {
 fn trouble(state: &RelayState) -> Option<String> {
     match &state.doing {
         Doing::Standby | Doing::Leading => None,
-        Doing::KafkaDown { since, why } => {
-            let (seconds, lag) = (since.elapsed().as_secs(), state.lag());
-            Some(format!("Kafka takes nothing since {seconds} s, {lag} positions wait for it: {why}"))
+        Doing::KafkaDown { why, .. } => {
+            Some(format!("Kafka takes nothing, and {} positions wait for it: {why}", state.lag()))
         }
         Doing::Stopped { why } => Some(why.to_string()),
     }

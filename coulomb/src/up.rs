@@ -47,6 +47,7 @@ impl Running {
         // Nobody is beside a process with a private database to take what it takes no more.
         let notice = settings.database_url.as_ref().map_or(Duration::ZERO, |_| settings.drain.notice());
         shutdown.on_signals(notice)?;
+        settings.kafka.options()?;
         // The ports first: a taken one should not cost the start of a database to find out.
         let http = bind(args.http.http.unwrap_or(HTTP_DEFAULT), listen::HTTP).await?;
         let ocpp = bind(args.ocpp.ocpp, listen::OCPP).await?;
