@@ -76,14 +76,16 @@ impl<'r, M: Manager> Owner<'r, M> {
         let mut shared = BTreeMap::new();
         for (of, _) in stored.values() {
             if !shared.contains_key(of) {
-                shared.insert(*of, self.runner.store.shared_upto(*of).await?.unwrap_or(head));
+                shared.insert(*of, self.runner.store.shared_upto(*of).await?);
             }
         }
+        // Of a former generation it goes back to where the two part. What was done is done, and nothing is done twice.
+        let went_back = |of: &Generation, at: Position| shared.get(of).copied().flatten().map_or(at, |upto| at.min(upto));
         let cursor = |partition: &Partition| match stored.get(partition) {
-            // Of a former generation it goes back to where the two part. What was done is done, and nothing is done twice.
-            Some((of, at)) => shared.get(of).map_or(head, |shared| head.min(*shared)).min(*at),
-            // Nobody has held it yet: what happened before the manager was first run concerns it as well.
-            None => Position::START,
+            Some((of, at)) if *of <= generation && went_back(of, *at) <= head => went_back(of, *at),
+            // Of a history that is gone, or nobody has held it yet: what happened before the manager was first run concerns
+            // it as well.
+            Some(_) | None => Position::START,
         };
         let cursors: Vec<_> = self.leases.keys().map(|partition| (*partition, cursor(partition))).collect();
         self.generation = generation;
