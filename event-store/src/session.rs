@@ -51,6 +51,8 @@ struct Open {
     state: Box<dyn Opened>,
     /// Of the stream, before this session.
     version: i64,
+    /// It was taken from memory, where another process's events may be missing.
+    from_cache: bool,
     events: Vec<NewEvent>,
     fence: Option<Epoch>,
 }
@@ -194,11 +196,18 @@ impl Session {
 
     /// Appends everything. Afterwards the cache has the new states; after a conflict it has forgotten the old ones.
     pub async fn commit(self) -> Result<Appended, append::Error> {
-        let Self { store, generation, open, guards, key, .. } = self;
+        let Self { store, generation, open, mut guards, key, .. } = self;
         let mut writes = Vec::with_capacity(open.len());
         let mut written = Vec::with_capacity(open.len());
-        for Open { stream, state, version, events, fence } in open {
+        for Open { stream, state, version, from_cache, events, fence } in open {
             if events.is_empty() && fence.is_none() {
+                // What was only read is checked as well: several processes change the same things, and none hears of the
+                // others' changes before it asks. The owner of a fence has no need to.
+                let is_own =
+                    |guard: &Guard| guard.stream == stream && matches!(guard.condition, GuardCondition::Fence(_));
+                if from_cache && !guards.iter().any(is_own) {
+                    guards.push(Guard { stream, condition: GuardCondition::Version(version) });
+                }
                 continue;
             }
             writes.push(Write { stream, expected: Expected::version(version), events, fence });
@@ -228,7 +237,7 @@ impl Session {
             self.store.load::<A>(id).await?
         };
         let state = Box::new(State(state));
-        self.open.push(Open { stream, state, version, events: vec![], fence: None });
+        self.open.push(Open { stream, state, version, from_cache: self.trust_cache, events: vec![], fence: None });
         Ok(self.open.len() - 1)
     }
 

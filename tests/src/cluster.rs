@@ -25,7 +25,7 @@ pub struct ClusterConfig {
 }
 
 /// How processes learn of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogBy {
     #[default]
     Postgres,
@@ -37,6 +37,10 @@ impl ClusterConfig {
     /// One of each.
     pub fn new(name: &'static str) -> Self {
         Self { name, edges: 1, commands: 1, projections: 1, realtimes: 1, settings: vec![], log: LogBy::Postgres }
+    }
+
+    pub fn by(self, log: LogBy) -> Self {
+        Self { log, ..self }
     }
 
     pub fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {

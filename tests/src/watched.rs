@@ -169,9 +169,10 @@ impl Watched {
             holds_what_queries_say(line, account, topic).await;
         }
         let fleet = self.lines[0].0.held();
-        let held = fleet.topic("fleet").into_iter().flat_map(|fleet| fleet.resources.keys());
-        let chargers = held.filter(|key| key.starts_with("charger:")).count();
-        assert_eq!(chargers, self.town.chargers().len(), "every charger is held");
+        let held = fleet.topic("fleet").expect("it is followed");
+        for charger in self.town.chargers() {
+            assert!(held.resources.contains_key(&format!("charger:{}", charger.id())), "{} is held", charger.id());
+        }
         assert_eq!(self.journal.refused(), Vec::<String>::new(), "nothing was answered with a CALLERROR");
         let log = Log::open(database_url).await;
         self.is_recorded(&log).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use domain::charge_point::ChargePointEvent;
 use domain::event::Event;
 use serde_json::{Value, json};
-use tests::cluster::{Cluster, ClusterConfig};
+use tests::cluster::{Cluster, ClusterConfig, LogBy};
 use tests::log::{Log, decoded, is_dense_and_ordered};
 use tests::{Charge, Network, RawCharger, Registered, eventually, text, until};
 
@@ -38,11 +38,20 @@ async fn is_consistent(cluster: &Cluster) {
     log.close().await;
 }
 
-/// From the operator's request to the charger's socket. The figures are printed; a slow machine fails nothing.
 #[tokio::test]
 async fn commands_reach_the_edge_that_holds_the_charger() {
+    commands_reach_their_edges("edges-commands", LogBy::Postgres).await;
+}
+
+#[tokio::test]
+async fn commands_reach_the_edge_that_holds_the_charger_through_kafka() {
+    commands_reach_their_edges("edges-commands-kafka", LogBy::Kafka).await;
+}
+
+/// From the operator's request to the charger's socket. The figures are printed; a slow machine fails nothing.
+async fn commands_reach_their_edges(name: &'static str, log: LogBy) {
     const COMMANDS: usize = 102;
-    let cluster = three_edges("edges-commands").await;
+    let cluster = Cluster::start(ClusterConfig { edges: 3, ..ClusterConfig::new(name) }.by(log)).await;
     let network = &cluster.network;
     let operator = network.operator().await;
     let mut chargers = vec![];
@@ -71,7 +80,7 @@ async fn commands_reach_the_edge_that_holds_the_charger() {
     }
     took.sort();
     println!(
-        "{COMMANDS} commands over 3 edges, request to frame: median {:?}, 90 % {:?}, most {:?}",
+        "{COMMANDS} commands over 3 edges, {log:?}, request to frame: median {:?}, 90 % {:?}, most {:?}",
         took[COMMANDS / 2],
         took[COMMANDS * 9 / 10],
         took[COMMANDS - 1]
@@ -154,11 +163,20 @@ async fn an_edge_that_stood_still_says_and_records_nothing_for_a_charger_that_mo
     is_consistent(&cluster).await;
 }
 
-/// Of the commands that are open when the charger moves, the one that was sent is over, and the one that was only asked for is
-/// carried out.
 #[tokio::test]
 async fn what_was_sent_is_not_sent_again_and_what_was_asked_for_is() {
-    let mut cluster = three_edges("edges-open").await;
+    open_commands_move("edges-open", LogBy::Postgres).await;
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_sent_again_and_what_was_asked_for_is_through_kafka() {
+    open_commands_move("edges-open-kafka", LogBy::Kafka).await;
+}
+
+/// Of the commands that are open when the charger moves, the one that was sent is over, and the one that was only asked for is
+/// carried out.
+async fn open_commands_move(name: &'static str, log: LogBy) {
+    let mut cluster = Cluster::start(ClusterConfig { edges: 3, ..ClusterConfig::new(name) }.by(log)).await;
     let network = cluster.network.clone();
     let registered = network.charger().await;
     let mut charger = RawCharger::connect(&cluster.at_edge(0), &registered).await;

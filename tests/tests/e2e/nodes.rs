@@ -329,6 +329,58 @@ async fn all_failed(log: &Log, sessions: &[String]) -> (f64, usize) {
     .await
 }
 
+/// What a process has in memory may be old: others have changed it since.
+#[tokio::test]
+async fn no_process_decides_on_what_others_have_changed() {
+    let config = ClusterConfig { commands: 2, edges: 2, ..ClusterConfig::new("nodes-memory") };
+    let cluster = Cluster::start(config).await;
+    let network = &cluster.network;
+    let registered = network.charger().await;
+    let mut charger = RawCharger::connect(&cluster.at_edge(0), &registered).await;
+    charger.boot().await;
+    let driver = network.customer(network.person(), Some("CARD-OF-THEIRS")).await;
+    let token = driver.access_token().await.expect("an account has a token");
+    let mut sessions = vec![];
+    for turn in 0..4 {
+        let status = |word: &str| json!({"connectorId": 1, "errorCode": "NoError", "status": word});
+        charger.ask("StatusNotification", status("Preparing")).await;
+        let body = json!({"charger_id": registered.id, "connector_id": 1});
+        // With a key, as phones do: the answer alone is something to be recorded.
+        let url = format!("{}/api/sessions/start", at(&cluster, turn % 2));
+        let request = reqwest::Client::new().post(url).json(&body).bearer_auth(&token);
+        let answer = request.header("Idempotency-Key", uuid()).send().await.expect("it answers");
+        assert_eq!(answer.status(), 202);
+        let answer: Value = answer.json().await.expect("it is JSON");
+        assert!(!sessions.contains(&answer["session_id"]), "turn {turn} is answered with a charge that is over");
+        sessions.push(answer["session_id"].clone());
+        let asked = charger.asked("RemoteStartTransaction").await;
+        charger.accept(&asked).await;
+        let start = json!({"connectorId": 1, "idTag": asked[3]["idTag"], "meterStart": 1000,
+            "timestamp": format!("2026-03-01T1{turn}:00:00Z")});
+        let started = charger.ask("StartTransaction", start).await;
+        let stop = json!({"transactionId": started["transactionId"], "meterStop": 2000,
+            "timestamp": format!("2026-03-01T1{turn}:30:00Z"), "reason": "Local"});
+        charger.ask("StopTransaction", stop).await;
+        charger.ask("StatusNotification", status("Available")).await;
+    }
+
+    // A card that an edge knows is blocked by an operator, who is elsewhere.
+    let mut elsewhere = RawCharger::connect(&cluster.at_edge(1), &network.charger().await).await;
+    elsewhere.boot().await;
+    let card = json!({"idTag": "CARD-OF-THEIRS"});
+    for charger in [&mut charger, &mut elsewhere] {
+        assert_eq!(charger.ask("Authorize", card.clone()).await["idTagInfo"]["status"], "Accepted");
+    }
+    let operator = network.operator().await;
+    let tokens =
+        until(&operator, "/api/tokens", |list| list["items"].as_array().is_some_and(|list| !list.is_empty())).await;
+    let token_id = text(&tokens["items"][0]["token_id"]);
+    operator.post(&format!("/api/tokens/{token_id}/block"), &json!({}), None).await.expect("a token can be blocked");
+    for charger in [&mut charger, &mut elsewhere] {
+        assert_eq!(charger.ask("Authorize", card.clone()).await["idTagInfo"]["status"], "Blocked");
+    }
+}
+
 #[tokio::test]
 async fn whoever_waits_for_a_position_waits_at_any_node() {
     let cluster =

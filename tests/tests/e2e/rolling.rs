@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use simulator::charger::{Car, Charger, ChargerHandle, ChargerView};
 use simulator::phone::Account;
-use tests::cluster::{Cluster, ClusterConfig, Node};
+use tests::cluster::{Cluster, ClusterConfig, LogBy, Node};
 use tests::log::Log;
 use tests::watched::Watched;
 use tests::{Network, RawCharger, eventually, text, until, within};
@@ -18,6 +19,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// Long enough to look at a process that has announced its end.
 const NOTICE_S: u64 = 3;
+/// For a charge to begin or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The status of `/ready`, and what it says.
 async fn ready(node: &Node) -> (u16, String) {
@@ -151,7 +154,7 @@ async fn what_waits_is_answered_and_leases_are_handed_over() {
     log.close().await;
 }
 
-/// An operator's client that knows what is documented and no more: it comes again when the connection is refused or the
+/// A client that knows what is documented and no more: it comes again, with the same key, when the connection is refused or the
 /// answer is 503 with Retry-After. What else goes wrong is told.
 struct Client {
     network: Network,
@@ -159,36 +162,104 @@ struct Client {
     ended: AtomicBool,
 }
 
+/// How many commands were taken, and what went wrong.
+type Told = (usize, Vec<String>);
+
 impl Client {
-    /// How many commands were taken, and what went wrong.
-    async fn run(self: Arc<Self>, number: usize) -> (Vec<String>, Vec<String>) {
-        let client = reqwest::Client::new();
-        let (mut taken, mut wrong) = (vec![], vec![]);
-        while !self.ended.load(Ordering::Relaxed) {
-            let key = uuid::Uuid::now_v7().to_string();
-            let body = json!({"name": format!("Plan {number}-{}", taken.len())});
-            let token = self.operator.access_token().await.expect("an account has a token");
-            let url = format!("{}/api/plans", self.network.http);
-            let request = client.post(&url).json(&body).bearer_auth(&token).header("Idempotency-Key", &key);
-            match request.send().await {
-                Ok(answer) if answer.status() == 202 => {
-                    let answer: Value = answer.json().await.expect("JSON");
-                    let position = answer["position"].as_i64().expect("it has a position");
-                    taken.push(text(&answer["plan_id"]));
-                    let url = format!("{}/api/sites?min_position={position}", self.network.queries);
-                    match client.get(url).bearer_auth(&token).send().await {
-                        Ok(answer) if answer.status() == 200 => {}
-                        Ok(answer) if is_busy(&answer) => {}
-                        other => wrong.push(format!("a query: {other:?}")),
-                    }
-                }
+    fn goes_on(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
+    }
+
+    async fn command(&self, account: &Account, path: &str, body: &Value) -> Result<Value, String> {
+        let key = uuid::Uuid::now_v7().to_string();
+        let token = account.access_token().await.map_err(|error| format!("a token: {error}"))?;
+        loop {
+            let request = reqwest::Client::new().post(format!("{}{path}", self.network.http)).json(body);
+            match request.bearer_auth(&token).header("Idempotency-Key", &key).send().await {
+                Ok(answer) if answer.status() == 202 => return Ok(answer.json().await.expect("it is JSON")),
                 Ok(answer) if is_busy(&answer) => {}
                 Err(error) if error.is_connect() => {}
-                other => wrong.push(format!("a command: {other:?}")),
+                Ok(answer) => {
+                    return Err(format!("{path}: {} {}", answer.status(), answer.text().await.unwrap_or_default()));
+                }
+                Err(error) => return Err(format!("{path}: {error:?}")),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn query(&self, account: &Account, path: &str) -> Result<Option<Value>, String> {
+        let token = account.access_token().await.map_err(|error| format!("a token: {error}"))?;
+        let request = reqwest::Client::new().get(format!("{}{path}", self.network.queries)).bearer_auth(token);
+        match request.send().await {
+            Ok(answer) if answer.status() == 200 => Ok(Some(answer.json().await.expect("it is JSON"))),
+            Ok(answer) if is_busy(&answer) => Ok(None),
+            Err(error) if error.is_connect() => Ok(None),
+            other => Err(format!("{path}: {other:?}")),
+        }
+    }
+
+    /// What an operator does in an office.
+    async fn make_plans(self: Arc<Self>, number: usize) -> Told {
+        let (mut taken, mut wrong) = (0, vec![]);
+        while self.goes_on() {
+            let body = json!({"name": format!("Plan {number}-{taken}")});
+            let made = async {
+                let plan = self.command(&self.operator, "/api/plans", &body).await?;
+                self.query(&self.operator, &format!("/api/sites?min_position={}", plan["position"])).await
+            };
+            match made.await {
+                Ok(_) => taken += 1,
+                Err(told) => wrong.push(told),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         (taken, wrong)
+    }
+
+    /// A driver with a charger that has a good network: whatever is exchanged, each charge begins and ends.
+    async fn charge(self: Arc<Self>, charger: ChargerHandle, driver: Account) -> Told {
+        let (mut taken, mut wrong) = (0, vec![]);
+        charger.wait_for(ChargerView::is_settled).await.expect("it is switched on");
+        while self.goes_on() {
+            let car = Car { battery_wh: 90_000.0, charge: 0.2, power_max_w: 50_000.0, charge_limit: 1.0 };
+            charger.plug(1, car).await.expect("nobody else is there");
+            let charged = async {
+                let body = json!({"charger_id": charger.id(), "connector_id": 1});
+                let started = self.command(&driver, "/api/sessions/start", &body).await?;
+                let session_id = text(&started["session_id"]);
+                self.until(&driver, &session_id, "active").await?;
+                self.command(&driver, "/api/sessions/stop", &json!({"session_id": session_id})).await?;
+                self.until(&driver, &session_id, "completed").await
+            };
+            match charged.await {
+                Ok(()) => taken += 2,
+                Err(told) => wrong.push(format!("{}: {told}", charger.id())),
+            }
+            charger.unplug(1).await.expect("the car is there");
+            // Until it is known that the car has gone, who starts there again is answered with the charge that is over.
+            let has_gone = |view: &ChargerView| view.is_settled() && !view.outlets[0].has_car;
+            charger.wait_for(has_gone).await.expect("it is switched on");
+        }
+        (taken, wrong)
+    }
+
+    async fn until(&self, driver: &Account, session_id: &str, state: &str) -> Result<(), String> {
+        let path = format!("/api/sessions/{session_id}");
+        let waiting = Instant::now();
+        loop {
+            match self.query(driver, &path).await {
+                Ok(Some(session)) if session["state"] == state => return Ok(()),
+                Ok(Some(session)) if session["state"] == "failed" => return Err(format!("it failed: {session}")),
+                Ok(Some(session)) if waiting.elapsed() > PATIENCE => {
+                    return Err(format!("it stays as it is, not {state}: {session}"));
+                }
+                // It may not have been projected yet.
+                Err(told) if waiting.elapsed() > PATIENCE => return Err(told),
+                _ => {}
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -196,22 +267,38 @@ fn is_busy(answer: &reqwest::Response) -> bool {
     answer.status() == 503 && answer.headers().contains_key("retry-after")
 }
 
-/// One process after another is exchanged while a town charges and clients give commands: no command fails, no charger's
-/// message is lost, and phones hold at last what queries say.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_process_is_exchanged_under_load() {
+    exchanged_under_load("rolling-restart", LogBy::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_process_is_exchanged_under_load_over_kafka() {
+    exchanged_under_load("rolling-restart-kafka", LogBy::Kafka).await;
+}
+
+/// One process after another is exchanged while a town charges and clients give commands: no command fails, no charger's
+/// message is lost, and phones hold at last what queries say.
+async fn exchanged_under_load(name: &'static str, log: LogBy) {
     let config =
-        ClusterConfig { edges: 2, commands: 2, projections: 2, realtimes: 2, ..ClusterConfig::new("rolling-restart") };
+        ClusterConfig { edges: 2, commands: 2, projections: 2, realtimes: 2, ..ClusterConfig::new(name).by(log) };
     let config = config.set("COULOMB_START_DEADLINE", "5").set("COULOMB_DRAIN_S", "1");
     let mut cluster = Cluster::start(config).await;
     let network = cluster.network.clone();
     let mut watched = Watched::new(&network, 8, 8, 11).await;
     let operator = network.operator().await;
     let client = Arc::new(Client { network: network.clone(), operator, ended: AtomicBool::new(false) });
-    let clients: Vec<_> = (0..3).map(|number| tokio::spawn(client.clone().run(number))).collect();
+    let mut clients: Vec<_> = (0..2).map(|number| tokio::spawn(client.clone().make_plans(number))).collect();
+    for _ in 0..2 {
+        let charger = Charger::spawn(network.simulated(&network.charger().await));
+        let driver = network.customer(network.person(), None).await;
+        clients.push(tokio::spawn(client.clone().charge(charger, driver)));
+    }
 
-    let roles = [&mut cluster.projections, &mut cluster.realtimes, &mut cluster.commands, &mut cluster.edges];
-    for (role, nodes) in ["projection-service", "realtime-api", "command-service", "ocpp-edge"].iter().zip(roles) {
+    let Cluster { projections, realtimes, relays, commands, edges, .. } = &mut cluster;
+    let roles = [projections, realtimes, relays, commands, edges];
+    let names = ["projection-service", "realtime-api", "relay", "command-service", "ocpp-edge"];
+    for (role, nodes) in names.iter().zip(roles) {
         for node in nodes {
             let then = watched.journal.len() + 30;
             eventually("messages", || async { (watched.journal.len() >= then).then_some(()) }).await;
@@ -222,13 +309,13 @@ async fn every_process_is_exchanged_under_load() {
     }
     watched.is_followed().await;
     client.ended.store(true, Ordering::Relaxed);
-    let mut plans = 0;
+    let mut all = 0;
     for client in clients {
         let (taken, wrong) = within("the clients to end", client).await.expect("it ended");
-        assert_eq!(wrong, Vec::<String>::new(), "after {} commands", taken.len());
-        plans += taken.len();
+        assert_eq!(wrong, Vec::<String>::new(), "after {taken} commands");
+        all += taken;
     }
-    println!("{plans} commands beside {} acknowledged messages of chargers", watched.journal.len());
+    println!("{all} commands beside {} acknowledged messages of chargers", watched.journal.len());
     watched.comes_to_rest(cluster.database.url()).await;
 }
 
