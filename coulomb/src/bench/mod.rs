@@ -7,6 +7,7 @@ mod e2e;
 mod line;
 mod ocpp;
 mod platform;
+mod processes;
 mod rebuild;
 mod relay;
 
@@ -27,6 +28,7 @@ terminal it is a table. Build with --release, or the figures mean nothing.
 Examples:
   cargo run --release -- bench append
   cargo run --release -- bench e2e --rate 500 --seconds 20
+  cargo run --release -- bench e2e --kafka
   cargo run --release -- bench ocpp | jq .ratio")]
 pub struct Args {
     #[command(subcommand)]
@@ -59,7 +61,7 @@ enum Bench {
     /// Events from Postgres into Kafka, beside a bare producer of the same records and an ordered read-back. Kafka is the one at
     /// KAFKA_BROKERS, or a private one that is fetched the first time
     Relay(relay::Args),
-    /// From a charger's frame to a phone's frame, through the whole platform in one process
+    /// From a charger's frame to a phone's frame, through the whole platform in one process; or through several and Kafka
     E2e(e2e::Args),
 }
 

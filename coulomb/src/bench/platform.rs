@@ -46,7 +46,21 @@ impl Server {
     }
 }
 
-const OPERATOR_EMAIL: &str = "bench@example.org";
+pub(super) const OPERATOR_EMAIL: &str = "bench@example.org";
+
+/// Where a platform answers, and its operator.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// Where commands are taken.
+    pub commands: String,
+    /// Where queries are answered.
+    pub queries: String,
+    /// Of the realtime socket, without its path.
+    pub ws: String,
+    pub ocpp: String,
+    pub operator_email: &'static str,
+    pub operator_password: String,
+}
 
 /// Every role, in this process.
 pub struct Platform {
@@ -78,24 +92,16 @@ impl Platform {
         }
     }
 
-    pub fn http_url(&self) -> String {
-        self.running.http_url()
-    }
-
-    pub fn ws_url(&self) -> String {
-        self.running.http_url().replacen("http", "ws", 1)
-    }
-
-    pub fn ocpp_url(&self) -> String {
-        self.running.ocpp_url()
-    }
-
-    pub fn operator_email(&self) -> &'static str {
-        OPERATOR_EMAIL
-    }
-
-    pub fn operator_password(&self) -> &str {
-        &self.operator_password
+    pub fn reach(&self) -> Reach {
+        let http = self.running.http_url();
+        Reach {
+            ws: http.replacen("http", "ws", 1),
+            queries: http.clone(),
+            commands: http,
+            ocpp: self.running.ocpp_url(),
+            operator_email: OPERATOR_EMAIL,
+            operator_password: self.operator_password.clone(),
+        }
     }
 
     pub async fn stop(self) -> anyhow::Result<()> {

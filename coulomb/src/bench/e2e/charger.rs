@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use super::OnTheirWay;
 use super::seed::charger_id;
 use crate::bench::client::open;
-use crate::bench::platform::Platform;
+use crate::bench::platform::Reach;
 
 /// A charger that reports changing statuses, and waits for each acknowledgement.
 pub struct Charger {
@@ -22,8 +22,8 @@ pub struct Charger {
 }
 
 impl Charger {
-    pub async fn connect(platform: &Platform, number: usize) -> anyhow::Result<Self> {
-        let mut request = format!("{}/{}", platform.ocpp_url(), charger_id(number)).into_client_request()?;
+    pub async fn connect(reach: &Reach, number: usize) -> anyhow::Result<Self> {
+        let mut request = format!("{}/{}", reach.ocpp, charger_id(number)).into_client_request()?;
         request.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp1.6".parse()?);
         let socket = open(request).await?;
         let mut charger = Self { number, socket };

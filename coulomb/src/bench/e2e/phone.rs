@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use super::OnTheirWay;
 use super::seed::charger_id;
 use crate::bench::client::open;
-use crate::bench::platform::Platform;
+use crate::bench::platform::Reach;
 
 /// A phone that follows one charger.
 pub struct Phone {
@@ -21,8 +21,8 @@ pub struct Phone {
 }
 
 impl Phone {
-    pub async fn connect(platform: &Platform, token: &str, charger: usize) -> anyhow::Result<Self> {
-        let mut request = format!("{}/ws", platform.ws_url()).into_client_request()?;
+    pub async fn connect(reach: &Reach, token: &str, charger: usize) -> anyhow::Result<Self> {
+        let mut request = format!("{}/ws", reach.ws).into_client_request()?;
         request.headers_mut().insert("Authorization", format!("Bearer {token}").parse()?);
         let mut socket = open(request).await?;
         let topic = format!("charger:{}", charger_id(charger));
