@@ -12,26 +12,53 @@ use tests::shared;
 use crate::history::{OPERATOR, a_session, lines, said};
 
 /// The schemas of messages, each made when it is needed first.
-struct Messages {
+pub struct Messages {
     document: Value,
     made: BTreeMap<String, Validator>,
 }
 
 impl Messages {
-    fn read() -> Self {
+    pub fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
         let text = fs::read_to_string(root.join("docs/events.asyncapi.json")).expect("the document");
         Self { document: serde_json::from_str(&text).expect("JSON"), made: BTreeMap::new() }
     }
 
     fn of(&mut self, name: &str) -> &Validator {
+        self.at(&format!("/components/messages/{name}/payload"))
+    }
+
+    fn at(&mut self, place: &str) -> &Validator {
         let document = &self.document;
-        self.made.entry(name.to_owned()).or_insert_with(|| {
-            let mut schema = document["components"]["messages"][name]["payload"].clone();
-            assert!(schema.is_object(), "{name} is not in the document");
+        self.made.entry(place.to_owned()).or_insert_with(|| {
+            let mut schema = document.pointer(place).cloned().unwrap_or_default();
+            assert!(schema.is_object(), "{place} is not in the document");
             schema["components"] = json!({"schemas": document["components"]["schemas"]});
             jsonschema::draft7::options().should_validate_formats(true).build(&schema).expect("a schema")
         })
+    }
+
+    /// # Panics
+    /// When a line does not fit its message.
+    #[track_caller]
+    pub fn assert_line(&mut self, name: &str, line: &Value) {
+        let errors: Vec<_> = self.of(name).iter_errors(line).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{line}\n{}", errors.join("\n"));
+    }
+
+    /// # Panics
+    /// When a record of an event has other headers.
+    #[track_caller]
+    pub fn assert_headers(&mut self, headers: &Value) {
+        let place = "/components/messageTraits/kafkaRecord/headers";
+        let errors: Vec<_> = self.at(place).iter_errors(headers).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{headers}\n{}", errors.join("\n"));
+    }
+
+    /// What a channel holds.
+    pub fn topic(&self, channel: &str) -> BTreeSet<String> {
+        let messages = self.document["channels"][channel]["messages"].as_object();
+        messages.unwrap_or_else(|| panic!("there is no {channel}")).keys().cloned().collect()
     }
 }
 
@@ -49,8 +76,7 @@ async fn every_line_of_the_history_fits_its_message() {
     for line in sealed.iter().chain(&clear) {
         let event_type = line["event_type"].as_str().expect("a type");
         let name = if line["undecodable"].is_null() { event_type } else { "Undecodable" };
-        let errors: Vec<_> = messages.of(name).iter_errors(line).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{line}\n{}", errors.join("\n"));
+        messages.assert_line(name, line);
         types.insert(event_type);
     }
     assert!(types.len() > 20, "{types:?}");

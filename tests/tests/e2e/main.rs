@@ -15,6 +15,7 @@ mod erasure;
 mod flows;
 mod history;
 mod independent;
+mod kafka;
 mod keys;
 mod kill;
 mod killed_rebuild;
