@@ -147,7 +147,7 @@ impl Pool {
     }
 
     /// The pool of the primary, and the notice of another one. Waits for a primary as long as for a free connection.
-    pub(crate) async fn node(&self) -> Result<(PgPool, Option<Moved>), Error> {
+    async fn node(&self) -> Result<(PgPool, Option<Moved>), Error> {
         let node = match &self.node {
             Source::Fixed(pool) => return Ok((pool.clone(), None)),
             Source::Following(node) => node,
@@ -166,21 +166,42 @@ impl Pool {
         Ok((found.pool.ok_or(Error::PoolTimedOut)?, Some(moved)))
     }
 
+    /// What a node gives; begun anew at the next one when that becomes the primary meanwhile.
+    pub(crate) async fn of_primary<T, F>(&self, get: impl Fn(PgPool) -> F) -> Result<(T, Option<Moved>), Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            let (pool, moved) = self.node().await?;
+            let Some(moved) = moved else { return Ok((get(pool).await?, None)) };
+            let got = tokio::select! {
+                biased;
+                got = get(pool) => got,
+                () = moved.clone().wait() => continue,
+            };
+            match got {
+                Ok(got) => return Ok((got, Some(moved))),
+                Err(_) if moved.happened() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// A free connection of the pool.
     pub async fn acquire(&self) -> Result<Connection<'static>, Error> {
-        let (pool, moved) = self.node().await?;
-        Ok(Connection::new(Kept::Pooled(pool.acquire().await?), self.carried, moved))
+        let (connection, moved) = self.of_primary(|pool| async move { pool.acquire().await }).await?;
+        Ok(Connection::new(Kept::Pooled(connection), self.carried, moved))
     }
 
     pub async fn begin(&self) -> Result<Transaction<'static>, Error> {
-        let (pool, moved) = self.node().await?;
-        Ok(Transaction::new(pool.begin().await?, self.carried, moved))
+        let (transaction, moved) = self.of_primary(|pool| async move { pool.begin().await }).await?;
+        Ok(Transaction::new(transaction, self.carried, moved))
     }
 
     /// A connection of one's own, beside those of the pool.
     pub async fn connect(&self) -> Result<Connection<'static>, Error> {
-        let (pool, moved) = self.node().await?;
-        Ok(Connection::new(Kept::Own(pool.connect_options().connect().await?), self.carried, moved))
+        let (connection, moved) = self.of_primary(|pool| async move { pool.connect_options().connect().await }).await?;
+        Ok(Connection::new(Kept::Own(connection), self.carried, moved))
     }
 }
 

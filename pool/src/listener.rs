@@ -1,9 +1,14 @@
 //! LISTEN, on a connection that no pooler shares out.
 
+use std::time::Duration;
+
 use sqlx::Error;
-use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgNotification, PgPool, PgPoolOptions};
 
 use crate::handle::{Moved, Pool, moved_on};
+
+/// For the connection, also where it was lost; past that one listens anew.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Notices of one channel of the primary.
 pub struct Listener {
@@ -19,11 +24,14 @@ impl Pool {
     pub async fn listen(&self, channel: &str) -> Result<Listener, Error> {
         let why = "a pooler in transaction mode carries no notices: a direct way to the database is needed";
         let direct = self.direct().ok_or_else(|| Error::Configuration(why.into()))?;
-        let (node, moved) = direct.node().await?;
-        let options = node.connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(channel).await?;
+        let listening = |node: PgPool| async move {
+            let options = node.connect_options().as_ref().clone();
+            let one = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_WITHIN);
+            let mut listener = PgListener::connect_with(&one.connect_with(options).await?).await?;
+            listener.listen(channel).await?;
+            Ok(listener)
+        };
+        let (listener, moved) = direct.of_primary(listening).await?;
         Ok(Listener { listener, moved })
     }
 }

@@ -61,6 +61,28 @@ fn no_service_runs_what_a_pooler_can_not_carry() {
     assert!(found.is_empty(), "use pool::{{Pool, Connection, Transaction}} instead:\n{}", found.join("\n"));
 }
 
+/// Whose commits do not wait for the disk, nor for a standby: tables that are made anew from the log.
+const NOT_WAITING: [&str; 3] =
+    ["projection-service/src/rebuild/own.sql", "schema/migrations/0200_views.sql", "schema/migrations/0420_parked.sql"];
+
+#[test]
+fn no_append_is_acknowledged_before_it_is_where_the_server_is_told_to_have_it() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is in the workspace");
+    let folders =
+        ROOMS.map(|room| workspace.join(room).join("src")).into_iter().chain([workspace.join("schema/migrations")]);
+    let mut found: Vec<String> = vec![];
+    for path in folders.flat_map(|folder| sources(&folder)) {
+        let text = std::fs::read_to_string(&path).expect("a source can be read");
+        let off =
+            |line: &str| line.contains("synchronous_commit") && ["off", "local"].iter().any(|word| line.contains(word));
+        if text.lines().any(off) {
+            found.push(path.strip_prefix(workspace).expect("it is below").display().to_string());
+        }
+    }
+    found.sort();
+    assert_eq!(found, NOT_WAITING);
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a room has sources").flatten().map(|entry| entry.path());
     let mut sources = vec![];

@@ -6,7 +6,7 @@ use tests::eventually;
 use super::*;
 
 /// What a process says at `/ready`, if it is.
-pub(super) async fn ready(http: &str) -> Option<Value> {
+async fn ready(http: &str) -> Option<Value> {
     let answer = reqwest::get(format!("{http}/ready")).await.ok()?;
     if answer.status().is_success() { answer.json().await.ok() } else { None }
 }
@@ -21,7 +21,7 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
     migrate.env("DATABASE_URL", &*url).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
     let roles = Roles::start_with("failover", &[("DATABASE_URL", url)], &second.url()).await;
     let network = &roles.network;
-    let http = network.ws.replacen("ws", "http", 1).trim_end_matches("/ws").to_owned();
+    let http = network.queries.clone();
     let mut charge = Charge::begun(network, network.driver().await).await;
     charge.meter("2026-03-01T10:10:00Z", 3500).await;
     charge.seen(|session| session["energy_wh"] == 2500).await;
@@ -32,8 +32,11 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
     assert!(said["about"]["database"].as_str().is_some_and(|about| about.starts_with(&one)), "{said}");
 
     first.kill().await;
-    let refused = within("a refusal", charge.driver.stop_over_http(&charge.session_id)).await;
-    assert!(refused.is_err(), "nobody takes a command without a primary");
+    let login = json!({"email": "nobody@tests.example", "password": "nobodys-password"});
+    let asked = reqwest::Client::new().post(format!("{}/api/auth/login", network.http)).json(&login).send();
+    let refused = within("a refusal", asked).await.expect("an answer");
+    assert_eq!(refused.status(), 503, "nothing is known without a primary");
+    assert!(refused.headers().contains_key("retry-after"));
     eventually("nobody to be ready", || async { ready(&http).await.is_none().then_some(()) }).await;
     second.promote().await.expect("it is promoted");
     let said = eventually("the other to be named", || async { ready(&http).await }).await;
@@ -41,8 +44,7 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
 
     // The log takes nothing before its new generation is begun, which the first process to notice does.
     eventually("the log to go on", || async {
-        let generations = second.url();
-        let pool = sqlx::PgPool::connect(&generations).await.ok()?;
+        let pool = sqlx::PgPool::connect(&second.url()).await.ok()?;
         let begun: i64 = sqlx::query_scalar("SELECT generation FROM log_head").fetch_one(&pool).await.ok()?;
         pool.close().await;
         (begun > 1).then_some(())

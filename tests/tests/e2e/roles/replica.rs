@@ -21,7 +21,7 @@ async fn a_replica_answers_while_it_is_there_and_far_enough() {
     let environment = [("DATABASE_URL", first.url()), ("COULOMB_READ_DATABASE_URL", second.tcp_url_of("coulomb"))];
     let roles = Roles::start_with("replica", &environment, &first.url()).await;
     let network = &roles.network;
-    let http = network.ws.replacen("ws", "http", 1).trim_end_matches("/ws").to_owned();
+    let http = network.queries.clone();
     let mut charge = Charge::begun(network, network.driver().await).await;
     let account = charge.driver.account.clone();
     let path = charge.path();
