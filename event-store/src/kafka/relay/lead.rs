@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
-use schema::log::Position;
 use schema::partition::PARTITION_COUNT;
 use schema::topics::LogTopic;
 use tokio::sync::{mpsc, watch};
@@ -28,6 +27,9 @@ const DOWN_AFTER: Duration = Duration::from_secs(2);
 /// How long the last acknowledgements are waited for when the process ends.
 const FAREWELL: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Each partition gets its watermark in one of so many rounds. librdkafka sends a request for each partition, of which five
+/// are under way: all at once would keep events waiting behind them.
+const WATERMARK_ROUNDS: u32 = 32;
 
 /// Why somebody leads no more.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +64,10 @@ pub(super) struct Leader<'r> {
     produced: Checkpoint,
     /// Of each partition, what Kafka has had before.
     has: Lasts,
-    watermarked: Position,
+    /// Up to where each partition was told, by an event or a watermark.
+    told: Lasts,
+    /// The round of watermarks that is next.
+    round: u32,
     /// Since when nothing was acknowledged, while something waits for it.
     waiting_since: Option<Instant>,
 }
@@ -123,10 +128,11 @@ async fn prepare_and_run(
         producer: Producer::new(&options.kafka)?,
         produced: checkpoint,
         has: tails.lasts(),
-        watermarked: Position::START,
+        told: tails.lasts(),
+        round: 0,
         waiting_since: None,
     };
-    let mut watermarks = tokio::time::interval(options.watermark_every);
+    let mut watermarks = tokio::time::interval(options.watermark_every / WATERMARK_ROUNDS);
     watermarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = tokio::time::interval(LOOK_EVERY);
     let acks = std::sync::Arc::clone(&leader.producer.acks);
@@ -193,22 +199,27 @@ impl Leader<'_> {
         Ok(())
     }
 
-    /// All of each partition up to what was produced last stands before its watermark.
+    /// Of the partitions whose turn it is: all of each up to what was produced last stands before its watermark. A partition
+    /// of which something was told since the last round needs none yet.
     async fn watermarks(&mut self) -> Result<(), Error> {
         let Checkpoint { position: upto, generation, .. } = self.produced;
-        if upto <= self.watermarked || !self.has_room() {
+        let round = self.round;
+        self.round = (round + 1) % WATERMARK_ROUNDS;
+        if !self.has_room() {
             return Ok(());
         }
+        let turn = |partition: &u8| u32::from(*partition) % WATERMARK_ROUNDS == round;
         for topic in LogTopic::ALL {
-            for partition in 0..PARTITION_COUNT {
+            for partition in (0..PARTITION_COUNT).filter(turn) {
                 // An event at that very position says it already.
-                let said = self.has.get(topic, partition).max(self.produced.lasts.get(topic, partition));
-                if upto > said {
+                let said = self.told.get(topic, partition).max(self.produced.lasts.get(topic, partition));
+                let was = self.told.replace(topic, partition, said);
+                if upto > said && said == was {
                     self.producer.watermark(topic, partition, upto, generation).await?;
+                    self.told.replace(topic, partition, upto);
                 }
             }
         }
-        self.watermarked = upto;
         Ok(())
     }
 

@@ -69,7 +69,7 @@ impl RelayOptions {
             lease_ttl: Duration::from_secs(4),
             window_events_max: 20_000,
             window_bytes_max: 32 * 1024 * 1024,
-            watermark_every: Duration::from_millis(50),
+            watermark_every: Duration::from_millis(200),
             checkpoint_every: Duration::from_millis(250),
             kafka_patience: Duration::from_secs(10),
         }
