@@ -89,8 +89,8 @@ impl Watched {
                 witness: Some(journal.clone()),
                 sample_interval,
                 answer_wait,
-                boots_on_reconnect: number % 3 != 0,
-                reuses_message_ids: number % 4 == 0,
+                boots_on_reconnect: !number.is_multiple_of(3),
+                reuses_message_ids: number.is_multiple_of(4),
                 seed,
                 ..network.simulated(&registered)
             }
@@ -99,7 +99,7 @@ impl Watched {
         let operator = network.operator().await;
         let mut lines = vec![(network.line(&operator, &["fleet"]), operator.clone(), "fleet")];
         let resident = async |number: usize| {
-            let card = (number % 2 == 0).then(|| format!("CARD{number:04}"));
+            let card = number.is_multiple_of(2).then(|| format!("CARD{number:04}"));
             let person = network.person();
             let account = network.customer(person.clone(), card.as_deref()).await;
             (account, ResidentConfig { person, card })
