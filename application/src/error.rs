@@ -81,7 +81,7 @@ impl From<event_store::append::Error> for Error {
         match error {
             Append::KeyReused => Self::IdempotencyConflict,
             Append::Fenced { .. } => Self::Fenced,
-            Append::Conflict { .. } => Self::Busy,
+            Append::Conflict { .. } | Append::OtherGeneration => Self::Busy,
             Append::TooLarge { .. } => Self::Refused(Refusal::invalid("body", error.to_string())),
             Append::Invalid(_) | Append::Unavailable(_) | Append::UnknownOutcome(_) | Append::Closed => {
                 Self::unavailable(error)
