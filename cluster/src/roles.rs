@@ -34,9 +34,9 @@ pub(crate) fn environment(
         all.push(("COULOMB_DATABASE_POOLER", "transaction".to_owned()));
         all.push(("COULOMB_DIRECT_DATABASE_URL", database.direct_url()));
     }
-    // One host: after a promotion it is the primary that is read from, until the roles start anew.
-    if let Some(url) = options.replica.then(|| database.url_of(3 - database.primary())).flatten() {
-        all.push(("COULOMB_READ_DATABASE_URL", url));
+    // All hosts: whichever is the standby is read from.
+    if options.replica {
+        all.push(("COULOMB_READ_DATABASE_URL", database.direct_url()));
     }
     if let Some(brokers) = kafka_brokers {
         all.push(("KAFKA_BROKERS", brokers.to_owned()));

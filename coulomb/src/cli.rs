@@ -132,20 +132,6 @@ pub struct DemoArgs {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct DemoArgs {
-    #[command(flatten)]
-    pub up: UpArgs,
-
-    /// Starts no platform: chargers and drivers are of the one at this address. It needs an operator's e-mail and password
-    #[arg(long, value_name = "URL", requires_all = ["against_ocpp", "operator_email"])]
-    pub against: Option<String>,
-
-    /// Where that platform's chargers connect, without the charger's id
-    #[arg(long, value_name = "URL", requires = "against")]
-    pub against_ocpp: Option<String>,
-}
-
-#[derive(Args, Clone, Debug)]
 pub struct RealtimeApiArgs {
     #[command(flatten)]
     pub http: HttpArgs,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool::Pool;
 use application::Application;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use pool::Pool;
 use schema::view::{ViewFeeds, ViewStore};
 
 use crate::socket::MessageRate;
@@ -92,11 +92,8 @@ pub struct RealtimeArgs {
 
 impl From<RealtimeArgs> for Settings {
     fn from(args: RealtimeArgs) -> Self {
-        let limits = Limits {
-            sockets_max: args.sockets_max,
-            subscriptions_max: args.subscriptions_max,
-            ..Limits::default()
-        };
+        let limits =
+            Limits { sockets_max: args.sockets_max, subscriptions_max: args.subscriptions_max, ..Limits::default() };
         Self { limits, shards: None }
     }
 }

@@ -1,9 +1,9 @@
-use pool::Pool;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use history::Past;
+use pool::Pool;
 use schema::view;
 use service_host::{Gate, Host, Json, NotReady, ServeLimits, Shutdown, serve};
 use tokio::net::TcpListener;

@@ -82,7 +82,8 @@ fn read_model(name: &str, text: &str) -> View {
 ///
 /// # Errors
 /// Where something else depends on a view that must change in more than additional columns: it is named.
-pub async fn make(pool: &Pool) -> Result<bool, Error> {
+pub async fn make(pool: impl Into<Pool>) -> Result<bool, Error> {
+    let pool = &pool.into();
     let views = views();
     let definitions = digest(&views);
     let made =

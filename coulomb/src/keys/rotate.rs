@@ -6,7 +6,6 @@ use application::auth::SigningError;
 use application::vault::{self, Vault, rotation};
 use chrono::Utc;
 use domain::id::DriverId;
-use sqlx::Connection;
 
 use crate::command_database::CommandDatabase;
 use crate::master_key::{self, MasterKey};
@@ -45,7 +44,7 @@ async fn master(settings: &Settings, database: &CommandDatabase, file: &Path) ->
         text.trim().parse().map_err(anyhow::Error::msg).with_context(|| format!("{}", file.display()))?;
     let old = master_key::of_command(settings)?;
     // One connection is left, and there may be no other.
-    let mut connection = database.pool().acquire().await.context("the database")?.detach();
+    let mut connection = database.pool().acquire().await.context("the database")?;
     let screen = std::io::stderr().is_terminal();
     let progress = |done: u64, all: u64| {
         if screen {

@@ -66,8 +66,9 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
     let database = CommandDatabase::open(settings).await?;
     let ran = async {
         let range = Range::find(&database, args.from, args.to).await?;
-        let scratch = Scratch::create(database.pool(), args.keep).await?;
-        let stage = stage::Stage { settings, args: &args, key, source: database.pool(), range };
+        let scratch = Scratch::create(&database.pool().of_now(), args.keep).await?;
+        let source = &database.pool().of_now();
+        let stage = stage::Stage { settings, args: &args, key, source, range };
         let ran = stage.play(&scratch, listener, &shutdown).await;
         let ended = scratch.end(ran.is_ok()).await;
         ran.and(ended)

@@ -1,8 +1,8 @@
 //! Who calls: from the token, their account (which is not history) and their driver's row.
 
-use pool::Pool;
 use application::auth::Caller;
 use chrono::{DateTime, Utc};
+use pool::Pool;
 use schema::api::person::{ExportedAccount, ExportedDevice};
 use schema::api::query;
 use schema::log::Position;

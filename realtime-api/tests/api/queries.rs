@@ -265,7 +265,8 @@ async fn every_answer_says_how_fresh_it_is() {
     assert_eq!(lost.status().as_u16(), 200);
     assert!(asked.elapsed() < std::time::Duration::from_secs(3), "it is not waited for");
     let counted = world.metrics().await;
-    let of = |line: &&str| line.starts_with("coulomb_realtime_positions_above_log_total") && line.contains("min_position");
+    let of =
+        |line: &&str| line.starts_with("coulomb_realtime_positions_above_log_total") && line.contains("min_position");
     assert!(counted.lines().any(|line| of(&line)), "{counted}");
 }
 

@@ -61,7 +61,8 @@ pub fn read(brokers: &str, events: &[RecordedEvent]) -> Read {
             wanted.insert((topic, event.partition.number()), event.position);
         }
     }
-    let mut read = Read { of: LogTopic::ALL.map(|topic| (topic, OfTopic::default())).into(), raw: vec![], dead_letters: 0 };
+    let mut read =
+        Read { of: LogTopic::ALL.map(|topic| (topic, OfTopic::default())).into(), raw: vec![], dead_letters: 0 };
     let until = Instant::now() + READ_MAX;
     loop {
         let message = match consumer.poll(Duration::from_millis(200)) {
@@ -126,9 +127,11 @@ impl Read {
             let mut taken = 0;
             for number in 0..PARTITION_COUNT {
                 let read = of.taken.get(&number).map_or(&[][..], Vec::as_slice);
-                let logged = events.iter().filter(|event| event.partition.number() == number && topic.holds(&event.event_type));
+                let logged =
+                    events.iter().filter(|event| event.partition.number() == number && topic.holds(&event.event_type));
                 let logged: Vec<_> = logged.map(|event| (event.position, event.event_id, event.payload_hash)).collect();
-                let read: Vec<_> = read.iter().map(|event| (event.position, event.event_id, event.payload_hash)).collect();
+                let read: Vec<_> =
+                    read.iter().map(|event| (event.position, event.event_id, event.payload_hash)).collect();
                 assert_eq!(read, logged, "partition {number} of {topic}");
                 taken += read.len();
             }
