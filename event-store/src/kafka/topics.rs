@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::Client;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schema::topics::{DEAD_LETTER_PARTITIONS, LogTopic, RECORD_BYTES_MAX};
 
 use crate::kafka::KafkaOptions;
-use crate::kafka::context::Quiet;
+use crate::kafka::context::{Quiet, because};
 use crate::kafka::options;
 
 /// How long one question to the brokers may take.
@@ -24,8 +24,8 @@ const REPLICAS: i32 = 3;
 pub enum Error {
     #[error(transparent)]
     Options(#[from] options::Error),
-    #[error("the brokers at {brokers} can't be reached")]
-    Unreachable { brokers: String, source: KafkaError },
+    #[error("the brokers at {brokers} can't be reached{}", because(.why.as_deref()))]
+    Unreachable { brokers: String, why: Option<String>, source: KafkaError },
     /// One sentence for each topic, which says how to mend it.
     #[error("{}", .0.join("; "))]
     Differ(Vec<String>),
@@ -49,7 +49,7 @@ struct Found {
 pub async fn ensure(options: &KafkaOptions) -> Result<String, Error> {
     let mut config = options.client();
     config.set("socket.timeout.ms", "10000");
-    let admin: AdminClient<Quiet> = config.create_with_context(Quiet).map_err(options::Error::of)?;
+    let admin: AdminClient<Quiet> = config.create_with_context(Quiet::default()).map_err(options::Error::of)?;
     let names = names(options);
     let (mut found, brokers) = find(&config, options).await?;
     let missing: Vec<_> = names.iter().filter(|(name, _)| !found.contains_key(name)).collect();
@@ -154,7 +154,7 @@ async fn make(
                 .set("max.message.bytes", &bytes)
         })
         .collect();
-    let unreachable = |source| Error::Unreachable { brokers: options.brokers.clone(), source };
+    let unreachable = |source| Error::Unreachable { brokers: options.brokers.clone(), why: None, source };
     let made = admin.create_topics(&topics, &AdminOptions::new().request_timeout(Some(PATIENCE)));
     for outcome in made.await.map_err(unreachable)? {
         match outcome {
@@ -191,22 +191,24 @@ async fn find(config: &ClientConfig, options: &KafkaOptions) -> Result<(BTreeMap
 
 async fn cluster_id(config: &ClientConfig, options: &KafkaOptions) -> Result<String, Error> {
     // Brokers that name no cluster are one all the same.
-    with_client(config, options, |client| Ok(client.fetch_cluster_id(PATIENCE).unwrap_or_default())).await
+    with_client(config, options, |client| Ok(client.client().fetch_cluster_id(PATIENCE).unwrap_or_default())).await
 }
 
 /// librdkafka's questions block: they are asked on a thread of their own.
 async fn with_client<T: Send + 'static>(
     config: &ClientConfig,
     options: &KafkaOptions,
-    ask: impl FnOnce(&Client<Quiet>) -> Result<T, KafkaError> + Send + 'static,
+    ask: impl FnOnce(&BaseConsumer<Quiet>) -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, Error> {
     let config = config.clone();
     let asked = tokio::task::spawn_blocking(move || {
-        let admin: AdminClient<Quiet> = config.create_with_context(Quiet)?;
-        ask(admin.inner())
+        // Of all clients a consumer says why it got no answer.
+        let client: BaseConsumer<Quiet> =
+            config.create_with_context(Quiet::default()).map_err(|source| (source, None))?;
+        ask(&client).map_err(|source| (source, Quiet::why_of(&client)))
     });
-    let asked = asked.await.unwrap_or_else(|_| Err(KafkaError::Canceled));
-    asked.map_err(|source| Error::Unreachable { brokers: options.brokers.clone(), source })
+    let asked = asked.await.unwrap_or_else(|_| Err((KafkaError::Canceled, None)));
+    asked.map_err(|(source, why)| Error::Unreachable { brokers: options.brokers.clone(), why, source })
 }
 
 /// The settings of each topic, as far as one may know them.

@@ -17,6 +17,7 @@ use super::read::{BATCHES_AHEAD, Batch, Ended, Reader};
 use super::state::{Doing, Stopped};
 use super::tails::{self, Tails};
 use super::{RelayOptions, Said, begun};
+use crate::kafka::context::because;
 use crate::kafka::topics;
 use crate::leases::Lease;
 use crate::lineage::{self, Comparison};
@@ -234,11 +235,18 @@ impl Leader<'_> {
 
     /// Whether Kafka goes on.
     fn look(&self) -> Result<(), Error> {
-        let Some(since) = self.waiting_since.filter(|since| since.elapsed() > DOWN_AFTER) else { return Ok(()) };
+        let librdkafka = &self.producer.acks.said;
+        let Some(since) = self.waiting_since.filter(|since| since.elapsed() > DOWN_AFTER) else {
+            librdkafka.forget();
+            return Ok(());
+        };
         if since.elapsed() > self.options.kafka_patience {
             return Err(Error::Silent(self.options.kafka_patience));
         }
-        self.said.doing(Doing::KafkaDown { since, why: "it acknowledges nothing".to_owned() });
+        self.said.doing(Doing::KafkaDown {
+            since,
+            why: format!("it acknowledges nothing{}", because(librdkafka.why().as_deref())),
+        });
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::checkpoint::Checkpoint;
 use crate::kafka::KafkaOptions;
+use crate::kafka::context::Quiet;
 
 /// Records that librdkafka keeps: more than the window of the relay, with two for each event and the watermarks.
 const QUEUE_RECORDS_MAX: u32 = 500_000;
@@ -62,6 +63,8 @@ const DEFAULTS: [(&str, &str); 4] = [
 pub(super) struct Acks {
     failure: Mutex<Option<KafkaError>>,
     failed: AtomicBool,
+    /// Why nothing is acknowledged.
+    pub said: Quiet,
     /// A stretch is acknowledged whole, or something failed.
     pub moved: Notify,
 }
@@ -78,6 +81,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, reason);
+        self.0.said.keep(&error, reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.0.fail(error);
         }

@@ -88,7 +88,7 @@ impl Tails {
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "10")
             .set("auto.offset.reset", "earliest");
-        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet)?;
+        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet::default())?;
         let mut tails = Tails::default();
         let began = Instant::now();
         // One topic after the other: a partition's end doesn't say of which topic.

@@ -14,7 +14,7 @@ use schema::record::Head;
 use super::counts::{Count, Counters};
 use super::received::{Reader, Received};
 use crate::kafka::KafkaOptions;
-use crate::kafka::context::Quiet;
+use crate::kafka::context::{Quiet, because};
 use crate::kafka::dead_letters::Letterbox;
 
 /// How soon it is noticed that the consumer is to end.
@@ -132,8 +132,8 @@ struct Thread {
 enum Error {
     #[error("no consumer can be made")]
     Client(#[source] KafkaError),
-    #[error("nothing can be learned of the topic")]
-    Metadata(#[source] KafkaError),
+    #[error("nothing can be learned of the topic{}", because(.why.as_deref()))]
+    Metadata { why: Option<String>, source: KafkaError },
     #[error("the topic {topic} is not there yet: the relay makes it")]
     NoTopic { topic: String },
     #[error(
@@ -174,9 +174,10 @@ impl Thread {
 
     /// A consumer at the end of all partitions.
     fn connect(&mut self) -> Result<BaseConsumer<Quiet>, Error> {
-        let consumer: BaseConsumer<Quiet> = self.config.create_with_context(Quiet).map_err(Error::Client)?;
+        let consumer: BaseConsumer<Quiet> = self.config.create_with_context(Quiet::default()).map_err(Error::Client)?;
         let topic = self.topic.as_str();
-        let metadata = consumer.fetch_metadata(Some(topic), METADATA_WITHIN).map_err(Error::Metadata)?;
+        let unanswered = |source| Error::Metadata { why: Quiet::why_of(&consumer), source };
+        let metadata = consumer.fetch_metadata(Some(topic), METADATA_WITHIN).map_err(unanswered)?;
         let partitions =
             metadata.topics().iter().find(|found| found.name() == topic).map(|found| match found.error() {
                 Some(_) => 0,
@@ -210,7 +211,10 @@ impl Thread {
                     None => break,
                     Some(Ok(message)) => {
                         wait = Duration::ZERO;
-                        self.complaints.clear();
+                        if !self.complaints.is_empty() {
+                            self.complaints.clear();
+                            consumer.context().forget();
+                        }
                         let Some(partition) = u8::try_from(message.partition()).ok().and_then(Partition::new) else {
                             continue;
                         };
@@ -222,7 +226,7 @@ impl Thread {
                         }
                     }
                     Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(Error::Fatal(error)),
-                    Some(Err(error)) => self.complain_of(&error),
+                    Some(Err(error)) => self.complain_of(&error, consumer.context()),
                 }
             }
             if self.is_stopped() || (!received.is_empty() && !self.sink.take(std::mem::take(&mut received))) {
@@ -243,10 +247,11 @@ impl Thread {
         }
     }
 
-    fn complain_of(&mut self, error: &KafkaError) {
+    fn complain_of(&mut self, error: &KafkaError, context: &Quiet) {
         let known = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         if self.complaints.insert(format!("{known:?}")) {
-            tracing::warn!(topic = self.topic, %error, "Kafka brings not everything now; what is missing is read from Postgres");
+            let why = context.why();
+            tracing::warn!(topic = self.topic, %error, why, "Kafka brings not everything now; what is missing is read from Postgres");
         }
     }
 }
