@@ -6,9 +6,13 @@ mod support;
 
 mod commands;
 mod dead_letters;
+mod heard;
 mod leaders;
+mod lost_tails;
 mod outages;
 mod relaying;
+mod secured;
 mod tail;
 mod teller;
+mod three;
 mod topic;

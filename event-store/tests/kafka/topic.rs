@@ -101,11 +101,25 @@ pub struct Taken {
 
 /// Everything of a topic up to where each partition says that all up to a position is there, by the consumer's rule.
 pub async fn take(options: &KafkaOptions, topic: LogTopic, upto: Position) -> Taken {
-    let options = options.clone();
-    tokio::task::spawn_blocking(move || take_blocking(&options, topic, upto)).await.expect("taken")
+    take_of(options, topic, upto, History::One).await
 }
 
-fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position) -> Taken {
+/// What is in the topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Only what the log has: before each record stands the one that it says.
+    One,
+    /// Also what the log has lost: before each record stands at least as much as it says.
+    Several,
+}
+
+/// [`take`], where the log may have lost something.
+pub async fn take_of(options: &KafkaOptions, topic: LogTopic, upto: Position, history: History) -> Taken {
+    let options = options.clone();
+    tokio::task::spawn_blocking(move || take_blocking(&options, topic, upto, history)).await.expect("taken")
+}
+
+fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position, history: History) -> Taken {
     let mut config: ClientConfig = options.client();
     config.set("group.id", "test").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
     let consumer: BaseConsumer = config.create().expect("a consumer");
@@ -140,14 +154,17 @@ fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position) -> Tak
             taken.dropped += 1;
             continue;
         }
-        *last = head.position();
+        let before = std::mem::replace(last, head.position());
         match head {
             Head::Watermark { .. } => {
                 assert!(message.key().is_none() && message.payload().is_none());
                 taken.watermarks += 1;
             }
             Head::Event { position, prev, .. } => {
-                assert_eq!(prev, *last_event, "{topic} {partition}: what is before {position}");
+                match history {
+                    History::One => assert_eq!(prev, *last_event, "{topic} {partition}: what is before {position}"),
+                    History::Several => assert!(prev <= before, "{topic} {partition}: before {position} {prev} lacks"),
+                }
                 *last_event = position;
                 let event = record::decode(position, message.payload().expect("a value")).expect("an event");
                 assert_eq!(event.partition, partition);

@@ -9,7 +9,7 @@ use embedded_postgres::EmbeddedPostgres;
 use embedded_postgres::testing::{Replicated, TestDatabase};
 use event_store::feed::{self, From, Log as _};
 use event_store::lineage::{
-    Comparison, KafkaTail, LOST_MAX, Recovery, RecoveryError, State, Step, Successor, compare, settle,
+    Comparison, KafkaTail, LOST_MAX, Recovery, RecoveryError, State, Step, Successor, compare, halt_if_lost, settle,
 };
 use event_store::{Appended, EventStore, Expected, PartitionSet, StoreOptions, Write, append};
 use schema::log::{Generation, Position, RecordedEvent, StreamId};
@@ -268,6 +268,46 @@ async fn a_process_that_has_seen_more_than_the_log_has_notices() {
     assert_sound(&database).await;
 }
 
+/// What a process appends while it looks at the log lies above what it sees, and is not lost for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_appends_while_it_looks_notices_nothing() {
+    let database = database().await;
+    // What a look sees is old when it is handed over.
+    let slow = "ALTER FUNCTION log_lineage() RENAME TO log_lineage_at_once;
+         CREATE FUNCTION log_lineage(OUT \"position\" bigint, OUT generation bigint, OUT recorded_at timestamptz,
+             OUT timeline int, OUT server_timeline int, OUT known_system bigint, OUT server_system bigint,
+             OUT filling_upto bigint, OUT halt_reason text, OUT halt_head bigint, OUT halt_shared bigint,
+             OUT halt_lost bigint, OUT halt_noticed timestamptz)
+         LANGUAGE plpgsql AS $$
+         DECLARE
+             seen record;
+         BEGIN
+             seen := log_lineage_at_once();
+             PERFORM pg_sleep(0.3);
+             position := seen.position; generation := seen.generation; recorded_at := seen.recorded_at;
+             timeline := seen.timeline; server_timeline := seen.server_timeline; known_system := seen.known_system;
+             server_system := seen.server_system; filling_upto := seen.filling_upto; halt_reason := seen.halt_reason;
+             halt_head := seen.halt_head; halt_shared := seen.halt_shared; halt_lost := seen.halt_lost;
+             halt_noticed := seen.halt_noticed;
+         END $$";
+    database.pool().execute(slow).await.expect("slowed down");
+    for successor in [Successor::Relay, Successor::Anybody] {
+        let store = store_with(&database, options(successor)).await;
+        let lineage = store.lineage();
+        // Several looks.
+        let until = tokio::time::Instant::now() + Duration::from_secs(4);
+        while tokio::time::Instant::now() < until {
+            let appended = store.append(one(vec![write(stream(), 0, 1)])).await.expect("appended");
+            assert_eq!(position_of(appended).1, Generation(1));
+        }
+        assert!(lineage.borrow().is_open() && !lineage.has_changed().expect("the store is there"));
+    }
+    let halts: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM log_halt").fetch_one(database.pool()).await.expect("a count");
+    assert_eq!(halts, 0);
+    assert_sound(&database).await;
+}
+
 #[tokio::test]
 async fn a_tail_above_the_head_halts_a_log_that_looks_as_ever() {
     let database = database().await;
@@ -292,6 +332,36 @@ async fn a_tail_above_the_head_halts_a_log_that_looks_as_ever() {
 
     let plan = Recovery::plan(&store, Some(&in_kafka), None, LOST_MAX).await.expect("a plan");
     plan.run(&store, None, |_| ()).await.expect("recovered");
+    let (position, generation) = position_of(store.append(one(vec![write(stream(), 0, 1)])).await.expect("appended"));
+    assert_eq!((position, generation), (Position(9), Generation(2)));
+    assert_sound(&database).await;
+}
+
+/// A backup that was copied back while nothing ran: nobody remembers more but Kafka.
+#[tokio::test]
+async fn a_process_that_starts_halts_the_log_before_it_appends_where_others_have_more() {
+    let database = database().await;
+    let store = store_with(&database, options(Successor::Relay)).await;
+    append_some(&store, 4).await;
+    append_some(&store, 3).await;
+    let in_kafka = tails(&store).await;
+    assert_eq!(halt_if_lost(&store, &in_kafka).await.expect("compared"), Comparison::NothingLost);
+    append_some(&store, 1).await;
+    drop(store);
+    take_back(&database, 4).await;
+    let store = store_with(&database, options(Successor::Relay)).await;
+    let compared = halt_if_lost(&store, &in_kafka).await.expect("compared");
+    let Comparison::Lost(loss) = &compared else { panic!("{compared:?}") };
+    assert_eq!((loss.head, loss.lost_upto), (Position(4), Position(7)));
+    let refused = store.append(one(vec![write(stream(), 0, 1)])).await;
+    assert!(matches!(refused, Err(append::Error::Unavailable(_))), "{refused:?}");
+    assert_eq!(store.head().await.expect("the head"), (Position(4), Generation(1)), "and no generation is begun");
+    assert!(matches!(store.lineage_now().await.expect("asked"), State::Halted(_)));
+
+    // Once it is being recovered, a process that starts stands in nobody's way.
+    let plan = Recovery::plan(&store, Some(&in_kafka), None, LOST_MAX).await.expect("a plan");
+    plan.run(&store, None, |_| ()).await.expect("recovered");
+    assert_eq!(halt_if_lost(&store, &in_kafka).await.expect("compared"), Comparison::NothingLost);
     let (position, generation) = position_of(store.append(one(vec![write(stream(), 0, 1)])).await.expect("appended"));
     assert_eq!((position, generation), (Position(9), Generation(2)));
     assert_sound(&database).await;
@@ -361,7 +431,9 @@ async fn a_recovery_that_is_cut_off_is_carried_on() {
     let plan = Recovery::plan(&store, None, Some(upto), LOST_MAX).await.expect("a plan");
     {
         let (said, mut filled) = tokio::sync::mpsc::unbounded_channel();
-        let running = plan.run(&store, None, |step| drop(said.send(step)));
+        let running = plan.run(&store, None, |step| {
+            let _ = said.send(step);
+        });
         tokio::select! {
             done = running => panic!("it is not cut off: {done:?}"),
             () = async { while !matches!(filled.recv().await, Some(Step::Filled { .. })) {} } => {}
