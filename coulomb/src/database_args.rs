@@ -26,7 +26,7 @@ pub struct DatabaseArgs {
         value_parser = database_url)]
     pub direct_database_url: Option<String>,
 
-    /// A replica for queries and snapshots; the primary answers while it is gone, or too far behind
+    /// A replica for queries and snapshots, of several hosts a standby; the primary answers while it is gone, or too far behind
     #[arg(long, env = "COULOMB_READ_DATABASE_URL", hide_env_values = true, global = true, value_name = "URL",
         value_parser = database_url)]
     pub read_database_url: Option<String>,

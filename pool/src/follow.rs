@@ -12,7 +12,7 @@ use crate::hosts::{Hosts, name};
 use crate::node::{Looker, Replication, Seen};
 
 /// How often every host is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Of the pool on each primary.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ async fn find(
     }
 }
 
-fn pool_options(options: &Options) -> PgPoolOptions {
+pub(crate) fn pool_options(options: &Options) -> PgPoolOptions {
     PgPoolOptions::new().max_connections(options.connections_max).acquire_timeout(options.acquire_wait_max)
 }
 
@@ -156,7 +156,7 @@ impl Follower {
     fn leave(&mut self) {
         tracing::warn!("the database's server is not a primary any more; looking for another");
         self.known.primary = None;
-        self.replace(None);
+        replace(&self.node, None);
     }
 
     fn take(&mut self, nth: usize) {
@@ -165,23 +165,24 @@ impl Follower {
         tracing::warn!(host, "another server is the primary now");
         metrics::counter!("coulomb_database_moves_total").increment(1);
         self.moves += 1;
-        self.replace(Some(pool_options(&self.options).connect_lazy_with(connect)));
-    }
-
-    fn replace(&mut self, pool: Option<PgPool>) {
-        self.node.send_modify(|node| {
-            let old = pool.clone().map(|pool| std::mem::replace(&mut node.last, pool));
-            node.pool = pool;
-            node.number += 1;
-            if let Some(old) = old {
-                // What is under way on it ends by the change of the number; idle connections are closed here.
-                tokio::spawn(async move { old.close().await });
-            }
-        });
+        replace(&self.node, Some(pool_options(&self.options).connect_lazy_with(connect)));
     }
 }
 
-async fn look(lookers: &mut [Looker]) -> Vec<Result<Seen, sqlx::Error>> {
+/// Another server's pool from now on; none: there is no server.
+pub(crate) fn replace(node: &watch::Sender<Node>, pool: Option<PgPool>) {
+    node.send_modify(|node| {
+        let old = pool.clone().map(|pool| std::mem::replace(&mut node.last, pool));
+        node.pool = pool;
+        node.number += 1;
+        if let Some(old) = old {
+            // What is under way on it ends by the change of the number; idle connections are closed here.
+            tokio::spawn(async move { old.close().await });
+        }
+    });
+}
+
+pub(crate) async fn look(lookers: &mut [Looker]) -> Vec<Result<Seen, sqlx::Error>> {
     join_all(lookers.iter_mut().map(Looker::look)).await
 }
 

@@ -10,6 +10,7 @@ mod handle;
 mod hosts;
 mod listener;
 mod node;
+mod standby;
 mod statement;
 
 pub use connection::{Connection, Transaction};
@@ -18,3 +19,4 @@ pub use handle::Pool;
 pub use hosts::{Hosts, InvalidHosts};
 pub use listener::Listener;
 pub use node::{Replication, Seen};
+pub use standby::follow_standby;

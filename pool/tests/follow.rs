@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use embedded_postgres::EmbeddedPostgres;
 use embedded_postgres::testing::Replicated;
-use pool::{Followed, Hosts, Options, Replication, follow};
+use pool::{Followed, Hosts, Options, Pool, Replication, follow, follow_standby};
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -87,4 +87,43 @@ async fn without_a_primary_nothing_hangs_and_it_heals_by_itself() {
     .await;
     assert_eq!(pool.connect_options().get_port(), back);
     drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_go_to_a_standby_whichever_server_that_is() {
+    let mut pair = Replicated::start(false).await.expect("both start");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let (one, two) = (first.port(), second.port());
+    let pool = follow_standby(hosts(&[&first, &second]), &options());
+    reads_from(&pool, "standby", two).await;
+    // None is left: the one that was a standby answers as the primary that it is now.
+    first.kill().await;
+    second.promote().await.expect("it is promoted");
+    reads_from(&pool, "primary", two).await;
+    let options = embedded_postgres::Options { port: Some(one), ..pair.options("third") };
+    let third = EmbeddedPostgres::start_standby(options, &second).await.expect("it follows the promoted one");
+    reads_from(&pool, "standby", one).await;
+    // Frozen, so that nothing says that it is gone.
+    third.freeze();
+    reads_from(&pool, "primary", two).await;
+    third.thaw();
+    reads_from(&pool, "standby", one).await;
+    second.kill().await;
+    reads_from(&pool, "standby", one).await;
+}
+
+/// Waits until that server answers.
+async fn reads_from(pool: &Pool, what: &str, port: u16) {
+    let ask = "SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END || current_setting('port')";
+    let wanted = format!("{what}{port}");
+    within(&format!("reads go to the {what} at {port}"), async {
+        loop {
+            let answer: Result<String, _> = sqlx::query_scalar(ask).fetch_one(pool).await;
+            match answer {
+                Ok(answer) if answer == wanted => return,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    })
+    .await;
 }

@@ -57,17 +57,14 @@ pub async fn command(settings: &Settings, url: &str) -> anyhow::Result<Pool> {
     Ok(pool::primary(hosts, options(settings.database_connections)).await.context(said)?)
 }
 
-/// The replica for reads. It need not be there.
+/// The replica for reads: a standby among the hosts. It need not be there.
 pub fn replica(settings: &Settings) -> anyhow::Result<Option<Replica>> {
     let Some(url) = &settings.database.read_database_url else { return Ok(None) };
     let hosts: Hosts = url.parse()?;
-    let [host] = hosts.each() else {
-        anyhow::bail!("COULOMB_READ_DATABASE_URL takes one host; a balancer may stand for several replicas");
-    };
     let carried = settings.database.database_pooler == Pooler::Transaction;
-    let host = if carried { host.clone().extra_float_digits(None) } else { host.clone() };
-    let connections = PgPoolOptions::new().max_connections(settings.database_connections);
-    let pool = Pool::from(connections.acquire_timeout(REPLICA_WAIT_MAX).connect_lazy_with(host));
+    let hosts = if carried { hosts.map(|host| host.extra_float_digits(None)) } else { hosts };
+    let options = Options { connections_max: settings.database_connections, acquire_wait_max: REPLICA_WAIT_MAX };
+    let pool = pool::follow_standby(hosts, &options);
     let pool = if carried { pool.carried(None) } else { pool };
     Ok(Some(Replica::new(pool, settings.database.read_staleness_positions)))
 }
