@@ -7,9 +7,11 @@ mod replica;
 use domain::session::SessionEvent;
 use embedded_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
-use simulator::phone::{Line, LineConfig, LineEvent, Phone, TokenBy};
+use simulator::phone::{Accepted, Line, LineConfig, LineEvent, Phone, TokenBy};
 use tests::log::{Log, is_dense_and_ordered};
-use tests::{Charge, MASTER_KEY, Network, Program, ProgramBuilder, configured, free_port, logs, within};
+use tests::{
+    MASTER_KEY, Network, Program, ProgramBuilder, RawCharger, Registered, configured, free_port, logs, within,
+};
 use tokio::sync::mpsc;
 
 const ROLES: [&str; 4] = ["ocpp-edge", "command-service", "projection-service", "realtime-api"];
@@ -85,6 +87,86 @@ fn alone(role: &str, http: u16, name: &str) -> ProgramBuilder {
     let log = logs(&format!("roles-{name}-{role}"));
     let builder = configured(ProgramBuilder::new(&[role, "--http", &http.to_string()], http, log));
     builder.env("COULOMB_MASTER_KEY", MASTER_KEY)
+}
+
+/// A charge that has begun: asked for at command-service, seen at realtime-api, reported to ocpp-edge.
+struct Charge {
+    registered: Registered,
+    charger: RawCharger,
+    driver: Phone,
+    accepted: Accepted,
+    session_id: String,
+    transaction_id: i64,
+}
+
+impl Charge {
+    async fn begun(network: &Network, driver: Phone) -> Self {
+        let registered = network.charger().await;
+        let mut charger = RawCharger::connect(network, &registered).await;
+        charger.boot().await;
+        let status = json!({"connectorId": 1, "errorCode": "NoError", "status": "Preparing"});
+        charger.ask("StatusNotification", status).await;
+        let starting = driver.start_over_http(&registered.id, 1);
+        let accepted = within("the start", starting).await.expect("a start is taken");
+        let session_id = accepted.session_id.clone().expect("a start has a session");
+        let asked = charger.asked("RemoteStartTransaction").await;
+        charger.accept(&asked).await;
+        let start = json!({"connectorId": 1, "idTag": asked[3]["idTag"], "meterStart": 1000,
+            "timestamp": "2026-03-01T10:00:00Z"});
+        let started = charger.ask("StartTransaction", start).await;
+        assert_eq!(started["idTagInfo"]["status"], "Accepted");
+        let transaction_id = started["transactionId"].as_i64().expect("a transaction has an id");
+        let charge = Self { registered, charger, driver, accepted, session_id, transaction_id };
+        let active = charge.seen(|session| session["state"] == "active").await;
+        assert_eq!(active["transaction_id"], transaction_id.to_string());
+        charge
+    }
+
+    /// Waits until the phone shows the session as wanted.
+    async fn seen(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let key = format!("session:{}", self.session_id);
+        let seen = self.driver.line.wait_for(|held| held.newest(&key).is_some_and(|session| wanted(&session.data)));
+        let held = within("the session to change", seen).await.expect("the line is open");
+        held.newest(&key).expect("it is held").data.clone()
+    }
+
+    fn reading(&self, timestamp: &str, register_wh: u32) -> Value {
+        json!({"connectorId": 1, "transactionId": self.transaction_id, "meterValue": [
+            {"timestamp": timestamp, "sampledValue": [{"value": register_wh.to_string(), "unit": "Wh"}]}]})
+    }
+
+    /// Reports the meter; acknowledged when this returns.
+    async fn meter(&mut self, timestamp: &str, register_wh: u32) {
+        let values = self.reading(timestamp, register_wh);
+        self.charger.ask("MeterValues", values).await;
+    }
+
+    /// The driver asks at command-service, the charger is asked, and ends the transaction: all acknowledged.
+    async fn stop(&mut self) -> Accepted {
+        let stopping = self.driver.stop_over_http(&self.session_id);
+        let accepted = within("the stop", stopping).await.expect("a stop is taken");
+        let asked = self.charger.asked("RemoteStopTransaction").await;
+        assert_eq!(asked[3]["transactionId"], self.transaction_id);
+        self.charger.accept(&asked).await;
+        let stop = json!({"transactionId": self.transaction_id, "meterStop": 6000,
+            "timestamp": "2026-03-01T10:30:00Z", "reason": "Remote"});
+        self.charger.ask("StopTransaction", stop).await;
+        accepted
+    }
+
+    /// The end as the phone sees it, which is what a query says.
+    async fn ended(&self, network: &Network) -> Value {
+        let ended = self.seen(|session| session["state"] == "completed").await;
+        assert_eq!((&ended["energy_wh"], &ended["cost"]["amount"]), (&json!(5000), &json!("2.50")), "{ended}");
+        assert_eq!(ended["cost"]["estimated"], false, "{ended}");
+        let path = format!("{}?min_position={}", self.path(), ended["position"]);
+        assert_eq!(network.query(&self.driver.account, &path).await.expect("a session can be asked for"), ended);
+        ended
+    }
+
+    fn path(&self) -> String {
+        format!("/api/sessions/{}", self.session_id)
+    }
 }
 
 #[tokio::test]

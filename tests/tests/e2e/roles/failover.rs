@@ -32,11 +32,27 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
     assert!(said["about"]["database"].as_str().is_some_and(|about| about.starts_with(&one)), "{said}");
 
     first.kill().await;
+    // The charger has more to say. Nobody can record it, so nobody may acknowledge it.
+    let reading = charge.reading("2026-03-01T10:20:00Z", 4500);
+    charge.charger.say("MeterValues", reading).await;
+    let token = charge.driver.account.access_token().await.expect("an account has a token");
+    let refused = |path: &'static str, body: Value| {
+        let asked = reqwest::Client::new().post(format!("{}{path}", network.http)).bearer_auth(&token).json(&body);
+        async move { (path, within("a refusal", asked.send()).await.expect("an answer")) }
+    };
     let login = json!({"email": "nobody@tests.example", "password": "nobodys-password"});
-    let asked = reqwest::Client::new().post(format!("{}/api/auth/login", network.http)).json(&login).send();
-    let refused = within("a refusal", asked).await.expect("an answer");
-    assert_eq!(refused.status(), 503, "nothing is known without a primary");
-    assert!(refused.headers().contains_key("retry-after"));
+    let refusals = [
+        refused("/api/sessions/stop", json!({"session_id": charge.session_id})).await,
+        refused("/api/auth/login", login).await,
+    ];
+    for (path, refusal) in refusals {
+        assert_eq!(refusal.status(), 503, "{path} without a primary");
+        assert!(refusal.headers().contains_key("retry-after"), "{path}");
+    }
+    let (said, code) = charge.charger.until_closed().await;
+    let answered = said.iter().any(|frame| frame[0] == 3 || frame[0] == 4);
+    assert!(!answered, "it would throw the reading away: {said:?}");
+    assert_eq!(code, Some(1013));
     eventually("nobody to be ready", || async { ready(&http).await.is_none().then_some(()) }).await;
     second.promote().await.expect("it is promoted");
     let said = eventually("the other to be named", || async { ready(&http).await }).await;
@@ -50,6 +66,8 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
         (begun > 1).then_some(())
     })
     .await;
+    // It comes back, and says again what nobody took.
+    charge.charger = RawCharger::connect(network, &charge.registered).await;
     charge.meter("2026-03-01T10:20:00Z", 4500).await;
     charge.seen(|session| session["energy_wh"] == 3500).await;
     charge.stop().await;

@@ -2,6 +2,7 @@
 
 use embedded_postgres::testing::Replicated;
 
+use super::replica::reads;
 use super::*;
 
 const SERVER_CONNECTIONS: u16 = 4;
@@ -18,7 +19,8 @@ async fn a_charge_runs_behind_pgbouncer() {
     // Without LISTEN, and with it.
     for database in ["coulomb", "listening"] {
         let (pooled, direct) = (bouncer.url_of(database), server.url_of(database));
-        let mut environment = vec![("DATABASE_URL", pooled), ("COULOMB_DATABASE_POOLER", "transaction".to_owned())];
+        let mut environment =
+            vec![("DATABASE_URL", pooled.clone()), ("COULOMB_DATABASE_POOLER", "transaction".to_owned())];
         let migrate = |environment: &[(&str, String)]| {
             let log = logs(&format!("pooled-{database}-migrate"));
             let builder = ProgramBuilder::new(&["migrate"], 0, log).env("COULOMB_MASTER_KEY", MASTER_KEY);
@@ -32,6 +34,9 @@ async fn a_charge_runs_behind_pgbouncer() {
             environment.pop();
             // With nothing left to do.
             migrate(&environment).run().await;
+        } else {
+            // A replica behind a pooler would be reached so; this one is far enough at all times.
+            environment.push(("COULOMB_READ_DATABASE_URL", pooled));
         }
         let roles = Roles::start_with(&format!("pooled-{database}"), &environment, &direct).await;
         let network = &roles.network;
@@ -47,6 +52,7 @@ async fn a_charge_runs_behind_pgbouncer() {
         }
         let me = network.query(&charge.driver.account, "/api/me").await.expect("a driver may ask");
         assert!(me["email"].is_string(), "{me}");
+        assert_eq!(reads(&network.queries, "replica").await > 0.0, database == "listening");
         roles.is_consistent(&charge.session_id, 1).await;
     }
 

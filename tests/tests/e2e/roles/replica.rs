@@ -6,7 +6,7 @@ use tests::eventually;
 use super::*;
 
 /// How many reads were answered so.
-async fn reads(http: &str, answered_by: &str) -> f64 {
+pub async fn reads(http: &str, answered_by: &str) -> f64 {
     let text = reqwest::get(format!("{http}/metrics")).await.expect("metrics").text().await.expect("text");
     let label = format!("coulomb_reads_total{{answered_by=\"{answered_by}\"}} ");
     text.lines().find_map(|line| line.strip_prefix(&label)).map_or(0.0, |value| value.parse().expect("a number"))
