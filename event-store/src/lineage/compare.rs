@@ -91,18 +91,39 @@ pub async fn settle(store: &EventStore, tails: &[KafkaTail]) -> Result<Compariso
                 go_on(store, &look, reason).await?;
             }
         }
-        Comparison::Lost(loss) | Comparison::OtherHistory(loss) if look.filling_upto.is_none() => {
-            let statement = sqlx::query("SELECT log_stop($1, $2, $3, $4)")
-                .bind(loss.reason.as_str())
-                .bind(loss.generation.0)
-                .bind(loss.shared_upto.0)
-                .bind(loss.lost_upto.0);
-            store.database().execute(statement).await?;
-        }
-        Comparison::Lost(_) | Comparison::OtherHistory(_) => {}
+        Comparison::Lost(loss) | Comparison::OtherHistory(loss) => halt(store, &look, loss).await?,
     }
     store.era().look();
     Ok(comparison)
+}
+
+/// Compares, and halts the log where something is lost. Begins no generation: more may have come into Kafka since. For a
+/// process that starts, before it appends anything: a backup that was copied back while none ran looks to it as the log ever
+/// did.
+///
+/// # Errors
+/// When the log can't be read or the outcome not be written.
+pub async fn halt_if_lost(store: &EventStore, tails: &[KafkaTail]) -> Result<Comparison, read::Error> {
+    let look = Look::at(store).await?;
+    let comparison = compare_at(store, &look, tails).await?;
+    if let Comparison::Lost(loss) | Comparison::OtherHistory(loss) = &comparison {
+        halt(store, &look, loss).await?;
+        store.era().look();
+    }
+    Ok(comparison)
+}
+
+/// Nothing is appended any more; unless an operator is recovering the log already.
+async fn halt(store: &EventStore, look: &Look, loss: &Loss) -> Result<(), sqlx::Error> {
+    if look.filling_upto.is_some() {
+        return Ok(());
+    }
+    let statement = sqlx::query("SELECT log_stop($1, $2, $3, $4)")
+        .bind(loss.reason.as_str())
+        .bind(loss.generation.0)
+        .bind(loss.shared_upto.0)
+        .bind(loss.lost_upto.0);
+    store.database().execute(statement).await.map(|_| ())
 }
 
 pub(super) async fn compare_at(

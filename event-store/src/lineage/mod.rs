@@ -25,7 +25,7 @@ use tokio::sync::watch;
 
 use crate::EventStore;
 
-pub use compare::{Comparison, KafkaTail, Loss, compare, settle};
+pub use compare::{Comparison, KafkaTail, Loss, compare, halt_if_lost, settle};
 pub(crate) use era::Era;
 pub use generations::Began;
 pub use recover::{LOST_MAX, Recovery, RecoveryError, Step};

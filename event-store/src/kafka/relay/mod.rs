@@ -3,6 +3,7 @@
 //! Who leads holds a lease. What guards Kafka's side is no lease but the consumer's rule ([`schema::record`]): all relays write
 //! the same records in the same order, so that whatever a frozen leader still writes is dropped by everybody.
 
+mod at_start;
 mod checkpoint;
 mod keeper;
 mod lasts;
@@ -24,6 +25,7 @@ use crate::kafka::KafkaOptions;
 use crate::leases::Lease;
 use crate::lineage::KafkaTail;
 
+pub use at_start::look_before_appending;
 pub use produce::producer_config;
 pub use state::{Doing, RelayState, Stopped};
 pub use tails::Error as TailsError;
