@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use domain::charge_point::{ChargePoint, ChargePointEvent};
 use domain::event::Event;
-use domain::id::ChargePointId;
+use domain::id::{ChargePointId, Epoch};
 use domain::station_command::StationCommandEvent;
 use event_store::Loaded;
 use event_store::feed::{self, Log};
+use futures_util::{StreamExt, stream};
 use schema::log::{Generation, Position, RecordedEvent};
 use service_host::Shutdown;
 
 use crate::edge::Edge;
 
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Of the connections of an edge, when the log is another: thousands, and all edges ask at once.
+const CHECKED_AT_ONCE: usize = 8;
 
 /// How far it is, and in which generation of the log.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +35,20 @@ pub async fn run(edge: Arc<Edge>, mut place: Place, shutdown: Shutdown) {
         };
         match ended {
             Ended::Restored => {
-                let went_back = tokio::select! {
+                tokio::select! {
                     () = shutdown.begun() => return,
-                    went_back = go_back(&edge, &mut place) => went_back,
-                };
-                if went_back {
-                    end_lost_connections(&edge).await;
+                    () = go_back(&edge, &mut place) => {}
                 }
+                // Beside the following: commands do not wait for it.
+                tokio::spawn({
+                    let (edge, shutdown) = (Arc::clone(&edge), shutdown.clone());
+                    async move {
+                        tokio::select! {
+                            () = shutdown.begun() => {}
+                            () = end_lost_connections(&edge) => {}
+                        }
+                    }
+                });
             }
             Ended::Closed => return,
         }
@@ -55,8 +65,8 @@ enum Ended {
     Closed,
 }
 
-/// To where the log parted from what was followed. Whether anything of that was lost.
-async fn go_back(edge: &Edge, place: &mut Place) -> bool {
+/// To where the log parted from what was followed.
+async fn go_back(edge: &Edge, place: &mut Place) {
     loop {
         let store = edge.app.store();
         let looked = async {
@@ -65,10 +75,8 @@ async fn go_back(edge: &Edge, place: &mut Place) -> bool {
         };
         match looked.await {
             Ok((head, generation, shared)) => {
-                let at = shared.min(head);
-                let lost = at < place.at;
-                *place = Place { at, generation };
-                return lost;
+                *place = Place { at: shared.min(head), generation };
+                return;
             }
             Err(error) => {
                 tracing::warn!(%error, "where the log has parted can't be asked; trying again");
@@ -79,9 +87,15 @@ async fn go_back(edge: &Edge, place: &mut Place) -> bool {
 }
 
 /// A connection that the log has lost is nobody's: its number may be given out again, to a socket elsewhere. Its charger has
-/// to connect anew.
+/// to connect anew. All are looked at, wherever this edge was in the log: a connection that it appended itself, or that Kafka
+/// brought before all below it, may be lost without having been passed.
 async fn end_lost_connections(edge: &Edge) {
-    for (charger, epoch) in edge.mailboxes.connections() {
+    let connections = stream::iter(edge.mailboxes.connections());
+    connections.for_each_concurrent(CHECKED_AT_ONCE, |(charger, epoch)| end_if_lost(edge, charger, epoch)).await;
+}
+
+async fn end_if_lost(edge: &Edge, charger: ChargePointId, epoch: Epoch) {
+    loop {
         match edge.app.store().load::<ChargePoint>(charger).await {
             Ok(Loaded { state, .. }) => {
                 let stands = state.epoch == epoch && state.edge.as_deref() == Some(edge.config.name.as_str());
@@ -89,8 +103,12 @@ async fn end_lost_connections(edge: &Edge) {
                     tracing::warn!(%charger, epoch = epoch.0, "the log has lost the charger's connection");
                     edge.mailboxes.disconnected(charger, epoch);
                 }
+                return;
             }
-            Err(error) => tracing::warn!(%charger, %error, "whether the log has a charger's connection can't be read"),
+            Err(error) => {
+                tracing::warn!(%charger, %error, "whether the log has a charger's connection can't be read; trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
         }
     }
 }
@@ -99,6 +117,8 @@ async fn follow(edge: &Edge, Place { at, generation }: &mut Place) -> Ended {
     let mut feed = edge.app.store().follow_commands(*at);
     loop {
         match feed.next().await {
+            // It became another before anything of it was delivered.
+            Ok(batch) if batch.generation > *generation => return Ended::Restored,
             Ok(batch) => {
                 batch.events.iter().for_each(|event| deliver(edge, event));
                 (*at, *generation) = (batch.upto, batch.generation);
