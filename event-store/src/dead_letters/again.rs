@@ -28,8 +28,8 @@ pub enum Again {
 /// When the log can't be read.
 pub async fn try_again(store: &EventStore, record: &Record) -> Result<Again, Error> {
     let header = |name: &str| {
-        let headers = record.headers.as_array().into_iter().flatten();
-        let found = headers.filter(|header| header["name"] == name).next_back();
+        let mut headers = record.headers.as_array().into_iter().flatten();
+        let found = headers.rfind(|header| header["name"] == name);
         found.and_then(|header| header["value"].as_str())
     };
     let headers = record.headers.as_array().into_iter().flatten();

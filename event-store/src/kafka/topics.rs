@@ -25,7 +25,7 @@ pub enum Error {
     #[error(transparent)]
     Options(#[from] options::Error),
     #[error("the brokers at {brokers} can't be reached{}", because(.why.as_deref()))]
-    Unreachable { brokers: String, why: Option<String>, source: KafkaError },
+    Unreachable { brokers: String, why: Option<String>, source: Box<KafkaError> },
     /// One sentence for each topic, which says how to mend it.
     #[error("{}", .0.join("; "))]
     Differ(Vec<String>),
@@ -154,7 +154,8 @@ async fn make(
                 .set("max.message.bytes", &bytes)
         })
         .collect();
-    let unreachable = |source| Error::Unreachable { brokers: options.brokers.clone(), why: None, source };
+    let unreachable =
+        |error| Error::Unreachable { brokers: options.brokers.clone(), why: None, source: Box::new(error) };
     let made = admin.create_topics(&topics, &AdminOptions::new().request_timeout(Some(PATIENCE)));
     for outcome in made.await.map_err(unreachable)? {
         match outcome {
@@ -208,7 +209,7 @@ async fn with_client<T: Send + 'static>(
         ask(&client).map_err(|source| (source, Quiet::why_of(&client)))
     });
     let asked = asked.await.unwrap_or_else(|_| Err((KafkaError::Canceled, None)));
-    asked.map_err(|(source, why)| Error::Unreachable { brokers: options.brokers.clone(), why, source })
+    asked.map_err(|(error, why)| Error::Unreachable { brokers: options.brokers.clone(), why, source: Box::new(error) })
 }
 
 /// The settings of each topic, as far as one may know them.

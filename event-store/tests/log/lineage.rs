@@ -430,9 +430,9 @@ async fn a_recovery_that_is_cut_off_is_carried_on() {
     let upto = Position(12_002);
     let plan = Recovery::plan(&store, None, Some(upto), LOST_MAX).await.expect("a plan");
     {
-        let (said, mut filled) = tokio::sync::mpsc::unbounded_channel();
+        let (said, mut filled) = tokio::sync::mpsc::channel(100);
         let running = plan.run(&store, None, |step| {
-            let _ = said.send(step);
+            let _ = said.try_send(step);
         });
         tokio::select! {
             done = running => panic!("it is not cut off: {done:?}"),

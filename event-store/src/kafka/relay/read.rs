@@ -92,7 +92,7 @@ impl Reader {
         let poll_every = self.store.options().poll_every;
         let mut connection = None;
         loop {
-            match self.to_the_head(&mut connection).await {
+            match self.catch_up(&mut connection).await {
                 Ok(()) => {}
                 Err(error) => return error,
             }
@@ -104,7 +104,7 @@ impl Reader {
         }
     }
 
-    async fn to_the_head(&mut self, connection: &mut Option<Connection<'static>>) -> Result<(), Ended> {
+    async fn catch_up(&mut self, connection: &mut Option<Connection<'static>>) -> Result<(), Ended> {
         loop {
             let (head, is) = self.store.head().await?;
             if is != self.generation {
