@@ -26,6 +26,7 @@ mod parked;
 mod personal_data;
 mod quirks;
 mod rebuild;
+mod recovery;
 mod refresh;
 mod replay;
 mod retries;
