@@ -279,6 +279,29 @@ async fn a_checkpoint_of_another_generation_is_not_believed() {
     world.event(session_id, "SessionFailed").await;
 }
 
+/// After a failover it reads on, and not the whole log again.
+#[tokio::test]
+async fn a_checkpoint_of_a_former_generation_counts_as_far_as_that_is_shared() {
+    let world = World::new(Settings { start_deadline: MOMENT, ..patient() }).await;
+    new_charger(&world.app, "CP002").await;
+    let (behind, _) = world.request_start().await;
+    let pool = world.database.pool();
+    for text in [
+        "INSERT INTO process_checkpoints SELECT position, generation, 1, n, 'charging' FROM log_head, generate_series(0, 63) n",
+        "INSERT INTO log_generations (number, shared_upto, timeline, system_identifier, reason, completed_at) \
+         SELECT h.generation + 1, h.position, g.timeline, g.system_identifier, 'promoted', clock_timestamp() \
+         FROM log_head h JOIN log_generations g ON g.number = h.generation",
+        "UPDATE log_head SET generation = generation + 1",
+    ] {
+        sqlx::query(text).execute(pool).await.expect("written");
+    }
+    let _runner = world.start_runner(world.charging()).await;
+    let (after, _) = world.request_start_at("CP002").await;
+    world.event(after, "SessionFailed").await;
+    assert_ne!(behind, after);
+    assert_eq!(world.count("SessionFailed").await, 1, "what stands before the checkpoint is not read again");
+}
+
 #[test]
 fn ids_are_the_same_for_ever() {
     let ids = Ids::of::<Charging>();
