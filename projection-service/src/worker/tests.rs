@@ -12,13 +12,13 @@ use event_store::{
     Append, Archive, ArchiveError, ArchivedRange, EventStore, Expected, PartitionSet, StoreOptions, Write,
 };
 use futures_util::future::BoxFuture;
+use pool::Pool;
 use read_models::fold_all;
 use read_models::testing::Network;
 use schema::log::{Generation, Position, StreamId};
 use schema::partition::PARTITION_COUNT;
 use schema::stored::StoredEvent;
 use schema::view::{FeedStart, Model, ViewFeeds};
-use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ async fn grow(store: &EventStore, network: &mut Network, steps: usize) -> Positi
     position
 }
 
-async fn digest(pool: &PgPool) -> (i64, i64) {
+async fn digest(pool: &Pool) -> (i64, i64) {
     let rows = "SELECT sum(position)::bigint FROM (SELECT position FROM views.charge_points UNION ALL \
                 SELECT position FROM views.sessions UNION ALL SELECT position FROM views.commands) r";
     let rows = sqlx::query_scalar(rows).fetch_one(pool).await.unwrap();
@@ -68,7 +68,7 @@ async fn digest(pool: &PgPool) -> (i64, i64) {
 #[tokio::test]
 async fn a_frozen_worker_that_wakes_commits_nothing() {
     let database = database(&schema::MIGRATOR).await;
-    let pool = database.pool();
+    let pool = &Pool::from(database.pool());
     let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
     let config = Config::default();
     let views = Views::new(&config, pool.clone());
@@ -109,7 +109,7 @@ async fn a_frozen_worker_that_wakes_commits_nothing() {
 }
 
 /// Claims the first partitions and works until it is at the end of the log.
-async fn work(store: &EventStore, pool: &PgPool, views: &Views, partitions: i16, until: Position) {
+async fn work(store: &EventStore, pool: &Pool, views: &Views, partitions: i16, until: Position) {
     let config = Config::default();
     // No longer than the work: the next one need not wait for the leases.
     let holder = Uuid::now_v7();
@@ -127,7 +127,7 @@ async fn work(store: &EventStore, pool: &PgPool, views: &Views, partitions: i16,
 #[tokio::test]
 async fn a_follower_misses_nothing_that_another_process_wrote() {
     let database = database(&schema::MIGRATOR).await;
-    let pool = database.pool();
+    let pool = &Pool::from(database.pool());
     let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
     let config = Config::default();
     let (here, elsewhere) = (Views::new(&config, pool.clone()), Views::new(&config, pool.clone()));
@@ -171,7 +171,7 @@ async fn a_follower_misses_nothing_that_another_process_wrote() {
 #[tokio::test]
 async fn a_new_generation_of_the_log_is_taken_over() {
     let database = database(&schema::MIGRATOR).await;
-    let pool = database.pool();
+    let pool = &Pool::from(database.pool());
     let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
     let config = Config::default();
     let views = Views::new(&config, pool.clone());
@@ -205,7 +205,7 @@ async fn a_new_generation_of_the_log_is_taken_over() {
 #[tokio::test]
 async fn rows_that_are_ahead_of_the_log_are_not_built_upon() {
     let database = database(&schema::MIGRATOR).await;
-    let pool = database.pool();
+    let pool = &Pool::from(database.pool());
     let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
     let config = Config::default();
     let views = Views::new(&config, pool.clone());
@@ -221,7 +221,7 @@ async fn rows_that_are_ahead_of_the_log_are_not_built_upon() {
 #[tokio::test]
 async fn a_key_with_much_that_waits_is_released_step_by_step() {
     let database = database(&schema::MIGRATOR).await;
-    let pool = database.pool();
+    let pool = &Pool::from(database.pool());
     let store = EventStore::connect(pool.clone(), StoreOptions::default()).await.unwrap();
     let config = Config::default();
     let views = Views::new(&config, pool.clone());
@@ -295,7 +295,7 @@ impl Archive for Shelf {
 #[tokio::test]
 async fn a_release_of_what_an_archive_does_not_give_stops_nobody_else() {
     let database = database(&schema::MIGRATOR).await;
-    let pool = database.pool();
+    let pool = &Pool::from(database.pool());
     let small = "DROP TABLE events_ledger_1, events_operational_1, events_telemetry_1, events_ledger_10000001, \
                  events_operational_10000001, events_telemetry_10000001";
     for statement in [small, "DELETE FROM log_ranges"] {

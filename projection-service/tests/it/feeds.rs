@@ -59,8 +59,7 @@ async fn followers_end_with_what_the_tables_hold() {
         let views = ViewStore::new(database.pool().clone());
         let polled = FeedOptions { listen: None, poll_every: Duration::from_millis(20) };
         let polled = TableFeeds::new(views.clone(), polled);
-        let connect = database.url().parse().unwrap();
-        let noticed = FeedOptions { listen: Some(connect), poll_every: Duration::from_millis(500) };
+        let noticed = FeedOptions { listen: Some(database.pool().into()), poll_every: Duration::from_millis(500) };
         let noticed = TableFeeds::new(views.clone(), noticed);
         let (mut rng, mut network) = (StdRng::seed_from_u64(seed), Network::new(seed));
 
