@@ -19,7 +19,9 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
     let url = format!("postgres://coulomb:{}@{one},{two}/coulomb?sslmode=disable", first.password());
     let migrate = ProgramBuilder::new(&["migrate"], 0, logs("failover-migrate"));
     migrate.env("DATABASE_URL", &*url).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
-    let roles = Roles::start_with("failover", &[("DATABASE_URL", url)], &second.url()).await;
+    // Reads go to the standby, which is the primary later.
+    let environment = [("DATABASE_URL", url.clone()), ("COULOMB_READ_DATABASE_URL", url)];
+    let roles = Roles::start_with("failover", &environment, &second.url()).await;
     let network = &roles.network;
     let http = network.queries.clone();
     let mut charge = Charge::begun(network, network.driver().await).await;
