@@ -55,10 +55,13 @@ async fn copy_of(database: &TestDatabase) -> TestDatabase {
     let mut admin = options.connect().await.expect("a connection");
     admin.execute(format!("DROP DATABASE {to} WITH (FORCE)").as_str()).await.expect("dropped");
     let until = tokio::time::Instant::now() + PATIENCE;
-    // Connections take a moment to end.
+    // What is still connected is ended.
+    let others = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
+    admin.execute(others.as_str()).await.expect("ended");
     while let Err(error) = admin.execute(format!("CREATE DATABASE {to} TEMPLATE {from}").as_str()).await {
         assert!(tokio::time::Instant::now() < until, "{error}");
         tokio::time::sleep(Duration::from_millis(100)).await;
+        admin.execute(others.as_str()).await.expect("ended");
     }
     admin.close().await.expect("closed");
     copy

@@ -129,7 +129,7 @@ async fn who_is_not_let_in_is_told_why() {
             through(&secured.tls_brokers, Security::Tls(trusting(&secured))),
             vec!["certificate", "COULOMB_KAFKA_CERT_FILE"],
         ),
-        (through(&secured.tls_brokers, Security::Plaintext), vec!["security.protocol"]),
+        (through(&secured.tls_brokers, Security::Plaintext), vec!["BrokerTransportFailure"]),
         (through(&secured.tls_brokers, Security::Tls(missing)), vec!["ssl.ca.location failed"]),
     ];
     let all = refused.map(|(kafka, words)| async move {
