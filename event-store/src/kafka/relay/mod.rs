@@ -132,7 +132,7 @@ impl Relay {
                 Asked::Unanswered => STANDBY_EVERY,
                 Asked::AnothersIs => {
                     // Those who fail alike have it in turn, each for a moment.
-                    failing = failing.take().and_then(Failing::beside_another);
+                    failing = failing.take().filter(|_| !self.is_recovered()).and_then(Failing::beside_another);
                     if failing.is_none() {
                         self.said.doing(Doing::Standby);
                     }
@@ -158,6 +158,15 @@ impl Relay {
             }
         }
         self.said.doing(Doing::Standby);
+    }
+
+    /// It stopped since something was lost, and events are appended again.
+    fn is_recovered(&self) -> bool {
+        let lost = match &self.said.0.borrow().doing {
+            Doing::Stopped { why } => matches!(why, Stopped::LostTail(_) | Stopped::OtherHistory(_)),
+            Doing::Standby | Doing::Leading | Doing::KafkaDown { .. } => false,
+        };
+        lost && self.store.lineage().borrow().is_open()
     }
 
     async fn lease(&self, holder: Uuid) -> Asked {
