@@ -127,7 +127,7 @@ async fn who_is_not_let_in_is_told_why() {
         ),
         (
             through(&secured.tls_brokers, Security::Tls(trusting(&secured))),
-            vec!["certificate", "COULOMB_KAFKA_CERT_FILE"],
+            vec!["certificate"],
         ),
         (through(&secured.tls_brokers, Security::Plaintext), vec!["BrokerTransportFailure"]),
         (through(&secured.tls_brokers, Security::Tls(missing)), vec!["ssl.ca.location failed"]),
