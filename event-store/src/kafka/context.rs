@@ -20,7 +20,7 @@ impl Quiet {
     /// What was said last, and what to look at.
     pub fn why(&self) -> Option<String> {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.as_ref().map(|(code, reason)| match hint(*code) {
+        said.as_ref().map(|(code, reason)| match hint(*code, reason) {
             Some(hint) => format!("{reason}: {hint}"),
             None => reason.clone(),
         })
@@ -56,12 +56,13 @@ impl Quiet {
 }
 
 /// What an operator would look at.
-fn hint(code: RDKafkaErrorCode) -> Option<&'static str> {
+fn hint(code: RDKafkaErrorCode, reason: &str) -> Option<&'static str> {
     match code {
         RDKafkaErrorCode::Authentication => {
             Some("look at COULOMB_KAFKA_SASL_MECHANISM, COULOMB_KAFKA_SASL_USERNAME and COULOMB_KAFKA_SASL_PASSWORD")
         }
-        RDKafkaErrorCode::SSL => Some(
+        // What a broker refuses after the handshake is told as a connection that broke.
+        code if code == RDKafkaErrorCode::SSL || reason.contains("SSL routines") => Some(
             "look at COULOMB_KAFKA_CA_FILE, and, where brokers ask for a certificate, COULOMB_KAFKA_CERT_FILE and \
              COULOMB_KAFKA_KEY_FILE",
         ),

@@ -125,10 +125,7 @@ async fn who_is_not_let_in_is_told_why() {
             through(&secured.sasl_tls_brokers, Security::SaslTls(Tls::default(), sasl(&secured, "SCRAM-SHA-256"))),
             vec!["certificate", "COULOMB_KAFKA_CA_FILE"],
         ),
-        (
-            through(&secured.tls_brokers, Security::Tls(trusting(&secured))),
-            vec!["certificate"],
-        ),
+        (through(&secured.tls_brokers, Security::Tls(trusting(&secured))), vec!["certificate"]),
         (through(&secured.tls_brokers, Security::Plaintext), vec!["BrokerTransportFailure"]),
         (through(&secured.tls_brokers, Security::Tls(missing)), vec!["ssl.ca.location failed"]),
     ];
