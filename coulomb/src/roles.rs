@@ -12,17 +12,17 @@ use command_service::{CommandArgs, process};
 use event_store::kafka::KafkaOptions;
 use event_store::lineage::Successor;
 use event_store::{EventStore, StoreOptions, Wake};
+use pool::Pool;
 use projection_service::Views;
 use realtime_api::RealtimeArgs;
-use schema::view::{FeedOptions, Replica, TableFeeds, ViewFeeds, ViewStore};
-use pool::Pool;
+use schema::view::{FeedOptions, TableFeeds, ViewFeeds, ViewStore};
 use service_host::config::HttpArgs;
 use service_host::{Host, Json, ServeLimits, Shutdown, serve};
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 
 use crate::cli::{CommandServiceArgs, OcppEdgeArgs, RealtimeApiArgs};
-use crate::database::Database;
+use crate::database::{Database, Reads};
 use crate::listen::{self, bind};
 use crate::migrate;
 use crate::settings::Settings;
@@ -32,8 +32,8 @@ use crate::supervisor::Supervisor;
 #[derive(Clone)]
 pub struct Shared {
     pub pool: Pool,
-    /// For reads.
-    pub replica: Option<Replica>,
+    /// From a replica, where there is one.
+    pub reads: Option<Reads>,
     /// One for the whole process, so that the appends of all roles share its lanes, and one tail serves all followers.
     pub store: EventStore,
     pub application: Application,
@@ -92,7 +92,7 @@ impl Shared {
         });
         Ok(Self {
             pool,
-            replica: database.replica().cloned(),
+            reads: database.reads().cloned(),
             store,
             application,
             host,
@@ -107,12 +107,18 @@ impl Shared {
 
 /// A role with what is its own.
 pub enum Role {
-    OcppEdge { listener: TcpListener, config: Box<ocpp_edge::Config> },
+    OcppEdge {
+        listener: TcpListener,
+        config: Box<ocpp_edge::Config>,
+    },
     CommandService(CommandArgs),
     ProjectionService,
     RealtimeApi(RealtimeArgs),
     /// `alone`: the process has nothing else to do.
-    Relay { kafka: Box<KafkaOptions>, alone: bool },
+    Relay {
+        kafka: Box<KafkaOptions>,
+        alone: bool,
+    },
 }
 
 /// What a started role serves over HTTP, and its part of the API's document.
@@ -167,7 +173,7 @@ impl Role {
         let feed = shared.feed();
         let Shared {
             pool,
-            replica,
+            reads,
             store,
             application,
             host,
@@ -222,7 +228,7 @@ impl Role {
                 };
                 let mut settings: realtime_api::Settings = args.into();
                 settings.limits.drain_over = drain_over;
-                let views = views.with_replica(replica);
+                let views = views.with_replica(reads.as_ref().map(Reads::replica));
                 let config = realtime_api::Config { application, pool, views, feeds, settings };
                 let service = realtime_api::Service::start(config, &host, shutdown.clone()).await?;
                 let routes = service.router();

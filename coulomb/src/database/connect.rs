@@ -54,19 +54,35 @@ pub async fn command(settings: &Settings, url: &str) -> anyhow::Result<Pool> {
         ),
     };
     let hosts: Hosts = url.parse()?;
-    Ok(pool::primary(hosts, options(settings.database_connections)).await.context(said)?)
+    pool::primary(hosts, options(settings.database_connections)).await.context(said)
 }
 
-/// The replica for reads: a standby among the hosts. It need not be there.
-pub fn replica(settings: &Settings) -> anyhow::Result<Option<Replica>> {
-    let Some(url) = &settings.database.read_database_url else { return Ok(None) };
-    let hosts: Hosts = url.parse()?;
-    let carried = settings.database.database_pooler == Pooler::Transaction;
-    let hosts = if carried { hosts.map(|host| host.extra_float_digits(None)) } else { hosts };
-    let options = Options { connections_max: settings.database_connections, acquire_wait_max: REPLICA_WAIT_MAX };
-    let pool = pool::follow_standby(hosts, &options);
-    let pool = if carried { pool.carried(None) } else { pool };
-    Ok(Some(Replica::new(pool, settings.database.read_staleness_positions)))
+/// How a replica is reached, by those who read from it.
+#[derive(Clone, Debug)]
+pub struct Reads {
+    hosts: Hosts,
+    options: Options,
+    carried: bool,
+    staleness_positions: i64,
+}
+
+impl Reads {
+    /// None: the primary is read from.
+    pub fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let Some(url) = &settings.database.read_database_url else { return Ok(None) };
+        let hosts: Hosts = url.parse()?;
+        let carried = settings.database.database_pooler == Pooler::Transaction;
+        let hosts = if carried { hosts.map(|host| host.extra_float_digits(None)) } else { hosts };
+        let options = Options { connections_max: settings.database_connections, acquire_wait_max: REPLICA_WAIT_MAX };
+        Ok(Some(Self { hosts, options, carried, staleness_positions: settings.database.read_staleness_positions }))
+    }
+
+    /// A standby among the hosts, looked for from now on. It need not be there.
+    pub fn replica(&self) -> Replica {
+        let pool = pool::follow_standby(self.hosts.clone(), &self.options);
+        let pool = if self.carried { pool.carried(None) } else { pool };
+        Replica::new(pool, self.staleness_positions)
+    }
 }
 
 /// The pool of a private server.

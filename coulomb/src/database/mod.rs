@@ -8,7 +8,6 @@ use std::future::pending;
 use anyhow::{Context, bail};
 use embedded_postgres::{EmbeddedPostgres, Options};
 use pool::{Pool, State};
-use schema::view::Replica;
 use service_host::{NotReady, Readiness};
 use tokio::sync::watch;
 
@@ -19,7 +18,7 @@ use crate::settings::Settings;
 /// A private server's connections beyond the pool's: the log's flushes, LISTEN, migrations, and people with psql.
 const CONNECTIONS_BESIDE_POOL: u32 = 50;
 
-pub use connect::command;
+pub use connect::{Reads, command};
 
 pub struct Database {
     /// None: the server is somebody else's.
@@ -27,7 +26,7 @@ pub struct Database {
     pool: Pool,
     /// Of the hosts; none of a private server.
     state: Option<watch::Receiver<State>>,
-    replica: Option<Replica>,
+    reads: Option<Reads>,
     master_key: MasterKey,
 }
 
@@ -43,8 +42,8 @@ impl Database {
                     );
                 };
                 let (pool, state) = connect::service(url, settings).await?;
-                let replica = connect::replica(settings)?;
-                Ok(Self { private: None, pool, state: Some(state), replica, master_key })
+                let reads = Reads::of(settings)?;
+                Ok(Self { private: None, pool, state: Some(state), reads, master_key })
             }
             None => Self::start_private(settings).await,
         }
@@ -65,7 +64,7 @@ impl Database {
             anyhow::Ok((master_key, pool))
         };
         match opened.await {
-            Ok((master_key, pool)) => Ok(Self { private: Some(server), pool, state: None, replica: None, master_key }),
+            Ok((master_key, pool)) => Ok(Self { private: Some(server), pool, state: None, reads: None, master_key }),
             Err(error) => {
                 server.stop().await.context("the private Postgres, after another failure")?;
                 Err(error)
@@ -82,9 +81,9 @@ impl Database {
         &self.pool
     }
 
-    /// For reads.
-    pub fn replica(&self) -> Option<&Replica> {
-        self.replica.as_ref()
+    /// From a replica.
+    pub fn reads(&self) -> Option<&Reads> {
+        self.reads.as_ref()
     }
 
     pub fn master_key(&self) -> &MasterKey {

@@ -27,7 +27,9 @@ pub async fn tell(mut state: watch::Receiver<State>, readiness: Readiness) {
         if at_risk != told.flatten() {
             match at_risk {
                 Some(why) => tracing::warn!(state = %now, "{why}"),
-                None => tracing::info!(state = %now, "what is acknowledged is safe from a failover, as far as it is known"),
+                None => {
+                    tracing::info!(state = %now, "what is acknowledged is safe from a failover, as far as it is known")
+                }
             }
         }
         told = Some(at_risk);

@@ -185,7 +185,7 @@ impl Stage<'_> {
         )?;
         Ok(Shared {
             pool: pool.into(),
-            replica: None,
+            reads: None,
             store,
             application,
             host: Host::new(),
