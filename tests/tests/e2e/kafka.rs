@@ -41,7 +41,7 @@ impl Recipes {
         let mark = format!("<!-- {kind} -->\n");
         let marked = self.document.split(&mark).skip(1);
         marked
-            .map(|rest| rest.splitn(3, "```").nth(1).and_then(|block| block.split_once('\n')).expect("a block").1)
+            .map(|rest| rest.split("```").nth(1).and_then(|block| block.split_once('\n')).expect("a block").1)
             .collect()
     }
 
