@@ -3,9 +3,9 @@
 use anyhow::{Context, bail};
 use embedded_postgres::{EmbeddedPostgres, Options};
 use event_store::{EventStore, StoreOptions};
+use pool::Pool;
 use projection_service::rebuild::Rebuilder;
 use read_models::Folds;
-use pool::Pool;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::archives;

@@ -71,7 +71,8 @@ impl Running {
                 Role::CommandService(args.commands.clone()),
                 Role::RealtimeApi(args.realtime.clone()),
             ];
-            let relay = shared.store.options().kafka.clone().map(|kafka| Role::Relay { kafka: Box::new(kafka), alone: false });
+            let relay =
+                shared.store.options().kafka.clone().map(|kafka| Role::Relay { kafka: Box::new(kafka), alone: false });
             let (mut views, mut served) = (None, Served::default());
             for role in roles.into_iter().chain(relay) {
                 served = served.merge(role.start(&shared, &mut views, &mut supervisor).await?);

@@ -85,7 +85,12 @@ async fn on_one_of_its_own(
     ran
 }
 
-async fn measure(store: EventStore, pool: impl Into<pool::Pool>, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
+async fn measure(
+    store: EventStore,
+    pool: impl Into<pool::Pool>,
+    args: &Args,
+    out: &mut dyn FnMut(BenchLine),
+) -> anyhow::Result<()> {
     let views = ViewStore::new(pool);
     let reached = views.reached().await?.position;
     anyhow::ensure!(reached.0 > 1, "the read models are at {reached}: run `coulomb projection-service` on it first");

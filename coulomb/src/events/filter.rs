@@ -5,8 +5,8 @@ use chrono::Utc;
 use domain::event::AggregateType;
 use event_store::EventStore;
 use event_store::stored::Filter;
-use schema::log::Position;
 use pool::Pool;
+use schema::log::Position;
 
 use super::moment::Moment;
 use super::names;

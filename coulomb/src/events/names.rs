@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use domain::event::AggregateType;
-use schema::columns;
 use pool::Pool;
+use schema::columns;
 use uuid::Uuid;
 
 /// Charge points whose identity is remembered. Past that they are shown by their ids.

@@ -51,7 +51,6 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
 
 /// The log, for one who looks on: nothing begins by itself because of it.
 async fn store(database: &CommandDatabase) -> anyhow::Result<EventStore> {
-    let options =
-        StoreOptions { archive: archives::reader(), successor: Successor::Nobody, ..StoreOptions::default() };
+    let options = StoreOptions { archive: archives::reader(), successor: Successor::Nobody, ..StoreOptions::default() };
     Ok(EventStore::connect(database.pool().clone(), options).await?)
 }

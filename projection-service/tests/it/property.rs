@@ -91,11 +91,12 @@ async fn survive(seed: u64) {
     for round in 0..ROUNDS {
         if processes.is_empty() || processes.len() < PROCESSES_MAX && rng.random_bool(0.6) {
             let (workers, transaction_pooler) = (rng.random_range(1..=4), rng.random_bool(0.3));
-            processes.push(Process::start_through(database.url(), &format!("process-{round}"), transaction_pooler, |config| Config {
-                workers,
-                folds: two_versions(),
-                ..config
-            }));
+            processes.push(Process::start_through(
+                database.url(),
+                &format!("process-{round}"),
+                transaction_pooler,
+                |config| Config { workers, folds: two_versions(), ..config },
+            ));
         }
         let steps = rng.random_range(1..80);
         let position = grow(&store, &mut network, &mut rng, steps).await;

@@ -80,7 +80,8 @@ impl<'r, M: Manager> Owner<'r, M> {
             }
         }
         // Of a former generation it goes back to where the two part. What was done is done, and nothing is done twice.
-        let went_back = |of: &Generation, at: Position| shared.get(of).copied().flatten().map_or(at, |upto| at.min(upto));
+        let went_back =
+            |of: &Generation, at: Position| shared.get(of).copied().flatten().map_or(at, |upto| at.min(upto));
         let cursor = |partition: &Partition| match stored.get(partition) {
             Some((of, at)) if *of <= generation && went_back(of, *at) <= head => went_back(of, *at),
             // Of a history that is gone, or nobody has held it yet: what happened before the manager was first run concerns

@@ -10,8 +10,8 @@ use domain::envelope::Retention;
 use event_store::EventStore;
 use event_store::archiving::Range;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 use pool::Pool;
+use serde_json::{Value, json};
 
 use super::turn::Turn;
 
