@@ -1,10 +1,10 @@
 //! Reading the log in bulk, for who makes something of all of it: raw rows by COPY, decoded where they are needed.
 
-use pool::Connection;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::AggregateType;
 use futures_util::{Stream, TryStreamExt};
+use pool::Connection;
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
 use schema::stored::{StoredEvent, StoredRef};

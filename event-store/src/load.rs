@@ -102,13 +102,7 @@ impl EventStore {
     }
 
     /// Tells the cache what an append has made of an aggregate.
-    pub fn appended<A: Decide + 'static>(
-        &self,
-        id: impl Into<Uuid>,
-        state: A,
-        version: i64,
-        generation: Generation,
-    ) {
+    pub fn appended<A: Decide + 'static>(&self, id: impl Into<Uuid>, state: A, version: i64, generation: Generation) {
         self.keep(stream_of::<A>(id), generation, &Loaded { state: Arc::new(state), version }, 0);
     }
 

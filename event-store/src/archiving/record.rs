@@ -1,11 +1,11 @@
 //! What is written down of archives: each time under the lease of the run that does it, so that one that was frozen and wakes
 //! changes nothing.
 
-use pool::Transaction;
 use domain::envelope::Retention;
+use pool::Transaction;
 use schema::log::Position;
-use sqlx::postgres::PgRow;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::Detached;
 use crate::EventStore;

@@ -157,7 +157,8 @@ impl EventStore {
     /// # Errors
     /// When the database can't be used.
     pub async fn shared_upto(&self, generation: Generation) -> Result<Option<Position>, sqlx::Error> {
-        let statement = sqlx::query("SELECT min(shared_upto) FROM log_generations WHERE number > $1").bind(generation.0);
+        let statement =
+            sqlx::query("SELECT min(shared_upto) FROM log_generations WHERE number > $1").bind(generation.0);
         let rows = self.database().fetch_all(statement).await?;
         Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get::<Option<i64>, _>(0)?.map(Position))
     }

@@ -20,13 +20,7 @@ const GRACE: Duration = Duration::from_millis(2);
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Runs until the store is dropped.
-pub(crate) async fn run(
-    store: WeakStore,
-    tail: Tail,
-    poll_every: Duration,
-    wake: Wake,
-    pool: Pool,
-) {
+pub(crate) async fn run(store: WeakStore, tail: Tail, poll_every: Duration, wake: Wake, pool: Pool) {
     tail.0.followed.store(true, Ordering::Release);
     let (noticed, mut notices) = mpsc::channel(1);
     let listen_at = match wake {

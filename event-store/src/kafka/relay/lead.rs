@@ -30,7 +30,10 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Each partition gets its watermark in one of so many rounds. librdkafka sends a request for each partition, of which five
 /// are under way: all at once would keep events waiting behind them.
-const WATERMARK_ROUNDS: u32 = 32;
+const WATERMARK_ROUNDS: u32 = 8;
+/// Of all events, watermarks come so many times more seldom than of station commands: the program's own followers know by
+/// dense positions what is missing, and each watermark is a request for the broker and an answer for every consumer.
+const EVENTS_CYCLES: u32 = 5;
 
 /// Why somebody leads no more.
 #[derive(Debug, thiserror::Error)]
@@ -204,13 +207,17 @@ impl Leader<'_> {
     /// of which something was told since the last round needs none yet.
     async fn watermarks(&mut self) -> Result<(), Error> {
         let Checkpoint { position: upto, generation, .. } = self.produced;
-        let round = self.round;
-        self.round = (round + 1) % WATERMARK_ROUNDS;
+        let (round, cycle) = (self.round % WATERMARK_ROUNDS, self.round / WATERMARK_ROUNDS);
+        self.round = (self.round + 1) % (WATERMARK_ROUNDS * EVENTS_CYCLES);
         if !self.has_room() {
             return Ok(());
         }
         let turn = |partition: &u8| u32::from(*partition) % WATERMARK_ROUNDS == round;
-        for topic in LogTopic::ALL {
+        let topics = LogTopic::ALL.into_iter().filter(|topic| match topic {
+            LogTopic::Events => cycle == 0,
+            LogTopic::StationCommands => true,
+        });
+        for topic in topics {
             for partition in (0..PARTITION_COUNT).filter(turn) {
                 // An event at that very position says it already.
                 let said = self.told.get(topic, partition).max(self.produced.lasts.get(topic, partition));

@@ -57,7 +57,8 @@ pub struct RelayOptions {
     pub window_events_max: usize,
     /// Bytes of their records.
     pub window_bytes_max: usize,
-    /// While the log moves, each partition gets a watermark so often.
+    /// While the log moves, each partition of station commands gets a watermark so often, or an event; those of all events
+    /// five times more seldom.
     pub watermark_every: Duration,
     pub checkpoint_every: Duration,
     /// Without an acknowledgement for so long, a leader gives up its lease: Kafka may be there for another one.
