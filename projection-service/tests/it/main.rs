@@ -5,6 +5,7 @@ mod feeds;
 mod first_state;
 mod folds;
 mod kills;
+mod lost;
 mod poison;
 mod proof;
 mod property;

@@ -116,6 +116,10 @@ async fn prepare_and_run(
     }
     let mut lineage = store.lineage();
     lineage.mark_unchanged();
+    // Asked again, now that a change would be noticed: the server may have been another one's since.
+    if !store.lineage_now().await?.is_open() {
+        return Err(Error::TakesNothing);
+    }
     let (head, generation) = store.head().await?;
     tracing::info!(from = %checkpoint.position, %head, epoch = lease.epoch, "this relay leads");
     let (batches, mut read) = mpsc::channel(BATCHES_AHEAD);
