@@ -6,10 +6,10 @@ use std::ops::{Deref, DerefMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgCopyIn, PgQueryResult, PgRow, PgStatement, PgTypeInfo, Postgres};
 use sqlx::{Connection as _, Describe, Either, Error, Execute, Executor};
 
+use crate::begin::Pooled;
 use crate::handle::{Moved, moved_on};
 use crate::statement::Unkept;
 
@@ -21,7 +21,7 @@ pub struct Connection<'c> {
 }
 
 pub(crate) enum Kept<'c> {
-    Pooled(PoolConnection<Postgres>),
+    Pooled(Pooled),
     Own(PgConnection),
     Transaction(sqlx::Transaction<'c, Postgres>),
 }
@@ -59,9 +59,14 @@ impl<'c> Connection<'c> {
         self.moved.as_ref().is_some_and(Moved::happened)
     }
 
+    /// Given up halfway, the connection is of no further use: drop it.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, Error> {
-        let (carried, moved) = (self.carried, self.moved.clone());
-        Ok(Transaction::new(self.raw().begin().await?, carried, moved))
+        let begun = match &mut self.kept {
+            Kept::Pooled(connection) => connection.begin().await,
+            Kept::Own(connection) => connection.begin().await,
+            Kept::Transaction(transaction) => transaction.begin().await,
+        };
+        Ok(Transaction::new(begun?, self.carried, self.moved.clone()))
     }
 
     pub async fn ping(&mut self) -> Result<(), Error> {
@@ -69,9 +74,13 @@ impl<'c> Connection<'c> {
         guarded(Box::pin(self.raw().ping()), moved).await
     }
 
+    /// One of a pool is closed in the background.
     pub async fn close(self) -> Result<(), Error> {
         match self.kept {
-            Kept::Pooled(connection) => connection.close().await,
+            Kept::Pooled(connection) => {
+                connection.close();
+                Ok(())
+            }
             Kept::Own(connection) => connection.close().await,
             Kept::Transaction(transaction) => transaction.rollback().await,
         }

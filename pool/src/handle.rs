@@ -12,6 +12,7 @@ use sqlx::postgres::{
 use sqlx::{ConnectOptions, Describe, Either, Error, Execute, Executor};
 use tokio::sync::watch;
 
+use crate::begin::begin;
 use crate::connection::{Connection, Kept, Transaction};
 
 /// Connections to one database.
@@ -190,11 +191,11 @@ impl Pool {
     /// A free connection of the pool.
     pub async fn acquire(&self) -> Result<Connection<'static>, Error> {
         let (connection, moved) = self.of_primary(|pool| async move { pool.acquire().await }).await?;
-        Ok(Connection::new(Kept::Pooled(connection), self.carried, moved))
+        Ok(Connection::new(Kept::Pooled(connection.into()), self.carried, moved))
     }
 
     pub async fn begin(&self) -> Result<Transaction<'static>, Error> {
-        let (transaction, moved) = self.of_primary(|pool| async move { pool.begin().await }).await?;
+        let (transaction, moved) = self.of_primary(|pool| async move { begin(pool.acquire().await?).await }).await?;
         Ok(Transaction::new(transaction, self.carried, moved))
     }
 

@@ -4,6 +4,7 @@
 //! Services use [`Pool`], [`Connection`] and [`Transaction`] and none of sqlx's own: what is run on those can be carried by
 //! a pooler, whoever wrote it, and ends when the primary is another node. A test of this crate keeps it so.
 
+mod begin;
 mod connection;
 mod follow;
 mod handle;
