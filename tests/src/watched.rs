@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::charge_point::ChargePointEvent;
 use domain::event::Event;
 use domain::session::SessionEvent;
-use domain::station_command::StationCommandEvent;
+use domain::station_command::{StationAction, StationCommandEvent};
 use domain::word::Flag;
 use futures_util::{StreamExt, stream};
 use schema::log::RecordedEvent;
@@ -291,45 +291,49 @@ pub fn everything_acknowledged_is_there_once(
     once("StartTransaction");
 }
 
-/// No charger was asked for something physical more often than it was recorded as sent, and for a start with its one-off tag
-/// but once.
+/// No charger was asked for something physical more often than that very thing was recorded as sent, and for a start with its
+/// one-off tag but once.
 ///
 /// # Panics
 /// When one was.
 pub fn nothing_was_asked_twice(events: &[RecordedEvent], asked: &[Asked]) {
     let mut identities = HashMap::new();
     let mut requests = HashMap::new();
-    let mut sent: HashMap<String, usize> = HashMap::new();
+    let mut sent: HashMap<(String, String), usize> = HashMap::new();
     for recorded in events {
         match decoded(recorded) {
             Event::ChargePoint(ChargePointEvent::ChargePointRegistered(registered)) => {
                 identities.insert(registered.charge_point_id, registered.identity.as_str().to_owned());
             }
             Event::StationCommand(StationCommandEvent::StationCommandRequested(request)) => {
-                requests.insert(recorded.stream.id, request.charge_point_id);
+                let what = match &request.action {
+                    StationAction::RemoteStart { tag, .. } => format!("start {tag}"),
+                    StationAction::RemoteStop { transaction_id } => format!("stop {}", transaction_id.0),
+                    _ => "something else".to_owned(),
+                };
+                requests.insert(recorded.stream.id, (request.charge_point_id, what));
             }
             Event::StationCommand(StationCommandEvent::StationCommandSent { .. }) => {
-                let charger: &String = &identities[&requests[&recorded.stream.id]];
-                *sent.entry(charger.clone()).or_default() += 1;
+                let (charge_point_id, what) = &requests[&recorded.stream.id];
+                let charger: &String = &identities[charge_point_id];
+                *sent.entry((charger.clone(), what.clone())).or_default() += 1;
             }
             _ => {}
         }
     }
-    let mut received: HashMap<String, usize> = HashMap::new();
-    let mut tags: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut received: HashMap<(String, String), usize> = HashMap::new();
     for Asked { charger_id, action, payload } in asked {
-        *received.entry(charger_id.clone()).or_default() += 1;
-        if action == "RemoteStartTransaction" {
-            let tag = payload["idTag"].as_str().unwrap_or_default();
-            *tags.entry((charger_id, tag)).or_default() += 1;
-        }
+        let what = match action.as_str() {
+            "RemoteStartTransaction" => format!("start {}", payload["idTag"].as_str().unwrap_or_default()),
+            "RemoteStopTransaction" => format!("stop {}", payload["transactionId"]),
+            _ => "something else".to_owned(),
+        };
+        *received.entry((charger_id.clone(), what)).or_default() += 1;
     }
-    for (charger, times) in &received {
-        let recorded = sent.get(charger).copied().unwrap_or_default();
-        assert!(*times <= recorded, "{} was asked {times} times, of which {recorded} are recorded as sent", charger);
-    }
-    for (tag, times) in tags {
-        assert_eq!(times, 1, "the start {tag:?} was asked for {times} times");
+    for (of, times) in &received {
+        let recorded = sent.get(of).copied().unwrap_or_default();
+        assert!(*times <= recorded, "{of:?} was asked {times} times, of which {recorded} are recorded as sent");
+        assert!(*times == 1 || !of.1.starts_with("start "), "{of:?} was asked for {times} times");
     }
 }
 
@@ -340,7 +344,7 @@ pub fn nothing_was_asked_twice(events: &[RecordedEvent], asked: &[Asked]) {
 pub fn nobody_is_billed_twice(events: &[RecordedEvent]) {
     let mut session_of = HashMap::new();
     let mut ended: HashMap<_, u32> = HashMap::new();
-    let mut priced: HashMap<_, u32> = HashMap::new();
+    let mut priced = HashMap::new();
     for recorded in events {
         let Event::ChargingSession(event) = decoded(recorded) else { continue };
         let session = recorded.stream.id;
@@ -354,9 +358,11 @@ pub fn nobody_is_billed_twice(events: &[RecordedEvent]) {
             SessionEvent::TransactionEnded(end) if !end.flags.contains(&Flag::PRESUMED_ENDED) => {
                 *ended.entry(session).or_default() += 1;
             }
-            SessionEvent::SessionPriced { revision, .. } => {
-                let before = priced.insert(session, *revision).unwrap_or_default();
-                assert_eq!(*revision, before + 1, "a price of {session}");
+            SessionEvent::SessionPriced { revision, priced: price } => {
+                let before = priced.insert(session, (*revision, price.clone()));
+                let number = before.as_ref().map_or(0, |(revision, _)| *revision);
+                assert_eq!(*revision, number + 1, "a price of {session}");
+                assert!(before.is_none_or(|(_, before)| before != *price), "{session} has the same price twice");
             }
             _ => {}
         }

@@ -19,6 +19,8 @@ const FROZEN_LONG_PROBABILITY: f64 = 0.15;
 /// Kafka and Postgres take everybody with them: not as often as the rest, and not as long.
 const SERVER_PROBABILITY: f64 = 0.15;
 const SERVER_STANDS: Range<f64> = 0.3..5.0;
+/// Of what happens in any case, until it has.
+const CERTAIN_PROBABILITY: f64 = 0.4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Deed {
@@ -32,6 +34,8 @@ pub struct Disturber<'c> {
     rng: SmallRng,
     roles: Vec<Part>,
     servers: Vec<Part>,
+    /// What happens in any case, however short the run is: everybody's servers, killed and frozen.
+    certain: Vec<(Part, Deed)>,
     failovers: bool,
     last: String,
     done: BTreeMap<(&'static str, Deed), u32>,
@@ -42,7 +46,8 @@ impl<'c> Disturber<'c> {
         let parts = cluster.parts().await;
         let roles = parts.iter().copied().filter(|part| part.is_role()).collect();
         let servers = vec![Part::Kafka(1), Part::Postgres(1), Part::PgBouncer];
-        Self { cluster, rng, roles, servers, failovers, last: String::new(), done: BTreeMap::new() }
+        let certain = servers.iter().flat_map(|server| [(*server, Deed::Killed), (*server, Deed::Frozen)]).collect();
+        Self { cluster, rng, roles, servers, certain, failovers, last: String::new(), done: BTreeMap::new() }
     }
 
     /// Kills or freezes a part, and has it go on.
@@ -51,7 +56,11 @@ impl<'c> Disturber<'c> {
     /// When it does not come back.
     pub async fn disturb(&mut self) {
         self.rest(CALM).await;
-        if self.rng.random_bool(SERVER_PROBABILITY) {
+        if !self.certain.is_empty() && self.rng.random_bool(CERTAIN_PROBABILITY) {
+            let (part, deed) = self.certain.swap_remove(self.rng.random_range(0..self.certain.len()));
+            let part = if let Part::Postgres(_) = part { self.cluster.primary().await } else { part };
+            self.perform(part, deed, SERVER_STANDS).await;
+        } else if self.rng.random_bool(SERVER_PROBABILITY) {
             self.disturb_server().await;
         } else {
             let part = self.roles[self.rng.random_range(0..self.roles.len())];
@@ -77,7 +86,12 @@ impl<'c> Disturber<'c> {
     }
 
     async fn disturb_part(&mut self, part: Part, frozen: Range<f64>) {
-        if self.rng.random_bool(0.5) {
+        let deed = if self.rng.random_bool(0.5) { Deed::Killed } else { Deed::Frozen };
+        self.perform(part, deed, frozen).await;
+    }
+
+    async fn perform(&mut self, part: Part, deed: Deed, frozen: Range<f64>) {
+        if deed == Deed::Killed {
             self.cluster.kill(part).await.unwrap_or_else(|error| panic!("{part} can't be killed: {error}"));
             self.rest(GONE).await;
             self.cluster.start(part).await.unwrap_or_else(|error| panic!("{part} does not come back: {error}"));
@@ -99,6 +113,10 @@ impl<'c> Disturber<'c> {
         let (kind, deed_name) = (kind(part), name(deed));
         self.last = format!("{part} was {deed_name}");
         *self.done.entry((kind, deed)).or_default() += 1;
+    }
+
+    pub fn has_done_what_is_certain(&self) -> bool {
+        self.certain.is_empty()
     }
 
     /// What happened last.

@@ -99,7 +99,7 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
     let failovers = from_environment("COULOMB_TEST_CHAOS_FAILOVERS", 0) > 0;
     let mut disturber = Disturber::new(&cluster, SmallRng::seed_from_u64(seed), failovers).await;
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(seconds) {
+    while began.elapsed() < Duration::from_secs(seconds) || !disturber.has_done_what_is_certain() {
         disturber.disturb().await;
         println!("{:5.1} s, {} messages: {}", began.elapsed().as_secs_f64(), watched.journal.len(), disturber.last());
     }

@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// What was read.
 pub struct Read {
     of: HashMap<LogTopic, OfTopic>,
-    /// Every record's value as it is, of all topics with that of dead letters, for who looks for what must not be there.
+    /// Every record's value, key and headers as they are, of all topics with that of dead letters, for who looks for what must not be there.
     raw: Vec<Vec<u8>>,
     dead_letters: usize,
 }
@@ -73,7 +73,8 @@ pub fn read(brokers: &str, events: &[RecordedEvent]) -> Read {
                 continue;
             }
         };
-        read.raw.extend(message.payload().map(<[u8]>::to_vec));
+        let said = message.headers().into_iter().flat_map(|headers| headers.iter()).filter_map(|header| header.value);
+        read.raw.extend(said.chain(message.payload()).chain(message.key()).map(<[u8]>::to_vec));
         let Some(topic) = names.get(message.topic()) else {
             read.dead_letters += 1;
             continue;
