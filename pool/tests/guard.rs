@@ -62,8 +62,12 @@ fn no_service_runs_what_a_pooler_can_not_carry() {
 }
 
 /// Whose commits do not wait for the disk, nor for a standby: tables that are made anew from the log.
-const NOT_WAITING: [&str; 3] =
-    ["projection-service/src/rebuild/own.sql", "schema/migrations/0200_views.sql", "schema/migrations/0420_parked.sql"];
+const NOT_WAITING: [&str; 4] = [
+    "projection-service/src/rebuild/own.sql",
+    "schema/migrations/0200_views.sql",
+    "schema/migrations/0420_parked.sql",
+    "schema/migrations/0620_lost_history.sql",
+];
 
 #[test]
 fn no_append_is_acknowledged_before_it_is_where_the_server_is_told_to_have_it() {
