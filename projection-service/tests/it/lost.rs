@@ -26,7 +26,8 @@ async fn a_batch_of_what_was_lost_is_not_written() {
         set.execute(pool).await.expect("it is set");
     };
     head(100, 1).await;
-    let claim = sqlx::query("SELECT FROM views.claim($1, (SELECT array_agg(p::smallint) FROM generate_series(0, 63) p))");
+    let claim =
+        sqlx::query("SELECT FROM views.claim($1, (SELECT array_agg(p::smallint) FROM generate_series(0, 63) p))");
     claim.bind(run).execute(pool).await.expect("they are claimed");
     advance(pool, run, 95).await.expect("it is its run");
 

@@ -2,7 +2,7 @@
 //! otherwise than it is.
 //!
 //! What happens to which part, and when, follows from a seed: `COULOMB_TEST_SEED` takes one again (what the rest of the machine
-//! makes of it can't be repeated). `COULOMB_TEST_CHAOS_SECONDS` (120), `_CHARGERS` (500) and `_DRIVERS` (500) make another
+//! makes of it can't be repeated). `COULOMB_TEST_CHAOS_SECONDS` (120), `_CHARGERS` (200) and `_DRIVERS` (200) make another
 //! run of it: ten minutes are 600. `_FAILOVERS=1` also lets the replica of Postgres take over now and then.
 
 mod disturb;
@@ -72,7 +72,7 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
     let seed = from_environment("COULOMB_TEST_SEED", rand::random());
     let seconds = from_environment("COULOMB_TEST_CHAOS_SECONDS", 120);
     let (chargers, drivers) =
-        (from_environment("COULOMB_TEST_CHAOS_CHARGERS", 500), from_environment("COULOMB_TEST_CHAOS_DRIVERS", 500));
+        (from_environment("COULOMB_TEST_CHAOS_CHARGERS", 200), from_environment("COULOMB_TEST_CHAOS_DRIVERS", 200));
     println!("COULOMB_TEST_SEED={seed}");
     let home = tests::passable();
     let cluster = started(home.path().join("cluster")).await;
