@@ -128,6 +128,8 @@ pub enum SaveError {
     Unwritable(#[from] serde_json::Error),
     #[error("the database can't be used")]
     Database(#[from] sqlx::Error),
+    #[error("the end of the log can't be read")]
+    Head(#[from] crate::read::Error),
 }
 
 impl EventStore {
@@ -211,6 +213,8 @@ impl EventStore {
     }
 
     async fn save<A: Decide + 'static>(&self, stream: StreamId) -> Result<(), SaveError> {
+        // Of the history that is read: if there is another one by then, the state is not stored, and the range stays.
+        let (_, generation) = self.head().await?;
         let loaded = self.load::<A>(stream.id).await?;
         let json = serde_json::to_string(loaded.state.as_ref())?;
         let statement = sqlx::query(include_str!("states/store.sql"))
@@ -218,7 +222,8 @@ impl EventStore {
             .bind(stream.aggregate.as_str())
             .bind(loaded.version)
             .bind(A::FOLD_VERSION)
-            .bind(json);
+            .bind(json)
+            .bind(generation.0);
         self.database().execute(statement).await?;
         Ok(())
     }
