@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION views.advance(own_run uuid, upto bigint, touched smal
 RETURNS void
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
