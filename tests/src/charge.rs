@@ -53,10 +53,15 @@ impl Charge {
         held.newest(&key).expect("it is held").data.clone()
     }
 
+    /// The payload of MeterValues with one reading.
+    pub fn reading(&self, timestamp: &str, register_wh: u32) -> Value {
+        json!({"connectorId": 1, "transactionId": self.transaction_id, "meterValue": [
+            {"timestamp": timestamp, "sampledValue": [{"value": register_wh.to_string(), "unit": "Wh"}]}]})
+    }
+
     /// Reports the meter; acknowledged when this returns.
     pub async fn meter(&mut self, timestamp: &str, register_wh: u32) {
-        let values = json!({"connectorId": 1, "transactionId": self.transaction_id, "meterValue": [
-            {"timestamp": timestamp, "sampledValue": [{"value": register_wh.to_string(), "unit": "Wh"}]}]});
+        let values = self.reading(timestamp, register_wh);
         self.charger.ask("MeterValues", values).await;
     }
 

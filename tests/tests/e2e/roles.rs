@@ -7,11 +7,10 @@ mod replica;
 use domain::session::SessionEvent;
 use embedded_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
-use simulator::phone::{Accepted, Line, LineConfig, LineEvent, Phone, TokenBy};
+use simulator::phone::{Line, LineConfig, LineEvent, Phone, TokenBy};
+use tests::cluster::migrated;
 use tests::log::{Log, is_dense_and_ordered};
-use tests::{
-    MASTER_KEY, Network, Program, ProgramBuilder, RawCharger, Registered, configured, free_port, logs, within,
-};
+use tests::{Charge, MASTER_KEY, Network, Program, ProgramBuilder, RawCharger, configured, free_port, logs, within};
 use tokio::sync::mpsc;
 
 const ROLES: [&str; 4] = ["ocpp-edge", "command-service", "projection-service", "realtime-api"];
@@ -33,7 +32,7 @@ struct Roles {
 
 impl Roles {
     async fn start(name: &str) -> Self {
-        let database = migrated(name).await;
+        let database = migrated(&format!("roles-{name}")).await;
         let environment = [("DATABASE_URL", database.url().to_owned())];
         let roles = Self::start_with(name, &environment, database.url()).await;
         Self { _database: Some(database), ..roles }
@@ -75,98 +74,11 @@ impl Roles {
     }
 }
 
-async fn migrated(name: &str) -> TestDatabase {
-    let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
-    let migrate = ProgramBuilder::new(&["migrate"], 0, logs(&format!("roles-{name}-migrate")));
-    migrate.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
-    database
-}
-
 /// A role that does not know yet which database it is on.
 fn alone(role: &str, http: u16, name: &str) -> ProgramBuilder {
     let log = logs(&format!("roles-{name}-{role}"));
     let builder = configured(ProgramBuilder::new(&[role, "--http", &http.to_string()], http, log));
     builder.env("COULOMB_MASTER_KEY", MASTER_KEY)
-}
-
-/// A charge that has begun: asked for at command-service, seen at realtime-api, reported to ocpp-edge.
-struct Charge {
-    registered: Registered,
-    charger: RawCharger,
-    driver: Phone,
-    accepted: Accepted,
-    session_id: String,
-    transaction_id: i64,
-}
-
-impl Charge {
-    async fn begun(network: &Network, driver: Phone) -> Self {
-        let registered = network.charger().await;
-        let mut charger = RawCharger::connect(network, &registered).await;
-        charger.boot().await;
-        let status = json!({"connectorId": 1, "errorCode": "NoError", "status": "Preparing"});
-        charger.ask("StatusNotification", status).await;
-        let starting = driver.start_over_http(&registered.id, 1);
-        let accepted = within("the start", starting).await.expect("a start is taken");
-        let session_id = accepted.session_id.clone().expect("a start has a session");
-        let asked = charger.asked("RemoteStartTransaction").await;
-        charger.accept(&asked).await;
-        let start = json!({"connectorId": 1, "idTag": asked[3]["idTag"], "meterStart": 1000,
-            "timestamp": "2026-03-01T10:00:00Z"});
-        let started = charger.ask("StartTransaction", start).await;
-        assert_eq!(started["idTagInfo"]["status"], "Accepted");
-        let transaction_id = started["transactionId"].as_i64().expect("a transaction has an id");
-        let charge = Self { registered, charger, driver, accepted, session_id, transaction_id };
-        let active = charge.seen(|session| session["state"] == "active").await;
-        assert_eq!(active["transaction_id"], transaction_id.to_string());
-        charge
-    }
-
-    /// Waits until the phone shows the session as wanted.
-    async fn seen(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let key = format!("session:{}", self.session_id);
-        let seen = self.driver.line.wait_for(|held| held.newest(&key).is_some_and(|session| wanted(&session.data)));
-        let held = within("the session to change", seen).await.expect("the line is open");
-        held.newest(&key).expect("it is held").data.clone()
-    }
-
-    fn reading(&self, timestamp: &str, register_wh: u32) -> Value {
-        json!({"connectorId": 1, "transactionId": self.transaction_id, "meterValue": [
-            {"timestamp": timestamp, "sampledValue": [{"value": register_wh.to_string(), "unit": "Wh"}]}]})
-    }
-
-    /// Reports the meter; acknowledged when this returns.
-    async fn meter(&mut self, timestamp: &str, register_wh: u32) {
-        let values = self.reading(timestamp, register_wh);
-        self.charger.ask("MeterValues", values).await;
-    }
-
-    /// The driver asks at command-service, the charger is asked, and ends the transaction: all acknowledged.
-    async fn stop(&mut self) -> Accepted {
-        let stopping = self.driver.stop_over_http(&self.session_id);
-        let accepted = within("the stop", stopping).await.expect("a stop is taken");
-        let asked = self.charger.asked("RemoteStopTransaction").await;
-        assert_eq!(asked[3]["transactionId"], self.transaction_id);
-        self.charger.accept(&asked).await;
-        let stop = json!({"transactionId": self.transaction_id, "meterStop": 6000,
-            "timestamp": "2026-03-01T10:30:00Z", "reason": "Remote"});
-        self.charger.ask("StopTransaction", stop).await;
-        accepted
-    }
-
-    /// The end as the phone sees it, which is what a query says.
-    async fn ended(&self, network: &Network) -> Value {
-        let ended = self.seen(|session| session["state"] == "completed").await;
-        assert_eq!((&ended["energy_wh"], &ended["cost"]["amount"]), (&json!(5000), &json!("2.50")), "{ended}");
-        assert_eq!(ended["cost"]["estimated"], false, "{ended}");
-        let path = format!("{}?min_position={}", self.path(), ended["position"]);
-        assert_eq!(network.query(&self.driver.account, &path).await.expect("a session can be asked for"), ended);
-        ended
-    }
-
-    fn path(&self) -> String {
-        format!("/api/sessions/{}", self.session_id)
-    }
 }
 
 #[tokio::test]
@@ -258,7 +170,7 @@ async fn a_phone_resumes_at_a_new_realtime_api_where_the_killed_one_left_it() {
 
 #[tokio::test]
 async fn a_role_is_refused_without_the_database_or_the_key_of_the_others() {
-    let database = migrated("refused").await;
+    let database = migrated("roles-refused").await;
     for role in ROLES {
         let ports = |name: &str| alone(role, free_port(), name).env("COULOMB_OCPP_LISTEN", free_port().to_string());
         let said = ports("nowhere").refused().await;
