@@ -20,24 +20,32 @@ pub(crate) const BLOCKS_MAX: i64 = 20;
 const READ_POSITIONS: i64 = 16_384;
 
 impl EventStore {
-    /// Seals what is full now, instead of with the caretaker's next round.
+    /// Seals what is full now, instead of with the caretaker's next round, and whoever holds the lease: it may be of a
+    /// process that was killed.
     ///
     /// # Errors
     /// When the database can't be used.
     pub async fn seal_digests(&self) -> Result<(), sqlx::Error> {
-        while seal(self).await? == BLOCKS_MAX {}
+        while seal_round(self).await? == BLOCKS_MAX {}
         Ok(())
     }
 }
 
-/// Seals what is full, as far as one round goes. Answers how many blocks it sealed.
+/// Seals what is full, as far as one round goes, unless another process does. Answers how many blocks it sealed.
 pub(crate) async fn seal(store: &EventStore) -> Result<i64, sqlx::Error> {
-    let mut sealed = 0;
-    let Some((mut block, head)) = next(store).await? else { return Ok(0) };
+    let Some((block, head)) = next(store).await? else { return Ok(0) };
     if positions_of(block).1 > head {
         return Ok(0);
     }
     let Some(lease) = store.acquire_lease(LEASE, 0, Uuid::now_v7(), LEASE_TTL).await? else { return Ok(0) };
+    let sealed = seal_round(store).await?;
+    store.release_lease(&lease).await?;
+    Ok(sealed)
+}
+
+async fn seal_round(store: &EventStore) -> Result<i64, sqlx::Error> {
+    let mut sealed = 0;
+    let Some((mut block, head)) = next(store).await? else { return Ok(0) };
     while positions_of(block).1 <= head && sealed < BLOCKS_MAX {
         let digests = digests(store, block).await?;
         // The same from whoever does it: one that comes second changes nothing.
@@ -51,7 +59,6 @@ pub(crate) async fn seal(store: &EventStore) -> Result<i64, sqlx::Error> {
         sealed += 1;
         block += 1;
     }
-    store.release_lease(&lease).await?;
     Ok(sealed)
 }
 

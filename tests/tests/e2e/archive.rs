@@ -303,10 +303,10 @@ async fn is_killed_and_goes_on(platform: &Platform, write: &[&str]) {
         // Instead of waiting until the dead one's lease lapses.
         platform.execute("UPDATE leases SET until = now() WHERE name = 'events-archive'").await;
     }
-    platform.told(write, 0);
+    let told = platform.told(write, 0);
     let ranges = platform.told(&["list", "--class", "telemetry"], 0);
     let states: Vec<_> = ranges.iter().map(|range| (range["first_position"].as_i64(), text(&range["state"]))).collect();
-    assert_eq!(states, [(Some(1), "archived".to_owned()), (Some(30_001), "archived".to_owned())], "{ranges:?}");
+    assert_eq!(states, [(Some(1), "archived".to_owned()), (Some(30_001), "archived".to_owned())], "{told:?}");
     // Killed after the manifest, and before it was written down: it is read back, and not written anew.
     let (written, _) = place(platform, 30_001);
     let unwritten = "DELETE FROM log_archives WHERE retention = 3 AND first = 30001; \

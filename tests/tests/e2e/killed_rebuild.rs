@@ -8,20 +8,37 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
+use sqlx::PgPool;
 use tests::{MASTER_KEY, Network, binary, eventually, logs};
 use tokio::process::Command;
 
 /// So many that a build is committed many times on its way.
 const CHARGE_POINTS: i64 = 40_000;
 const KILLS: u32 = 5;
-/// After the start of the process.
-const MOMENTS_MS: std::ops::Range<u64> = 150..1_500;
+/// After the start of the process, or after a commit of what it reads. A fast machine builds all of it in two seconds.
+const MOMENTS_MS: std::ops::Range<u64> = 0..200;
+const FIRST_COMMIT: Duration = Duration::from_secs(3);
 
 fn rebuild(database_url: &str) -> Command {
     let mut command = Command::new(binary::coulomb());
     command.args(["projections", "rebuild", "charge_points", "--json"]).kill_on_drop(true).stdout(Stdio::piped());
     command.env("DATABASE_URL", database_url).env("COULOMB_MASTER_KEY", MASTER_KEY);
     command
+}
+
+/// Waits until a build that goes on has committed more than it has now, or [`FIRST_COMMIT`].
+async fn commits(pool: &PgPool) {
+    let read = async || -> i64 {
+        let sum = sqlx::query_scalar("SELECT coalesce(sum(position), 0)::bigint FROM views.build_progress");
+        sum.fetch_one(pool).await.expect("it is known")
+    };
+    let was = read().await;
+    let committed = async {
+        while read().await <= was {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    _ = tokio::time::timeout(FIRST_COMMIT, committed).await;
 }
 
 #[tokio::test]
@@ -49,6 +66,9 @@ async fn a_rebuild_that_is_killed_again_and_again_ends_with_the_same_rows() {
     let (mut kills, mut on_the_way) = (0, 0);
     while kills < KILLS {
         let mut rebuilding = rebuild(database.url()).spawn().expect("it runs");
+        if rng.random_bool(0.7) {
+            commits(pool).await;
+        }
         tokio::time::sleep(Duration::from_millis(rng.random_range(MOMENTS_MS))).await;
         rebuilding.kill().await.expect("it is ours");
         network.charger().await;

@@ -112,6 +112,7 @@ async fn archive_all(
             _ => {}
         }
         if let Some(why) = ripe.not_yet(job, &range).await? {
+            job.line("waits", &range, json!({"why": why}));
             rest = Some((range.first, why));
             break;
         }
