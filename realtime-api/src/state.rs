@@ -8,7 +8,7 @@ use application::auth::{Caller, Unauthenticated};
 use chrono::{DateTime, Utc};
 use history::Past;
 use pool::Pool;
-use schema::log::Position;
+use schema::log::{Generation, Position};
 use schema::view::{Page, Query, Reached, Replica, ViewStore};
 use service_host::{Code, Problem, Shutdown};
 
@@ -77,22 +77,37 @@ impl Api {
         above
     }
 
-    /// Waits until the views contain everything up to the position that the client has seen. A position that the log has not
-    /// is not waited for.
-    pub async fn at_least(&self, min_position: Option<i64>) -> Result<(), Failed> {
-        let Some(position) = min_position else { return Ok(()) };
+    /// Waits until the views contain everything up to the position that the client has seen, and says where that is. A
+    /// position that the log has not is not waited for, and none is said.
+    pub async fn at_least(&self, min_position: Option<i64>) -> Result<Option<Reached>, Failed> {
+        let Some(position) = min_position else { return Ok(None) };
         if position < 0 {
             return Err(invalid("min_position", "a position is not below 0").into());
         }
         if self.is_above_log(Position(position), "min_position").await {
-            return Ok(());
+            return Ok(None);
         }
         let reached = tokio::time::timeout(POSITION_WAIT_MAX, self.hub.reached(Position(position))).await;
         reached.map_err(|_| {
             let at = self.hub.scene().upto;
             let detail = format!("The views are at {at}, not yet at {position}. Try again.");
             Failed(Problem::new(Code::PositionNotReached, detail).retry_after(POSITION_RETRY_AFTER))
-        })
+        })?;
+        Ok(Some(Reached { generation: self.hub.scene().generation, position: Position(position) }))
+    }
+
+    /// What a cursor says that the page before it contained; none where that is not in the log: it is of a history that was
+    /// lost, or somebody made it up. Nothing is waited for: the primary has it, whether or not this process has.
+    pub async fn of_log(&self, page_before: Option<Reached>) -> Option<Reached> {
+        let said = page_before?;
+        let scene = self.hub.scene();
+        if said.generation == scene.generation && said.position <= scene.upto {
+            return Some(said);
+        }
+        match self.application.store().head().await {
+            Ok((head, generation)) => (said.generation == generation && said.position <= head).then_some(said),
+            Err(_) => Some(said),
+        }
     }
 
     /// Waits, a little, until the hub has everything that the log holds now: something that a client was told of may be on
@@ -106,29 +121,30 @@ impl Api {
     /// The views for an answer that is as new as what this process has sent: for what is composed of several rows, and for
     /// what updates go on from.
     pub fn views_now(&self) -> ViewStore {
-        self.views_at(&self.hub.scene())
+        self.views_at(&self.hub.scene(), None)
     }
 
-    fn views_at(&self, scene: &Scene) -> ViewStore {
-        self.views.no_older_than(Reached { generation: scene.generation, position: scene.upto })
+    fn views_at(&self, scene: &Scene, floor: Option<Reached>) -> ViewStore {
+        let here = Reached { generation: scene.generation, position: scene.upto };
+        self.views.no_older_than(newer(here, floor))
     }
 
-    /// The views for an answer of rows alone, which a replica may give from a little before: not from before `min_position`.
-    pub fn views_since(&self, min_position: Position) -> ViewStore {
+    /// The views for an answer of rows alone, which a replica may give from a little before: not from before `floor`.
+    pub fn views_since(&self, floor: Option<Reached>) -> ViewStore {
         let Scene { generation, upto, .. } = self.hub.scene();
         let staleness = self.views.replica().map_or(0, Replica::staleness_positions);
-        let position = min_position.max(Position(upto.0.saturating_sub(staleness)));
-        self.views.no_older_than(Reached { generation, position })
+        let position = Position(upto.0.saturating_sub(staleness));
+        self.views.no_older_than(newer(Reached { generation, position }, floor))
     }
 
-    /// Rows of charge points, and surroundings to compose them with.
+    /// Rows of charge points, not from before `floor`, and surroundings to compose them with.
     ///
     /// What is composed must not change without its position rising. So the surroundings are those of a position from
     /// before the rows were read, and no row is newer than that: else the hub is waited for, and the rows are read again.
-    pub async fn staged(&self, query: &Query) -> Result<(Page, Scene), Failed> {
+    pub async fn staged(&self, query: &Query, floor: Option<Reached>) -> Result<(Page, Scene), Failed> {
         for _ in 1..SCENE_TRIES_MAX {
             let scene = self.hub.scene();
-            let page = self.views_at(&scene).list(query).await?;
+            let page = self.views_at(&scene, floor).list(query).await?;
             let newest = page.rows.iter().map(|row| row.position).max().unwrap_or_default();
             if newest <= scene.upto {
                 return Ok((page, scene));
@@ -137,8 +153,17 @@ impl Api {
             let _ = tokio::time::timeout(SCENE_WAIT_MAX, self.hub.reached(newest)).await;
         }
         let scene = self.hub.scene();
-        Ok((self.views_at(&scene).list(query).await?, scene))
+        Ok((self.views_at(&scene, floor).list(query).await?, scene))
     }
+}
+
+/// Of two: a later generation is newer, whatever the positions.
+fn newer(one: Reached, other: Option<Reached>) -> Reached {
+    other.into_iter().chain([one]).max_by_key(order).unwrap_or(one)
+}
+
+pub fn order(reached: &Reached) -> (Generation, Position) {
+    (reached.generation, reached.position)
 }
 
 /// A value of the query string that can't be: 400, as for everything that is not a body.

@@ -90,7 +90,7 @@ pub(super) async fn chargers(
     let filters = (&query.status, &query.site_id, &query.q);
     let paging = Paging::of("chargers", &filters, query.limit, query.cursor.as_deref())?;
     let filter = Filter::new(&query)?;
-    let when = api
+    let mut when = api
         .when(WhenAsked { as_of: query.as_of.as_deref(), min_position: query.min_position, paged: paging.paged })
         .await?;
     let mut rows = Rows::of(Model::ChargePoints)
@@ -105,6 +105,8 @@ pub(super) async fn chargers(
     loop {
         let step = rows.clone().after(after.take());
         let (found, scene) = api.chargers(&step, &when).await?;
+        // The next step is of the same page.
+        when = when.no_older_than(found.reached);
         for (n, change) in found.rows.iter().enumerate() {
             let Some(charger) = filter.charger(change, &scene, face) else { continue };
             items.push(charger);
@@ -160,7 +162,7 @@ async fn find(api: &Api, caller: &Caller, charger_id: &str, when: &When) -> Resu
         .with(Column::TenantId, caller.tenant_id)
         .with(Column::Identity, identity)
         .limit(1);
-    let (found, scene) = api.staged(&rows).await?;
+    let (found, scene) = api.staged(&rows, None).await?;
     let charger = found.rows.first().and_then(|change| charger_of(change, &scene, face_for(caller)));
     Ok((charger.ok_or(Refusal::ChargerUnknown)?, found.reached))
 }

@@ -94,7 +94,7 @@ async fn export(
         }
     }
     let session_rows = all(api, of_driver(Model::Sessions)).await?;
-    let names = api.names(&session_rows, &When::Now(schema::log::Position::START)).await?;
+    let names = api.names(&session_rows, &When::Now(None)).await?;
     let mut streams = vec![(AggregateType::Driver, driver_id.0)];
     let mut sessions = vec![];
     for change in &session_rows {
@@ -106,7 +106,7 @@ async fn export(
     let asked =
         Rows::of(Model::Commands).with(Column::RequestedByKind, "driver").with(Column::RequestedById, driver_id);
     let command_rows = all(api, asked).await?;
-    let names = api.names(&command_rows, &When::Now(schema::log::Position::START)).await?;
+    let names = api.names(&command_rows, &When::Now(None)).await?;
     let commands = command_rows.iter().filter_map(|change| match &change.row {
         Row::Commands(row) => Some(command::compose(At::of(change, row.as_ref()), &names)),
         _ => None,

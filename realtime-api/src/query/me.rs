@@ -1,6 +1,6 @@
 use axum::extract::State;
 use schema::api::query::{Dated, Me};
-use schema::view::{Model, Row};
+use schema::view::{Model, Reached, Row};
 use service_host::Query;
 
 use super::answer::{Answer, Answered};
@@ -25,7 +25,7 @@ pub(super) async fn me(
     let now = api.hub.scene();
     // Composed with the plan: as new as that.
     let when = match when {
-        When::Now(position) => When::Now(position.max(now.upto)),
+        When::Now(_) => When::Now(Some(Reached { generation: now.generation, position: now.upto })),
         When::Then(moment) => When::Then(moment),
     };
     let found = api.get(Model::Drivers, &caller.user_id.to_string(), &when).await?;

@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schema::api::query::Page;
-use schema::log::Position;
+use schema::log::{Generation, Position};
 use schema::view::{Cursor, Reached};
 use serde::{Deserialize, Serialize};
 use service_host::Problem;
 use sha2::{Digest, Sha256};
 
-use super::when::When;
+use super::when::{Paged, When};
 use crate::query::answer::Answered;
 use crate::state::invalid;
 
@@ -23,8 +23,8 @@ const CURSOR_CHARS_MAX: usize = 512;
 pub struct Paging {
     pub limit: u32,
     pub after: Option<Cursor>,
-    /// Of a page after the first: as of where that was; the inner none is now.
-    pub paged: Option<Option<Position>>,
+    /// Of a page after the first: as of when that was.
+    pub paged: Option<Paged>,
     list: ListId,
 }
 
@@ -39,8 +39,20 @@ struct Written {
     /// Of a list as it was: of when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     as_of: Option<Position>,
+    /// Of a list as it is now: what the page before contained. Cursors that were given before there was this don't say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<(Generation, Position)>,
     #[serde(flatten)]
     after: Cursor,
+}
+
+impl Written {
+    fn paged(&self) -> Paged {
+        match self.as_of {
+            Some(position) => Paged::Then(position),
+            None => Paged::Now(self.seen.map(|(generation, position)| Reached { generation, position })),
+        }
+    }
 }
 
 impl ListId {
@@ -76,14 +88,17 @@ impl Paging {
                 written => written,
             },
         };
-        let paged = written.as_ref().map(|written| written.as_of);
+        let paged = written.as_ref().map(Written::paged);
         Ok(Self { limit, after: written.map(|written| written.after), paged, list })
     }
 
     /// A page of this list.
     pub fn page<T>(&self, when: &When, reached: Reached, items: Vec<T>, next: Option<Cursor>) -> Answered<Page<T>> {
-        let as_of = when.moment().map(|moment| moment.position);
-        let next = next.map(|after| write(&Written { list: self.list, as_of, after }));
+        let (as_of, seen) = match when {
+            When::Now(_) => (None, Some((reached.generation, reached.position))),
+            When::Then(moment) => (Some(moment.position), None),
+        };
+        let next = next.map(|after| write(&Written { list: self.list, as_of, seen, after }));
         Answered::new(when, reached, Page { position: reached.position.0, items, next })
     }
 }
@@ -112,13 +127,27 @@ mod tests {
 
     /// As a page of the list gives it.
     fn next(list: &str, state: Option<&str>) -> String {
-        write(&Written { list: ListId::of(list, &state), as_of: None, after: cursor() })
+        let seen = Some((Generation::FIRST, Position(1_234)));
+        write(&Written { list: ListId::of(list, &state), as_of: None, seen, after: cursor() })
     }
 
     #[test]
     fn a_cursor_comes_back() {
         let paging = Paging::of("chargers", &None::<&str>, None, Some(&next("chargers", None))).expect("our own");
         assert_eq!((paging.limit, paging.after), (ITEMS, Some(cursor())));
+        let reached = Reached { generation: Generation::FIRST, position: Position(1_234) };
+        assert_eq!(paging.paged, Some(Paged::Now(Some(reached))));
+    }
+
+    /// Phones hold them over an update of the servers.
+    #[test]
+    fn a_cursor_that_does_not_say_what_was_seen_is_taken() {
+        let list = serde_json::to_value(ListId::of("chargers", &None::<&str>)).expect("JSON");
+        for (more, paged) in [("", Paged::Now(None)), (r#""as_of":7,"#, Paged::Then(Position(7)))] {
+            let given = URL_SAFE_NO_PAD.encode(format!(r#"{{"list":{list},{more}"sort":"CP 001/ä","key":"018f"}}"#));
+            let paging = Paging::of("chargers", &None::<&str>, None, Some(&given)).expect("our own");
+            assert_eq!((paging.after, paging.paged), (Some(cursor()), Some(paged)));
+        }
     }
 
     #[test]

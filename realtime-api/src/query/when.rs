@@ -11,13 +11,13 @@ use schema::view::{Found, Model, Page, Query, Reached, Row, RowChange};
 
 use crate::directory::{Names, Places, Scene};
 use crate::failed::Failed;
-use crate::state::{Api, invalid};
+use crate::state::{Api, invalid, order};
 
 /// As of when a query is answered.
 #[derive(Debug, Clone, Copy)]
 pub enum When {
-    /// With everything up to a position, at the least.
-    Now(Position),
+    /// With everything up to a position, at the least; none: as new as answers are.
+    Now(Option<Reached>),
     Then(Moment),
 }
 
@@ -28,6 +28,14 @@ impl When {
             Self::Then(moment) => Some(moment),
         }
     }
+
+    /// For what goes on from there.
+    pub fn no_older_than(self, reached: Reached) -> Self {
+        match self {
+            Self::Now(_) => Self::Now(Some(reached)),
+            Self::Then(moment) => Self::Then(moment),
+        }
+    }
 }
 
 /// What a query says of it.
@@ -35,8 +43,17 @@ impl When {
 pub struct WhenAsked<'q> {
     pub as_of: Option<&'q str>,
     pub min_position: Option<i64>,
-    /// Of a page after the first: as of where that one was; the inner none is now.
-    pub paged: Option<Option<Position>>,
+    /// Of a page after the first.
+    pub paged: Option<Paged>,
+}
+
+/// As of when the page before was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paged {
+    /// As it was now, and how far the views were. The next one may be answered by another process, or from another database:
+    /// it contains that, too, or what has changed in between would be in neither.
+    Now(Option<Reached>),
+    Then(Position),
 }
 
 impl Api {
@@ -45,11 +62,15 @@ impl Api {
     pub async fn when(&self, asked: WhenAsked<'_>) -> Result<When, Failed> {
         let WhenAsked { as_of, min_position, paged } = asked;
         let Some(as_of) = as_of else {
-            let Some(Some(position)) = paged else {
-                self.at_least(min_position).await?;
-                return Ok(When::Now(min_position.map_or(Position::START, Position)));
+            let page_before = match paged {
+                Some(Paged::Then(position)) => {
+                    return Ok(When::Then(self.past.moment(Asked::Position(position)).await?));
+                }
+                Some(Paged::Now(reached)) => self.of_log(reached).await,
+                None => None,
             };
-            return Ok(When::Then(self.past.moment(Asked::Position(position)).await?));
+            let asked = self.at_least(min_position).await?;
+            return Ok(When::Now(page_before.into_iter().chain(asked).max_by_key(order)));
         };
         if min_position.is_some() {
             return Err(
@@ -60,13 +81,13 @@ impl Api {
         let moment = self.past.moment(asked).await?;
         match paged {
             None => Ok(When::Then(moment)),
-            Some(Some(position)) if position == moment.position => Ok(When::Then(moment)),
-            Some(Some(position)) => {
+            Some(Paged::Then(position)) if position == moment.position => Ok(When::Then(moment)),
+            Some(Paged::Then(position)) => {
                 let why =
                     format!("was given as next of the list as of {position}; leave as_of out, or the cursor to begin");
                 Err(invalid("cursor", &why).into())
             }
-            Some(None) => {
+            Some(Paged::Now(_)) => {
                 Err(invalid("cursor", "was given as next of the list as it is now; leave it out to begin").into())
             }
         }
@@ -74,7 +95,7 @@ impl Api {
 
     pub async fn list(&self, query: &Query, when: &When) -> Result<Page, Failed> {
         match when {
-            When::Now(min_position) => Ok(self.views_since(*min_position).list(query).await?),
+            When::Now(floor) => Ok(self.views_since(*floor).list(query).await?),
             When::Then(moment) => Ok(self.past.list(query, moment).await?),
         }
     }
@@ -82,7 +103,7 @@ impl Api {
     /// One row; none where there is none, or it was removed.
     pub async fn get(&self, model: Model, key: &str, when: &When) -> Result<Found<Option<Arc<RowChange>>>, Failed> {
         match when {
-            When::Now(min_position) => Ok(self.views_since(*min_position).get(model, key).await?),
+            When::Now(floor) => Ok(self.views_since(*floor).get(model, key).await?),
             When::Then(moment) => {
                 let rows = self.past.get(model, key, moment).await?;
                 Ok(Found { reached: reached(moment), rows })
@@ -93,7 +114,7 @@ impl Api {
     /// Rows of charge points with what they are composed with.
     pub async fn chargers(&self, query: &Query, when: &When) -> Result<(Page, Scene), Failed> {
         match when {
-            When::Now(_) => self.staged(query).await,
+            When::Now(floor) => self.staged(query, *floor).await,
             When::Then(moment) => {
                 let page = self.past.list(query, moment).await?;
                 let scene = self.scene_then(&page.rows, moment).await?;

@@ -8,6 +8,7 @@ mod drain;
 mod memory;
 mod misuse;
 mod openings;
+mod pages;
 mod queries;
 mod support;
 mod topics;

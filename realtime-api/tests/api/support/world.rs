@@ -13,7 +13,7 @@ use event_store::{EventStore, StoreOptions};
 use realtime_api::{Config, Limits, Service, Settings};
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
-use schema::view::{self, FeedStart, Row, RowChange, ViewBatch, ViewFeed, ViewFeeds, ViewStore};
+use schema::view::{self, FeedStart, Replica, Row, RowChange, ViewBatch, ViewFeed, ViewFeeds, ViewStore};
 use serde_json::Value;
 use service_host::{Host, ServeLimits, Shutdown, serve};
 use tokio::net::TcpListener;
@@ -40,6 +40,8 @@ pub struct World {
     serving: JoinHandle<()>,
     http: reqwest::Client,
     database: TestDatabase,
+    /// What the service reads where it is far enough: it has what a test writes there.
+    standby: Option<TestDatabase>,
 }
 
 pub fn limits() -> Limits {
@@ -52,16 +54,31 @@ impl World {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        Self::begin(limits, START, &[]).await
+        Self::begin(limits, START, &[], None).await
+    }
+
+    /// A world whose service reads from a replica that is at most so many positions behind.
+    pub async fn with_replica(staleness_positions: i64) -> Self {
+        Self::begin(limits(), START, &[], Some(staleness_positions)).await
     }
 
     /// A world whose views are at a position, with these rows in them.
     pub async fn beginning_at(position: i64, rows: &[RowChange]) -> Self {
-        Self::begin(limits(), position, rows).await
+        Self::begin(limits(), position, rows, None).await
     }
 
-    async fn begin(limits: Limits, start: i64, rows: &[RowChange]) -> Self {
+    async fn begin(limits: Limits, start: i64, rows: &[RowChange], staleness_positions: Option<i64>) -> Self {
         let database = database(&schema::MIGRATOR).await;
+        let replica = match staleness_positions {
+            Some(staleness_positions) => {
+                let standby = self::database(&schema::MIGRATOR).await;
+                set_progress(&standby, start).await;
+                let replica = Replica::new(standby.pool().clone().into(), staleness_positions);
+                Some((standby, replica))
+            }
+            None => None,
+        };
+        let (standby, replica) = replica.unzip();
         for change in rows {
             let name = change.row.model().name();
             let text = format!(
@@ -89,7 +106,7 @@ impl World {
         let shutdown = Shutdown::new();
         let config = Config {
             application: application.clone(),
-            views: ViewStore::new(pool.clone()),
+            views: ViewStore::new(pool.clone()).with_replica(replica),
             pool: pool.into(),
             feeds: Arc::new(ByHand(Mutex::new(Some(batches)))),
             settings: Settings { limits, shards: Some(2) },
@@ -109,7 +126,7 @@ impl World {
             }
         });
         let (driver, operator, http) = (Uuid::now_v7(), Uuid::now_v7(), reqwest::Client::new());
-        Self { application, driver, operator, address, feed, shutdown, serving, http, database }
+        Self { application, driver, operator, address, feed, shutdown, serving, http, database, standby }
     }
 
     /// Writes rows as a projection does, and tells of them.
@@ -120,24 +137,12 @@ impl World {
 
     /// Writes rows of which the feed says nothing yet.
     pub async fn write(&self, rows: &[(i64, Row)]) {
-        for (position, row) in rows {
-            let name = row.model().name();
-            let text = format!(
-                "INSERT INTO views.{name} (key, partition, generation, position, removed, row) \
-                 VALUES ($1, 0, 1, $2, false, $3::jsonb) \
-                 ON CONFLICT (key) DO UPDATE SET position = excluded.position, row = excluded.row"
-            );
-            sqlx::query(&text)
-                .bind(key_of(row))
-                .bind(*position)
-                .bind(row.to_json())
-                .execute(self.database.pool())
-                .await
-                .expect("written");
-        }
-        if let Some(upto) = rows.iter().map(|(position, _)| *position).max() {
-            set_progress(&self.database, upto).await;
-        }
+        write(&self.database, rows).await;
+    }
+
+    /// Writes rows as they come to the replica.
+    pub async fn replicate(&self, rows: &[(i64, Row)]) {
+        write(self.standby.as_ref().expect("a world with a replica"), rows).await;
     }
 
     pub fn tell(&self, rows: Vec<(i64, Row)>) {
@@ -208,13 +213,13 @@ impl World {
         client
     }
 
-    /// A socket with these headers, and nothing said.
     /// The log goes further than the views.
     pub async fn log_is_at(&self, position: i64) {
         let update = sqlx::query("UPDATE log_head SET position = greatest(position, $1)");
         update.bind(position).execute(self.database.pool()).await.expect("set");
     }
 
+    /// A socket with these headers, and nothing said.
     pub async fn raw_socket(&self, headers: &[(&str, &str)]) -> Client {
         Client::connect(self.address, headers).await
     }
@@ -250,6 +255,27 @@ impl World {
 
     pub async fn ended(self) {
         self.serving.await.expect("no panic");
+    }
+}
+
+async fn write(database: &TestDatabase, rows: &[(i64, Row)]) {
+    for (position, row) in rows {
+        let name = row.model().name();
+        let text = format!(
+            "INSERT INTO views.{name} (key, partition, generation, position, removed, row) \
+                 VALUES ($1, 0, 1, $2, false, $3::jsonb) \
+                 ON CONFLICT (key) DO UPDATE SET position = excluded.position, row = excluded.row"
+        );
+        sqlx::query(&text)
+            .bind(key_of(row))
+            .bind(*position)
+            .bind(row.to_json())
+            .execute(database.pool())
+            .await
+            .expect("written");
+    }
+    if let Some(upto) = rows.iter().map(|(position, _)| *position).max() {
+        set_progress(database, upto).await;
     }
 }
 
