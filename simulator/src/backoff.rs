@@ -9,11 +9,23 @@ pub struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
+    /// Of a step, what is waited at the least.
+    least: f64,
 }
 
 impl Backoff {
     pub fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, failures: 0 }
+        Self { first, longest, failures: 0, least: 0.5 }
+    }
+
+    /// Each wait is anything up to its step.
+    pub fn spread_widely(first: Duration, longest: Duration) -> Self {
+        Self { least: 0.0, ..Self::new(first, longest) }
+    }
+
+    /// Nothing has failed since it worked.
+    pub fn is_fresh(&self) -> bool {
+        self.failures == 0
     }
 
     /// It worked: the next failure begins anew.
@@ -21,11 +33,11 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Between half of the present step and the whole of it.
+    /// Between half of the present step, or nothing, and the whole of it.
     pub fn next(&mut self, rng: &mut impl Rng) -> Duration {
         let step = self.first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
-        step.mul_f64(rng.random_range(0.5..=1.0))
+        step.mul_f64(rng.random_range(self.least..=1.0))
     }
 }
 

@@ -102,6 +102,14 @@ impl Account {
         Self(Arc::new(Inner { client, http, email, password, device_id, tokens: Mutex::new(tokens) }))
     }
 
+    /// Of a server that gave this token without having been asked.
+    #[cfg(test)]
+    pub(super) fn with_token(http: &str, access: &str) -> Self {
+        let renew_at = Instant::now() + Duration::from_secs(3_600);
+        let tokens = Tokens { access: access.to_owned(), refresh: String::new(), renew_at };
+        Self::new(reqwest::Client::new(), http, String::new(), String::new(), None, tokens)
+    }
+
     pub fn email(&self) -> &str {
         &self.0.email
     }

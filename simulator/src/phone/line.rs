@@ -14,13 +14,14 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::account::Account;
+use super::again::{self, Again};
 use super::error::{Error, Problem};
 use super::held::{Heard, Held, Topic};
 use crate::Backoff;
 use crate::websocket::{self, Socket};
 
-const RECONNECT_FIRST: Duration = Duration::from_millis(250);
-const RECONNECT_LONGEST: Duration = Duration::from_secs(10);
+/// Between two attempts to renew the token on an open line.
+const RENEW_RETRY: Duration = Duration::from_millis(250);
 /// What its owner asked for and was not sent yet.
 const REQUESTS_MAX: usize = 64;
 /// What was sent and not answered yet.
@@ -148,13 +149,15 @@ struct Open {
 enum Ended {
     /// Nobody wants it any more.
     Closed,
-    /// With how long to stay away, where that was wished.
-    Lost { why: String, away: Option<Duration> },
+    Lost {
+        why: String,
+        again: Again,
+    },
 }
 
 impl Ended {
     fn lost(why: impl Into<String>) -> Self {
-        Self::Lost { why: why.into(), away: None }
+        Self::Lost { why: why.into(), again: Again::Later }
     }
 }
 
@@ -166,7 +169,7 @@ impl From<tungstenite::Error> for Ended {
 
 impl Open {
     async fn run(mut self) {
-        let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST);
+        let mut backoff = again::backoff();
         loop {
             let ended = match self.open().await {
                 Ok(mut socket) => {
@@ -180,8 +183,8 @@ impl Open {
             for (_, answer) in self.unanswered.drain() {
                 let _ = answer.send(Err(Error::Lost));
             }
-            let Ended::Lost { why, away } = ended else { return };
-            let again_in = away.unwrap_or_else(|| backoff.next(&mut self.rng));
+            let Ended::Lost { why, again } = ended else { return };
+            let again_in = again.wait(&mut backoff, &mut self.rng);
             self.tell(LineEvent::Lost { why, again_in }).await;
             if self.stay_away(again_in).await.is_err() {
                 return;
@@ -266,7 +269,9 @@ impl Open {
                                 // Whatever the server has against the token, another one is needed.
                                 let _ = self.config.account.refresh().await;
                             }
-                            return Err(Ended::lost(format!("closed with {}: {}", close.code, close.reason)));
+                            let why = format!("closed with {}: {}", close.code, close.reason);
+                            let again = Again::after_close(close.code.into(), &close.reason);
+                            return Err(Ended::Lost { why, again });
                         }
                         Some(Ok(Message::Close(None))) | None => return Err(Ended::lost("closed")),
                         Some(Ok(_)) => {}
@@ -286,9 +291,9 @@ impl Open {
                 () = sleep_until(renew_at) => {
                     match self.config.account.access_token().await {
                         Ok(token) => write(socket, &json!({"action": "auth", "token": token})).await?,
-                        Err(_) => sleep(RECONNECT_FIRST).await,
+                        Err(_) => sleep(RENEW_RETRY).await,
                     }
-                    renew_at = self.config.account.renew_at().await.max(Instant::now() + RECONNECT_FIRST);
+                    renew_at = self.config.account.renew_at().await.max(Instant::now() + RENEW_RETRY);
                 }
             }
         }
@@ -337,7 +342,7 @@ impl Open {
                 write(socket, &message).await?;
             }
             Some(Request::Lose(duration)) => {
-                return Err(Ended::Lost { why: "lost on purpose".to_owned(), away: Some(duration) });
+                return Err(Ended::Lost { why: "lost on purpose".to_owned(), again: Again::After(duration) });
             }
         }
         Ok(())
@@ -370,4 +375,43 @@ impl Open {
 async fn write(socket: &mut Socket, message: &Value) -> Result<(), tungstenite::Error> {
     let written = tokio::time::timeout(WRITE_WAIT_MAX, socket.send(Message::text(message.to_string()))).await;
     written.unwrap_or(Err(tungstenite::Error::ConnectionClosed))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+    use super::*;
+
+    /// A server that ends says to each when to come back, and has spread them itself.
+    #[tokio::test]
+    async fn a_phone_comes_back_when_it_was_told_to() {
+        const TOLD: Duration = Duration::from_millis(1_500);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (events, mut told) = mpsc::channel(16);
+        let line = Line::spawn(LineConfig {
+            ws: format!("ws://{address}/ws"),
+            account: Account::with_token("http://127.0.0.1:1", "a-token"),
+            topics: vec![],
+            token_by: TokenBy::Header,
+            events: Some(events),
+            seed: 1,
+        });
+        let (stream, _) = listener.accept().await.expect("it comes");
+        let mut socket = tokio_tungstenite::accept_async(stream).await.expect("it speaks");
+        let reason = format!("reconnect_after_ms={}", TOLD.as_millis()).into();
+        let closed = Instant::now();
+        socket.close(Some(CloseFrame { code: 1001.into(), reason })).await.expect("it listens");
+        let again_in = loop {
+            if let LineEvent::Lost { again_in, .. } = told.recv().await.expect("it says so") {
+                break again_in;
+            }
+        };
+        assert_eq!(again_in, TOLD);
+        listener.accept().await.expect("it comes back");
+        assert!(closed.elapsed() >= TOLD, "{:?}", closed.elapsed());
+        drop(line);
+    }
 }

@@ -4,6 +4,7 @@
 //! holds what the server has said of each topic ([`Held`]). [`Phone`] is both, with what drivers do.
 
 mod account;
+mod again;
 mod driver;
 mod error;
 mod held;
