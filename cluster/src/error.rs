@@ -19,9 +19,6 @@ pub enum Error {
     #[error("{} is not there: build it (cargo build --release --bin coulomb), or name another", .0.display())]
     NoProgram(PathBuf),
 
-    #[error("{} is in use by another cluster; stop that, or choose another directory", .0.display())]
-    InUse(PathBuf),
-
     #[error("this cluster has no {0}")]
     NoPart(Part),
 
@@ -43,8 +40,8 @@ pub enum Error {
     #[error("{what} {}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
 
-    #[error("{program} can't be run")]
-    Spawn { program: String, source: io::Error },
+    #[error(transparent)]
+    Process(#[from] owned_process::Error),
 }
 
 impl Error {

@@ -33,12 +33,13 @@
 //! | `kafka/`, `postgres-1/`, `postgres-2/`, `pgbouncer/`, `nginx/`, `traffic/` | what they keep |
 //! | `primary` | which of the two Postgres is the primary |
 //!
-//! No process outlives its owner: a guardian (`guardian.sh`) ends what is left when the owner is gone, however it went.
+//! No process outlives its owner: a guardian ends what is left when the owner is gone ([`owned_process`]).
 
 mod cluster;
 mod database;
+mod disturb;
 mod error;
-mod guardian;
+mod launch;
 mod memory;
 mod nginx;
 mod options;
@@ -54,5 +55,7 @@ pub use database::Replication;
 pub use error::Error;
 pub use memory::Memory;
 pub use options::{Options, Traffic};
-pub use part::{NoSuchPart, Part, State};
+pub use owned_process::State;
+pub use part::{NoSuchPart, Part};
 pub use published::{Login, Published};
+pub use roles::program;

@@ -13,9 +13,8 @@ pub struct Memory {
 impl Memory {
     /// Of a process and all below it.
     pub(crate) fn of_tree(root: u32) -> Self {
-        let tree = tree(root);
         let mut memory = Self::default();
-        for pid in tree {
+        for pid in owned_process::descendants(root) {
             let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let kib = |name: &str| -> u64 {
                 let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -46,23 +45,4 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{} MiB", self.kib().div_ceil(1024)))
     }
-}
-
-fn tree(root: u32) -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let parents: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
-    let mut tree = vec![root];
-    let mut looked_at = 0;
-    while let Some(parent) = tree.get(looked_at).copied() {
-        tree.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        looked_at += 1;
-    }
-    tree
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // After the name, which is in parentheses and may hold anything: state, parent.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

@@ -3,7 +3,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use owned_process::Program;
+
 use crate::error::Error;
+use crate::part::Part;
+use crate::process::{Ready, Recipe};
 
 /// Which role answers what; the same file that containers use.
 const ROUTING: &str = include_str!("../../docker/nginx/coulomb.conf.template");
@@ -13,6 +17,7 @@ const PLACES: [&str; 3] = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/loc
 const TRIED_AGAIN_AFTER_S: u32 = 1;
 
 /// Behind which ports each role is.
+#[derive(Default)]
 pub(crate) struct Upstreams {
     pub(crate) commands: Vec<u16>,
     pub(crate) realtimes: Vec<u16>,
@@ -43,6 +48,12 @@ pub(crate) fn configure(directory: &Path, http: u16, ocpp: u16, upstreams: &Upst
         .replace("listen 9000;", &format!("listen 127.0.0.1:{ocpp};"));
     let routing = write("coulomb.conf", &routing)?;
     write("nginx.conf", &settings(directory, &routing, upstreams))
+}
+
+/// How it is run by that configuration.
+pub(crate) fn recipe(conf: &Path, http: u16) -> Result<Recipe, Error> {
+    let program = Program::new(program()?).args(["-e", "stderr", "-c"]).arg(conf);
+    Ok(Recipe { part: Part::Nginx, program, ready: Ready::Port(http) })
 }
 
 fn settings(directory: &Path, routing: &Path, upstreams: &Upstreams) -> String {

@@ -20,16 +20,6 @@ pub enum Part {
     Traffic,
 }
 
-/// How a part is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Running,
-    /// By SIGSTOP.
-    Frozen,
-    /// Killed, stopped, or ended by itself.
-    Stopped,
-}
-
 impl Part {
     /// Whether it is a process of the program.
     pub fn is_role(self) -> bool {
@@ -89,16 +79,6 @@ impl FromStr for Part {
                 _ => Err(wrong()),
             },
         }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Running => "running",
-            Self::Frozen => "frozen",
-            Self::Stopped => "stopped",
-        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which part has which port: the same at every start, so that what was killed is found again where it was.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -23,7 +22,7 @@ impl Ports {
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         let known = lines.filter_map(|(name, port)| Some((name.to_owned(), port.parse().ok()?)));
         // A port that another program has by now is given up.
-        let known = known.filter(|(_, port)| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).collect();
+        let known = known.filter(|(_, port)| owned_process::is_free(*port)).collect();
         Ok(Self { path, known })
     }
 
@@ -32,10 +31,11 @@ impl Ports {
         if let Some(port) = self.known.get(name) {
             return Ok(*port);
         }
-        // A few, since one may be known by another name already: what is to listen there does not run yet.
-        let candidates = embedded_kafka::free_ports(self.known.len() + 1)?;
-        let taken: Vec<u16> = self.known.values().copied().collect();
-        let port = candidates.into_iter().find(|port| !taken.contains(port)).unwrap_or_default();
+        let mut port = owned_process::free_port()?;
+        // It may be known by another name already: what is to listen there does not run yet.
+        while self.known.values().any(|known| *known == port) {
+            port = owned_process::free_port()?;
+        }
         self.known.insert(name.to_owned(), port);
         let lines: String = self.known.iter().map(|(name, port)| format!("{name} {port}\n")).collect();
         std::fs::write(&self.path, lines).map_err(Error::file("can't write", &self.path))?;
@@ -45,6 +45,8 @@ impl Ports {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
 
     #[test]

@@ -1,19 +1,27 @@
 //! How each process of the program is started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use owned_process::Program;
 
 use crate::database::Database;
 use crate::error::Error;
 use crate::options::Options;
 use crate::part::Part;
 use crate::ports::Ports;
-use crate::process::{Ready, Recipe};
+use crate::process::{LOG_TAIL_LINES, Ready, Recipe, owned};
 use crate::secrets::Secrets;
 
 /// Of each process, so that all find room in one server.
 const CONNECTIONS: &str = "12";
 /// Limits by address would meet everybody at once: all come from this machine.
 const NO_LIMIT: &str = "100000,6000000";
+
+/// The program, without what the machine's own environment says to it.
+pub fn program(path: impl Into<PathBuf>) -> Program {
+    let others = ["DATABASE_URL", "KAFKA_BROKERS", "RUST_LOG"];
+    Program::new(path).without(|name| name.starts_with("COULOMB_") || others.contains(&name))
+}
 
 /// What all processes of the program are told.
 pub(crate) fn environment(
@@ -48,7 +56,7 @@ pub(crate) fn environment(
 }
 
 /// Those of `more` go before others of the same name.
-pub(crate) fn with(mut all: Vec<(String, String)>, more: &[(String, String)]) -> Vec<(String, String)> {
+fn with(mut all: Vec<(String, String)>, more: &[(String, String)]) -> Vec<(String, String)> {
     all.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
     all.extend(more.iter().cloned());
     all
@@ -76,11 +84,37 @@ pub(crate) fn recipe(
     arguments.extend(chargers.into_iter().flat_map(|port| ["--ocpp".to_owned(), port.to_string()]));
     Ok(Recipe {
         part,
-        program: options.program.clone(),
-        arguments,
-        environment: environment.to_vec(),
+        program: program(&options.program).args(arguments).envs(environment.iter().map(|(name, value)| (name, value))),
         ready: Ready::Http(format!("http://127.0.0.1:{http}/ready")),
     })
+}
+
+/// All processes that are wanted.
+pub(crate) fn parts(options: &Options) -> Vec<Part> {
+    // Without Kafka there is nothing to relay to.
+    let relays = if options.kafka_nodes == 0 { 0 } else { options.relays };
+    let Options { projections, commands, realtimes, edges, .. } = options;
+    let of = |part: fn(u16) -> Part, number: u16| (1..=number).map(part);
+    let all = of(Part::Relay, relays).chain(of(Part::Projection, *projections)).chain(of(Part::Command, *commands));
+    all.chain(of(Part::Realtime, *realtimes)).chain(of(Part::Edge, *edges)).collect()
+}
+
+/// Brings the database to the program's version.
+pub(crate) async fn migrate(
+    options: &Options,
+    directory: &Path,
+    database: &Database,
+    environment: Vec<(String, String)>,
+) -> Result<(), Error> {
+    // Past PgBouncer: migrations hold a lock of their session.
+    let url = database.url_of(database.primary()).unwrap_or_default();
+    let of_the_way = ["COULOMB_DATABASE_POOLER", "COULOMB_DIRECT_DATABASE_URL", "COULOMB_READ_DATABASE_URL"];
+    let mut environment = with(environment, &[("DATABASE_URL".to_owned(), url)]);
+    environment.retain(|(name, _)| !of_the_way.contains(&name.as_str()));
+    let mut migration = owned(directory, "migrate");
+    migration.launch(&program(&options.program).arg("migrate").envs(environment)).await?;
+    let ended = migration.ended().await.map_err(Error::file("can't wait for", &options.program))?;
+    if ended.success() { Ok(()) } else { Err(Error::Migrate(migration.said_last(LOG_TAIL_LINES))) }
 }
 
 /// The chargers and drivers of the demo.
@@ -94,9 +128,7 @@ pub(crate) fn demo(options: &Options, directory: &Path, secrets: &Secrets, http:
     ];
     Recipe {
         part: Part::Traffic,
-        program: options.program.clone(),
-        arguments: arguments.map(str::to_owned).to_vec(),
-        environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        program: program(&options.program).args(arguments).envs(environment),
         ready: Ready::File(home.join("demo.json")),
     }
 }

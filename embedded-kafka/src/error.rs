@@ -50,15 +50,6 @@ pub enum Error {
     #[error("node {0} does not run")]
     NotRunning(u16),
 
-    #[error("{} is in use by {}; stop it, or choose another directory", path.display(), owner(*pid))]
-    InUse { path: PathBuf, pid: Option<i32> },
-
-    #[error("no free port on 127.0.0.1 between {first} and {last}")]
-    NoPort { first: u16, last: u16 },
-
-    #[error("a Kafka left by an earlier run (process {pid}) does not end; end it by hand: kill -KILL {pid}")]
-    LeftoverStays { pid: i32 },
-
     #[error("Kafka ended while starting; the end of {}:\n{tail}", log.display())]
     EndedEarly { log: PathBuf, tail: String },
 
@@ -67,6 +58,9 @@ pub enum Error {
 
     #[error("{what} {}", path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
+
+    #[error(transparent)]
+    Process(#[from] owned_process::Error),
 
     #[error("{program} can't be run")]
     Spawn { program: &'static str, source: io::Error },
@@ -78,8 +72,4 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::File { what, path, source }
     }
-}
-
-fn owner(pid: Option<i32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

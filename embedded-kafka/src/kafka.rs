@@ -5,13 +5,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use futures_util::future::{join_all, try_join_all};
+use owned_process::{Ending, Guardian, OwnerLock, State, Watch};
 use tokio::sync::Mutex;
 
 use crate::error::Error;
-use crate::guardian::Guardian;
 use crate::layout::Layout;
-use crate::lock::OwnerLock;
-use crate::node::Node;
+use crate::node::{Node, STOP_WAIT_MAX};
 use crate::secured::Secured;
 use crate::{java, libraries, properties};
 
@@ -41,14 +40,6 @@ impl Options {
         let directory = directory.into();
         Self { directory, nodes: 1, ephemeral: false, secured: false, heap_mib: None, properties: vec![] }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeState {
-    Running,
-    /// By [`EmbeddedKafka::freeze`].
-    Frozen,
-    Stopped,
 }
 
 /// A running cluster, and the ownership of its directory. Nodes are numbered from 1.
@@ -82,12 +73,17 @@ impl EmbeddedKafka {
         let lock = OwnerLock::take(&home)?;
         let layout = Layout::load_or_create(&home, options.nodes)?;
         let secured = if options.secured { Some(Secured::prepare(&layout)?) } else { None };
-        let guardian = Guardian::watch(&home, options.ephemeral)?;
+        let pids = layout.pids();
+        std::fs::create_dir_all(&pids).map_err(Error::file("can't create", &pids))?;
+        // What is removed anyway need not end well.
+        let ending = if options.ephemeral { Ending::kill() } else { Ending::terminate(STOP_WAIT_MAX) };
+        let remove = options.ephemeral.then_some(home.as_path());
+        let guardian = Guardian::watch(Watch { name: "kafka", pids: &pids, ending: &ending, remove, user: None })?;
 
         let heap = if options.nodes == 1 { HEAP_ALONE_MIB } else { HEAP_OF_THREE_MIB };
         let heap = options.heap_mib.unwrap_or(heap);
         let nodes = (1..=options.nodes).map(|number| {
-            let node = Node::new(layout.node(number), java.clone(), &libraries, heap);
+            let node = Node::new(&layout, number, java.clone(), &libraries, heap);
             let properties = properties::of_node(&layout, number, secured.as_ref(), &options.properties);
             (node, properties)
         });
@@ -127,7 +123,7 @@ impl EmbeddedKafka {
     /// # Errors
     /// [`Error::NoNode`], [`Error::NotRunning`].
     pub async fn kill(&self, number: u16) -> Result<(), Error> {
-        if self.node(number)?.lock().await.kill().await { Ok(()) } else { Err(Error::NotRunning(number)) }
+        if self.node(number)?.lock().await.process.kill().await { Ok(()) } else { Err(Error::NotRunning(number)) }
     }
 
     /// SIGSTOP: the node keeps its connections and does nothing.
@@ -135,7 +131,7 @@ impl EmbeddedKafka {
     /// # Errors
     /// [`Error::NoNode`], [`Error::NotRunning`].
     pub async fn freeze(&self, number: u16) -> Result<(), Error> {
-        if self.node(number)?.lock().await.set_frozen(true) { Ok(()) } else { Err(Error::NotRunning(number)) }
+        if self.node(number)?.lock().await.process.freeze() { Ok(()) } else { Err(Error::NotRunning(number)) }
     }
 
     /// SIGCONT: a frozen node goes on.
@@ -143,7 +139,7 @@ impl EmbeddedKafka {
     /// # Errors
     /// [`Error::NoNode`], [`Error::NotRunning`].
     pub async fn thaw(&self, number: u16) -> Result<(), Error> {
-        if self.node(number)?.lock().await.set_frozen(false) { Ok(()) } else { Err(Error::NotRunning(number)) }
+        if self.node(number)?.lock().await.process.thaw() { Ok(()) } else { Err(Error::NotRunning(number)) }
     }
 
     /// Starts a node that was killed, on its old port and its old data, and waits until it takes part; a running one is
@@ -154,8 +150,8 @@ impl EmbeddedKafka {
     /// [`Error::NoNode`], or when it does not start.
     pub async fn restart(&self, number: u16) -> Result<(), Error> {
         let mut node = self.node(number)?.lock().await;
-        node.stop().await;
-        node.launch()?;
+        node.process.stop().await;
+        node.launch().await?;
         node.until_ready().await
     }
 
@@ -164,7 +160,7 @@ impl EmbeddedKafka {
     /// # Errors
     /// [`Error::NoNode`].
     pub async fn stop_node(&self, number: u16) -> Result<(), Error> {
-        self.node(number)?.lock().await.stop().await;
+        self.node(number)?.lock().await.process.stop().await;
         Ok(())
     }
 
@@ -175,10 +171,10 @@ impl EmbeddedKafka {
     pub async fn start_stopped(&self) -> Result<(), Error> {
         try_join_all(self.nodes.iter().map(async |node| {
             let mut node = node.lock().await;
-            if node.pid().is_some() {
+            if node.process.pid().is_some() {
                 return Ok(());
             }
-            node.launch()?;
+            node.launch().await?;
             node.until_ready().await
         }))
         .await?;
@@ -187,8 +183,8 @@ impl EmbeddedKafka {
 
     /// # Errors
     /// [`Error::NoNode`].
-    pub async fn state(&self, number: u16) -> Result<NodeState, Error> {
-        Ok(self.node(number)?.lock().await.state())
+    pub async fn state(&self, number: u16) -> Result<State, Error> {
+        Ok(self.node(number)?.lock().await.process.state())
     }
 
     /// A node's process; none when it does not run.
@@ -196,12 +192,12 @@ impl EmbeddedKafka {
     /// # Errors
     /// [`Error::NoNode`].
     pub async fn pid(&self, number: u16) -> Result<Option<u32>, Error> {
-        Ok(self.node(number)?.lock().await.pid())
+        Ok(self.node(number)?.lock().await.process.pid())
     }
 
     /// The guardian's process.
     pub fn guardian_pid(&self) -> u32 {
-        self.guardian.id()
+        self.guardian.pid()
     }
 
     /// Stops all nodes. Where the directory is not kept, they are killed.
@@ -210,9 +206,9 @@ impl EmbeddedKafka {
         let stopping = self.nodes.iter().map(async |node| {
             let mut node = node.lock().await;
             if ephemeral {
-                node.kill().await;
+                node.process.kill().await;
             } else {
-                node.stop().await;
+                node.process.stop().await;
             }
         });
         join_all(stopping).await;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use rand::seq::IndexedRandom;
 
 use crate::error::Error;
-use crate::ports;
 
 /// Of Kafka's ids: 16 bytes in URL-safe base64, without padding.
 const ID_CHARS: usize = 22;
@@ -60,7 +59,7 @@ impl Layout {
         let chars = (0..ID_CHARS - 1).filter_map(|_| ID_ALPHABET.choose(&mut random)).map(|byte| char::from(*byte));
         // The last of 22 characters holds two bits of the 128 only.
         let cluster_id = chars.chain(['A']).collect();
-        let free = ports::free(usize::from(nodes) * PORTS_PER_NODE)?;
+        let free = owned_process::free_ports(usize::from(nodes) * PORTS_PER_NODE)?;
         let nodes = free.chunks(PORTS_PER_NODE).filter_map(Ports::of).collect();
         Ok(Self { home: home.to_owned(), cluster_id, nodes })
     }
@@ -87,6 +86,11 @@ impl Layout {
 
     pub(crate) fn node(&self, number: u16) -> PathBuf {
         self.home.join(format!("node-{number}"))
+    }
+
+    /// Where nodes leave word of their processes.
+    pub(crate) fn pids(&self) -> PathBuf {
+        self.home.join("pids")
     }
 
     /// All nodes' addresses of one kind, as clients take them.

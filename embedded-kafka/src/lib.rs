@@ -14,31 +14,27 @@
 //! | `lock` | held by the owner as long as it lives; its pid is inside |
 //! | `cluster` | the cluster's id and its ports: a restart has the same |
 //! | `tls/` | a certificate authority of its own, with the certificates of server and client; only with `secured` |
+//! | `pids/node-1` | its process, and when that began |
 //! | `node-1/server.properties` | written anew at every start |
 //! | `node-1/data/` | the node's records and metadata |
 //! | `node-1/formatted` | there when `data/` is whole |
-//! | `node-1/pid` | of the process that was started last |
 //! | `node-1/server.log` | what it said |
 //!
-//! No node outlives its owner for long: a guardian (`guardian.sh`) waits on a pipe whose other end only the owner holds,
-//! and ends the nodes when it closes. Where even the guardian was killed, the next start in the same directory ends what
-//! was left.
+//! No node outlives its owner for long: a guardian ends them when the owner is gone ([`owned_process`]). Where even the
+//! guardian was killed, the next start in the same directory ends what was left.
 
 mod error;
-mod guardian;
 mod java;
 mod kafka;
 mod layout;
 mod libraries;
-mod lock;
 mod node;
-mod ports;
 mod properties;
 mod secured;
 pub mod testing;
 
 pub use error::Error;
-pub use kafka::{EmbeddedKafka, NodeState, Options};
+pub use kafka::{EmbeddedKafka, Options};
 pub use libraries::VERSION;
-pub use ports::free as free_ports;
+pub use owned_process::State as NodeState;
 pub use secured::Secured;

@@ -32,7 +32,7 @@ pub async fn try_brokers() -> Result<&'static str, Error> {
         if let Ok(brokers) = std::env::var(BROKERS_VARIABLE)
             && !brokers.is_empty()
         {
-            return Ok(Shared { brokers, _kafka: None });
+            return Ok::<_, Error>(Shared { brokers, _kafka: None });
         }
         let kafka = try_own(|_| {}).await?;
         Ok(Shared { brokers: kafka.brokers(), _kafka: Some(kafka) })

@@ -5,7 +5,8 @@ mod support;
 use std::process::{Command, Stdio};
 
 use embedded_kafka::{EmbeddedKafka, Error, NodeState, Options, testing};
-use support::{consume, create, lives, plain, produce, until};
+use owned_process::lives;
+use support::{consume, create, plain, produce, until};
 
 /// Set for the process that this test starts of itself, to be an owner that is killed.
 const OWNER_VARIABLE: &str = "EMBEDDED_KAFKA_TEST_OWNER";

@@ -7,7 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::geteuid;
+use owned_process::User;
 
 use crate::error::Error;
 
@@ -36,8 +37,16 @@ impl Account {
         if !us.is_root() {
             return Ok(Self::Own);
         }
-        let known = CANDIDATES.iter().find_map(|name| User::from_name(name).ok().flatten());
+        let known = CANDIDATES.iter().find_map(|name| nix::unistd::User::from_name(name).ok().flatten());
         known.map(|user| Self::Other { uid: user.uid.as_raw(), gid: user.gid.as_raw() }).ok_or(Error::NoAccount)
+    }
+
+    /// None: us.
+    pub(crate) fn user(self) -> Option<User> {
+        match self {
+            Self::Own => None,
+            Self::Other { uid, gid } => Some(User { uid, gid }),
+        }
     }
 
     /// A command that runs as this account, in a directory that every account can enter. Supplementary groups of root

@@ -17,7 +17,7 @@ const SOCKET_DIRECTORY_BYTES_MAX: usize = 92;
 pub(crate) struct Directory {
     /// Ours: lock, password, port, log.
     home: PathBuf,
-    /// The account's: cluster and socket. The same as `home` unless the account can't reach that.
+    /// The account's: cluster, socket and pids. The same as `home` unless the account can't reach that.
     server: PathBuf,
     pub(crate) account: Account,
 }
@@ -38,6 +38,7 @@ impl Directory {
         };
         let directory = Self { home, server, account };
         account.make_own(&directory.socket())?;
+        account.make_own(&directory.pids())?;
         Ok(directory)
     }
 
@@ -56,6 +57,11 @@ impl Directory {
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.server.join("socket")
+    }
+
+    /// Where the server leaves word of its process.
+    pub(crate) fn pids(&self) -> PathBuf {
+        self.server.join("pids")
     }
 
     /// The socket's directory, unless its path is too long for an address.

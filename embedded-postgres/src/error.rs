@@ -27,9 +27,6 @@ pub enum Error {
     )]
     OtherMajor { path: PathBuf, data: u32 },
 
-    #[error("{} is in use by {}; stop it, or choose another data directory", path.display(), owner(*pid))]
-    InUse { path: PathBuf, pid: Option<i32> },
-
     #[error(
         "Postgres refuses to run as root, and there is neither a user postgres nor a user nobody. On Debian and \
          Ubuntu, apt-get install postgresql makes the first."
@@ -69,6 +66,9 @@ pub enum Error {
     #[error("{program} can't be run")]
     Spawn { program: &'static str, source: io::Error },
 
+    #[error(transparent)]
+    Process(#[from] owned_process::Error),
+
     #[error("the new server does not answer")]
     Connect(#[from] sqlx::Error),
 
@@ -85,8 +85,4 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::File { what, path, source }
     }
-}
-
-fn owner(pid: Option<i32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

@@ -9,28 +9,27 @@
 //! | `socket/` | the server's unix socket |
 //! | `password` | of the one role, mode 600 |
 //! | `port` | the port that was free the last time |
+//! | `pids/` | the server's process, for its guardian |
 //! | `server.log` | what the server said since it was started |
-//! | `location` | only where the account can't reach this directory: where `data/` and `socket/` are instead |
+//! | `location` | only where the account can't reach this directory: where `data/`, `socket/` and `pids/` are instead |
 //!
 //! Postgres refuses to run as root, so a root process starts it as the user `postgres`, or `nobody`.
 //!
-//! The server never outlives its owner for long: a guardian (`guardian.sh`) waits on a pipe whose other end only the
-//! owner holds, and stops the server when it closes. Where even the guardian was killed, the next start in the same
-//! directory stops what was left.
+//! The server never outlives its owner for long: a guardian stops it when the owner is gone ([`owned_process`]). Where even
+//! the guardian was killed, the next start in the same directory stops what was left.
 //!
 //! A server can also be a standby of another one (`start_standby`, `promote`), and stand behind a PgBouncer: for tests,
 //! and for a whole cluster on one machine.
 
 mod account;
+mod address;
 mod cluster;
 mod directory;
 mod error;
-mod guardian;
 mod installation;
+mod launch;
 mod leftover;
-mod lock;
 mod pgbouncer;
-mod processes;
 mod server;
 mod settings;
 mod standby;

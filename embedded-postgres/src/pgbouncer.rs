@@ -1,24 +1,22 @@
 //! PgBouncer in transaction mode before a private server: what many a Postgres stands behind.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
+use owned_process::{Ending, Guardian, OwnedProcess, Program, State, Watch};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::cluster::ROLE;
 use crate::error::Error;
-use crate::processes::{freeze, send, thaw};
 
 const READY_WAIT_MAX: Duration = Duration::from_secs(10);
 const READY_POLL_EVERY: Duration = Duration::from_millis(10);
 const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Of its log, in an error.
+const LOG_TAIL_LINES: usize = 12;
 /// Where distributions put it, besides PATH.
 const PLACES: [&str; 3] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
 
@@ -41,13 +39,11 @@ pub struct PgBouncerOptions {
 /// A running PgBouncer. It ends with its owner, however that ends.
 #[derive(Debug)]
 pub struct PgBouncer {
-    shell: Child,
+    process: OwnedProcess,
+    guardian: Guardian,
     options: PgBouncerOptions,
     port: u16,
 }
-
-/// Runs the program, tells its process, and ends it when standard input does, which only the owner holds.
-const SCRIPT: &str = r#"trap '' HUP INT; "$1" -q "$2" & pid=$!; echo "$pid"; cat >/dev/null; kill -TERM "$pid"; wait"#;
 
 impl PgBouncer {
     /// Whether it is installed.
@@ -67,32 +63,26 @@ impl PgBouncer {
         std::fs::create_dir_all(directory).map_err(Error::file("can't create", directory))?;
         let account = Account::choose(&directory.join("pgbouncer.ini"))?;
         account.make_passable(directory)?;
-        let port = match options.port {
-            Some(port) => port,
-            None => free_port()?,
-        };
-        let (users, settings, log) =
-            (directory.join("users"), directory.join("pgbouncer.ini"), directory.join("pgbouncer.log"));
+        let port = options.port.map_or_else(owned_process::free_port, Ok)?;
+        let (users, settings) = (directory.join("users"), directory.join("pgbouncer.ini"));
         write_owned(account, &users, &format!("\"{ROLE}\" \"{}\"\n", options.password))?;
         write_owned(account, &settings, &options.settings(port, &users))?;
-        let output = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log);
-        let output = output.map_err(Error::file("can't write", &log))?;
-        let mut command = account.command("sh");
-        command.args(["-c", SCRIPT, "coulomb-pgbouncer"]).arg(program).arg(&settings);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(output);
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let spawned = Command::from(command).spawn();
-        let shell = spawned.map_err(|source| Error::Spawn { program: "pgbouncer", source })?;
-        let bouncer = Self { shell, options, port };
-        let started = Instant::now();
+        let (pids, ending) = (directory.join("pids"), Ending::terminate(STOP_WAIT_MAX));
+        account.make_own(&pids)?;
+        let user = account.user();
+        let watch = Watch { name: "pgbouncer", pids: &pids, ending: &ending, remove: None, user };
+        let guardian = Guardian::watch(watch)?;
+        let mut process = OwnedProcess::new(pids.join("pgbouncer"), directory.join("pgbouncer.log"), ending);
+        let program = Program::new(program).arg("-q").arg(&settings).run_as(user).in_directory("/");
+        process.launch(&program).await?;
+        let deadline = Instant::now() + READY_WAIT_MAX;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
-            if started.elapsed() > READY_WAIT_MAX {
-                let output = std::fs::read_to_string(&log).unwrap_or_default();
-                return Err(Error::Program { program: "pgbouncer", output });
+            if process.pid().is_none() || Instant::now() > deadline {
+                return Err(Error::Program { program: "pgbouncer", output: process.said_last(LOG_TAIL_LINES) });
             }
             tokio::time::sleep(READY_POLL_EVERY).await;
         }
-        Ok(bouncer)
+        Ok(Self { process, guardian, options, port })
     }
 
     pub fn port(&self) -> u16 {
@@ -105,35 +95,27 @@ impl PgBouncer {
     }
 
     /// Its process stands still, and with it every connection.
-    pub async fn freeze(&mut self) {
-        if let Some(pid) = self.pid() {
-            freeze(pid);
-        }
+    pub fn freeze(&self) {
+        self.process.freeze();
     }
 
-    pub async fn thaw(&mut self) {
-        if let Some(pid) = self.pid() {
-            thaw(pid);
-        }
+    pub fn thaw(&self) {
+        self.process.thaw();
     }
 
-    /// The shell's; the program is its child.
+    pub fn state(&self) -> State {
+        self.process.state()
+    }
+
+    /// Its process; none when it has ended.
     pub fn pid(&self) -> Option<u32> {
-        self.shell.id()
+        self.process.pid()
     }
 
     /// Ends it; connections through it are cut.
     pub async fn stop(mut self) {
-        drop(self.shell.stdin.take());
-        if tokio::time::timeout(STOP_WAIT_MAX, self.shell.wait()).await.is_err()
-            && let Some(pid) = self.shell.id()
-        {
-            send(pid, nix::sys::signal::Signal::SIGKILL);
-        }
-        let mut rest = Vec::new();
-        if let Some(mut output) = self.shell.stdout.take() {
-            let _ = output.read_to_end(&mut rest).await;
-        }
+        self.process.stop().await;
+        self.guardian.dismiss().await;
     }
 }
 
@@ -165,9 +147,4 @@ fn write_owned(account: Account, path: &Path, text: &str) -> Result<(), Error> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
         .map_err(Error::file("can't set the mode of", path))?;
     account.own(path)
-}
-
-fn free_port() -> Result<u16, Error> {
-    let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    probe.map(|address| address.port()).map_err(Error::file("can't find a free port on", Path::new("127.0.0.1")))
 }

@@ -14,8 +14,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor};
 use tokio::sync::OnceCell;
 
+use crate::address::connect;
 use crate::error::Error;
-use crate::server::{EmbeddedPostgres, Options, connect};
+use crate::server::{EmbeddedPostgres, Options};
 
 pub use replicated::Replicated;
 

@@ -7,7 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use embedded_postgres::{EmbeddedPostgres, Error};
-use support::{Home, Owner, execute, kill, lives, number, until};
+use owned_process::lives;
+use support::{Home, Owner, execute, kill, number, until};
 
 #[tokio::test]
 async fn a_second_start_finds_the_data_and_the_port_of_the_first() {
@@ -43,7 +44,8 @@ async fn a_second_owner_is_refused_and_told_who_the_first_is() {
     let server = EmbeddedPostgres::start(home.options()).await.expect("it starts");
     let refused = EmbeddedPostgres::start(home.options()).await.expect_err("the directory is in use");
     let us = std::process::id() as i32;
-    assert!(matches!(refused, Error::InUse { pid: Some(pid), .. } if pid == us), "{refused}");
+    let in_use = |error: &Error| matches!(error, Error::Process(owned_process::Error::InUse { pid: Some(pid), .. }) if *pid == us);
+    assert!(in_use(&refused), "{refused}");
     assert!(refused.to_string().contains("is in use by process"), "{refused}");
     assert_eq!(number(&server.url(), "SELECT 1").await, 1, "the first one is not disturbed");
     server.stop().await.expect("it stops");
@@ -146,6 +148,6 @@ async fn a_directory_that_the_account_can_not_enter_gets_its_data_elsewhere() {
 async fn owner_process() {
     let options = support::options(std::env::var_os(support::OWNER_HOME).expect("set by the parent").as_ref());
     let server = EmbeddedPostgres::start(options).await.expect("it starts");
-    println!("owner {:?} {:?} {}", server.pid().unwrap(), server.guardian_pid().unwrap(), server.url());
+    println!("owner {:?} {:?} {}", server.pid().unwrap(), server.guardian_pid(), server.url());
     std::future::pending::<()>().await;
 }

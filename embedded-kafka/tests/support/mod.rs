@@ -1,5 +1,5 @@
 #![allow(dead_code, reason = "each test binary takes what it needs")]
-//! A small client, and what is known of processes.
+//! A small client.
 
 use std::time::{Duration, Instant};
 
@@ -55,12 +55,6 @@ pub async fn consume(config: &ClientConfig, topic: &str, number: usize) -> Vec<S
         texts
     };
     tokio::task::spawn_blocking(read).await.expect("it reads")
-}
-
-/// One that has ended but was not waited for does not live.
-pub fn lives(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
 }
 
 pub async fn until(what: &str, mut look: impl FnMut() -> bool) {

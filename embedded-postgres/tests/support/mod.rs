@@ -85,12 +85,6 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(status.success());
 }
 
-/// Whether a process is there and has not ended (one that nobody waited for has).
-pub fn lives(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
 pub fn own_uid() -> u32 {
     std::fs::metadata("/proc/self").expect("procfs is mounted").uid()
 }

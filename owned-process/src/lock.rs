@@ -8,13 +8,16 @@ use crate::error::Error;
 
 /// Held as long as the value lives; the kernel releases it however the process ends.
 #[derive(Debug)]
-pub(crate) struct OwnerLock {
+pub struct OwnerLock {
     _file: File,
 }
 
 impl OwnerLock {
-    /// Takes the lock and writes our pid into it, for the message that the next one gets.
-    pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
+    /// Takes the lock, the file `lock` of the directory, and writes our pid into it, for the message that the next one gets.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], or when the file can't be made.
+    pub fn take(directory: &Path) -> Result<Self, Error> {
         let path = directory.join("lock");
         let mut file = OpenOptions::new()
             .create(true)
@@ -37,5 +40,24 @@ impl OwnerLock {
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(Error::file("can't write", &path))?;
         Ok(Self { _file: file })
+    }
+
+    /// Whether somebody holds it.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn is_taken(directory: &Path) -> Result<bool, Error> {
+        let path = directory.join("lock");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(Error::file("can't open", &path)(source)),
+        };
+        // Shared, so that two who look at a time don't take each other for the owner.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(source)) => Err(Error::file("can't lock", &path)(source)),
+        }
     }
 }

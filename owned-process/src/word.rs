@@ -1,0 +1,53 @@
+//! The word that a process leaves of itself: its pid, and when it began.
+
+use std::path::Path;
+
+/// Fields of `/proc/<pid>/stat`, counted after the name, which is in parentheses and may hold anything.
+const STATE: usize = 0;
+pub(crate) const PARENT: usize = 1;
+/// In ticks since the machine was started.
+const BEGAN: usize = 19;
+
+pub(crate) fn field(pid: u32, number: usize) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.split_whitespace().nth(number)?.to_owned())
+}
+
+/// Whether a process is there and has not ended; one that nobody waited for has.
+pub fn lives(pid: u32) -> bool {
+    field(pid, STATE).is_some_and(|state| state != "Z" && state != "X")
+}
+
+/// The process that left its word in the file, if it lives. A pid alone could by now belong to another process.
+pub(crate) fn living(file: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let (pid, began) = text.trim().split_once(' ')?;
+    let pid = pid.parse().ok()?;
+    (lives(pid) && field(pid, BEGAN).as_deref() == Some(began)).then_some(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_of_one_process_only() {
+        let home = tempfile::tempdir().expect("a directory");
+        let file = home.path().join("word");
+        let us = std::process::id();
+        let began = field(us, BEGAN).expect("we live");
+        let table = [
+            (format!("{us} {began}\n"), Some(us)),
+            // The pid went to us, who began later than another that had it.
+            (format!("{us} 1{began}\n"), None),
+            (format!("{us}\n"), None),
+            (String::new(), None),
+            (format!("{} {began}\n", u32::MAX), None),
+        ];
+        for (text, living_one) in table {
+            std::fs::write(&file, &text).expect("ours");
+            assert_eq!(living(&file), living_one, "{text:?}");
+        }
+        assert_eq!(living(&home.path().join("nothing")), None);
+    }
+}
