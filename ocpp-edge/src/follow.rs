@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::report::Requested;
 use domain::charge_point::{ChargePoint, ChargePointEvent};
 use domain::event::Event;
 use domain::id::{ChargePointId, Epoch};
@@ -148,7 +149,8 @@ fn deliver(edge: &Edge, recorded: &RecordedEvent) {
     match event.as_ref() {
         Event::StationCommand(StationCommandEvent::StationCommandRequested(request)) => {
             let Some(mailbox) = edge.mailboxes.find(request.charge_point_id) else { return };
-            if !mailbox.put(request.command_id) {
+            let trace_id = recorded.envelope.trace_id.clone();
+            if !mailbox.put(Requested { command_id: request.command_id, trace_id }) {
                 tracing::warn!(command = %request.command_id, "a charger's mailbox is full; the command will expire");
             }
         }

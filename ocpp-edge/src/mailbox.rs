@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::id::{ChargePointId, CommandId, Epoch};
+use application::report::Requested;
+use domain::id::{ChargePointId, Epoch};
 use tokio::sync::Notify;
 
 /// Commands that wait to be fetched. The charge point's aggregate lets fewer be open at a time.
@@ -29,7 +30,7 @@ pub struct Mailbox {
 
 #[derive(Default)]
 struct Content {
-    commands: VecDeque<CommandId>,
+    commands: VecDeque<Requested>,
     ending: Option<Ending>,
     /// None: the connection does not stand in the log yet.
     epoch: Option<Epoch>,
@@ -52,11 +53,11 @@ impl Mailbox {
     }
 
     /// False: there is no room.
-    pub fn put(&self, command_id: CommandId) -> bool {
+    pub fn put(&self, command: Requested) -> bool {
         let mut content = self.content();
         let has_room = content.commands.len() < COMMANDS_MAX;
         if has_room {
-            content.commands.push_back(command_id);
+            content.commands.push_back(command);
         }
         drop(content);
         self.changed.notify_one();
@@ -93,7 +94,7 @@ impl Mailbox {
         self.content().ending
     }
 
-    pub fn take(&self) -> VecDeque<CommandId> {
+    pub fn take(&self) -> VecDeque<Requested> {
         std::mem::take(&mut self.content().commands)
     }
 
@@ -175,6 +176,8 @@ impl Mailboxes {
 
 #[cfg(test)]
 mod tests {
+    use domain::id::CommandId;
+
     use super::*;
 
     #[test]
@@ -240,8 +243,9 @@ mod tests {
     #[test]
     fn a_full_mailbox_takes_no_more() {
         let mailbox = Mailbox::default();
-        assert!((0..COMMANDS_MAX).all(|_| mailbox.put(CommandId::generate())));
-        assert!(!mailbox.put(CommandId::generate()));
+        let requested = || Requested { command_id: CommandId::generate(), trace_id: None };
+        assert!((0..COMMANDS_MAX).all(|_| mailbox.put(requested())));
+        assert!(!mailbox.put(requested()));
         assert_eq!(mailbox.take().len(), COMMANDS_MAX);
     }
 }

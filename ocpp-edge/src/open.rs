@@ -6,6 +6,7 @@ use application::report;
 use chrono::Utc;
 use domain::id::{ChargePointId, ChargePointIdentity};
 use domain::refusal::Refusal as DomainRefusal;
+use service_host::TraceId;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::server::Response;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -26,6 +27,8 @@ pub struct Authenticated {
     version: Version,
     identity: ChargePointIdentity,
     charge_point_id: ChargePointId,
+    /// From its knock to what phones see of its connection.
+    trace_id: TraceId,
 }
 
 /// Reads the opening request and finds out whose it is; who must not be let in is told so. May be given up at any time.
@@ -51,9 +54,10 @@ pub async fn authenticated(edge: &Edge, mut stream: TcpStream) -> Option<Authent
             return None;
         }
     };
-    match authenticate(edge, &opening).await {
+    let trace_id = TraceId::random();
+    match authenticate(edge, &opening, trace_id).await {
         Ok((identity, charge_point_id)) => {
-            Some(Authenticated { stream, opening, response, version, identity, charge_point_id })
+            Some(Authenticated { stream, opening, response, version, identity, charge_point_id, trace_id })
         }
         Err(refusal) => {
             refuse(stream, refusal, opening.path()).await;
@@ -67,15 +71,19 @@ pub async fn authenticated(edge: &Edge, mut stream: TcpStream) -> Option<Authent
 /// The socket is opened only when the connection stands in the log: while that can't be written, chargers are told to come
 /// again, and keep what they have to report.
 pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<Connection> {
-    let Authenticated { mut stream, opening, response, version, identity, charge_point_id } = authenticated;
+    let Authenticated { mut stream, opening, response, version, identity, charge_point_id, trace_id } = authenticated;
     // First the mailbox: a command that is requested from now on is either put there or found when the open ones are taken.
     let mailbox = edge.mailboxes.register(charge_point_id);
     let (protocol, name) = (version.subprotocol(), edge.config.name.as_str());
     let now = Utc::now();
-    let record = || report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, name, now);
+    let trace = Some(trace_id.to_string());
+    let record =
+        || report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, name, trace.clone(), now);
     let connected = match record().await {
         // A row without a charger, of a registration that was broken off.
-        Err(application::Error::Refused(DomainRefusal::ChargerUnknown)) if admit(edge, &identity).await.is_ok() => {
+        Err(application::Error::Refused(DomainRefusal::ChargerUnknown))
+            if admit(edge, &identity, trace_id).await.is_ok() =>
+        {
             record().await
         }
         connected => connected,
@@ -90,6 +98,7 @@ pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<C
         }
     };
     mailbox.connected(link.epoch);
+    tracing::info!(charger = identity.as_str(), epoch = link.epoch.0, %trace_id, "a charger has connected");
     metrics::counter!("coulomb_ocpp_edge_openings_total", "outcome" => "accepted").increment(1);
     let opened = handshake::accept(&mut stream, &response).await;
     let socket = Socket::new(stream, opening.read_ahead, edge.config.limits.message_bytes_max);
@@ -121,7 +130,11 @@ async fn refuse(mut stream: TcpStream, refusal: Refusal, path: &str) {
 }
 
 /// Who it is, if it is who it says.
-async fn authenticate(edge: &Edge, opening: &Opening) -> Result<(ChargePointIdentity, ChargePointId), Refusal> {
+async fn authenticate(
+    edge: &Edge,
+    opening: &Opening,
+    trace_id: TraceId,
+) -> Result<(ChargePointIdentity, ChargePointId), Refusal> {
     let charger = opening.charger().map_err(|_| Refusal::NoCharger)?;
     let identity = ChargePointIdentity::parse(charger.as_str()).map_err(|_| Refusal::NoCharger)?;
     // Never closed.
@@ -131,7 +144,7 @@ async fn authenticate(edge: &Edge, opening: &Opening) -> Result<(ChargePointIden
         Refusal::Unavailable
     })?;
     let Some(entry) = found else {
-        return admit(edge, &identity).await.map(|charge_point_id| (identity, charge_point_id));
+        return admit(edge, &identity, trace_id).await.map(|charge_point_id| (identity, charge_point_id));
     };
     if let Some(credential) = &entry.credential {
         let presented = opening.authorization().ok().flatten().and_then(|auth| auth.password_for(&charger));
@@ -148,11 +161,11 @@ async fn authenticate(edge: &Edge, opening: &Opening) -> Result<(ChargePointIden
     Ok((identity, entry.charge_point_id))
 }
 
-async fn admit(edge: &Edge, identity: &ChargePointIdentity) -> Result<ChargePointId, Refusal> {
+async fn admit(edge: &Edge, identity: &ChargePointIdentity, trace_id: TraceId) -> Result<ChargePointId, Refusal> {
     if edge.config.unknown_chargers == UnknownChargers::Refuse {
         return Err(Refusal::Unknown);
     }
-    let admitted = report::admit(&edge.app, edge.config.tenant_id, identity).await;
+    let admitted = report::admit(&edge.app, edge.config.tenant_id, identity, Some(trace_id.to_string())).await;
     admitted.map_err(|error| refusal_of(&error, identity, "a charger could not be admitted"))
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::charge_point::ChargePoint;
 use domain::envelope::{Actor, Envelope};
+use domain::event::AggregateType;
 use domain::id::CommandId;
 use domain::station_command::{
     CommandState, StationCommand, StationCommandCommand, StationCommandEvent, StationRequest,
@@ -18,11 +19,18 @@ use crate::work::{Work, decide};
 /// Configuration keys whose values are passwords (1.6 security whitepaper; OCPP 2.0.1, SecurityCtrlr).
 const SECRET_KEYS: [&str; 2] = ["AuthorizationKey", "BasicAuthPassword"];
 
+/// A station command, and the trace in which it was requested: what comes of it belongs to that as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    pub command_id: CommandId,
+    pub trace_id: Option<String>,
+}
+
 /// Station commands that wait for a charger that has just connected.
 #[derive(Debug, Clone, Default)]
 pub struct OpenCommands {
     /// In the order in which they were requested.
-    pub unsent: Vec<CommandId>,
+    pub unsent: Vec<Requested>,
 }
 
 /// What came of a command that was sent.
@@ -54,14 +62,25 @@ impl Link {
                 (CommandState::Requested, Some(request)) => unsent.push((request.requested_at, command_id)),
                 (CommandState::Sent, _) => {
                     let reason = "The connection was lost before the charger answered.".to_owned();
-                    self.command_answered(command_id, CommandAnswer::Failed { reason }).await?;
+                    let link = self.traced(self.trace_of(command_id).await?);
+                    link.command_answered(command_id, CommandAnswer::Failed { reason }).await?;
                 }
                 // Accepted: its effect is awaited. Settled: another one has seen to it.
                 _ => {}
             }
         }
         unsent.sort_unstable();
-        Ok(OpenCommands { unsent: unsent.into_iter().map(|(_, command_id)| command_id).collect() })
+        let mut open = OpenCommands::default();
+        for (_, command_id) in unsent {
+            open.unsent.push(Requested { command_id, trace_id: self.trace_of(command_id).await? });
+        }
+        Ok(open)
+    }
+
+    /// In which trace a command was requested.
+    async fn trace_of(&self, command_id: CommandId) -> Result<Option<String>, Error> {
+        let events = self.app.store().look_at_stream(AggregateType::StationCommand, command_id.0, 0).await?;
+        Ok(events.first().and_then(|request| request.envelope().ok()).and_then(|envelope| envelope.trace_id))
     }
 
     /// Records that the command is about to be sent. None: it must not be; it was sent before, is settled, or has expired.
@@ -91,7 +110,9 @@ impl Link {
     }
 
     fn command_envelope(&self, command_id: CommandId, actor: Actor) -> Arc<Envelope> {
-        Arc::new(Envelope::new(self.tenant_id, actor).caused_by(command_id.0).correlated_with(command_id.0))
+        let mut envelope = Envelope::new(self.tenant_id, actor).caused_by(command_id.0).correlated_with(command_id.0);
+        envelope.trace_id.clone_from(&self.trace_id);
+        Arc::new(envelope)
     }
 }
 

@@ -15,9 +15,10 @@ pub async fn admit(
     app: &Application,
     tenant_id: TenantId,
     identity: &ChargePointIdentity,
+    trace_id: Option<String>,
 ) -> Result<ChargePointId, Error> {
     let charge_point_id = app.chargers().find_or_make(tenant_id, identity).await?;
-    let envelope = Envelope::new(tenant_id, Actor::system("ocpp-edge"));
+    let envelope = Envelope { trace_id, ..Envelope::new(tenant_id, Actor::system("ocpp-edge")) };
     let work = Admit { charge_point_id, identity: identity.clone() };
     if let (_, Some(_)) = app.work(&Arc::new(envelope), Arc::new(work)).await? {
         // It needs none, even if an operator who was about to register it has proposed one.
@@ -60,14 +61,15 @@ pub async fn connect(
     charge_point_id: ChargePointId,
     protocol: &str,
     edge: &str,
+    trace_id: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<Link, Error> {
-    let envelope = Arc::new(Envelope::new(tenant_id, Actor::charger(charge_point_id)));
+    let envelope = Arc::new(Envelope { trace_id, ..Envelope::new(tenant_id, Actor::charger(charge_point_id)) });
     let work = Arc::new(Connect { charge_point_id, protocol: protocol.to_owned(), edge: edge.to_owned(), now });
     for _ in 0..ATTEMPTS_MAX {
         match app.work(&envelope, Arc::clone(&work)).await {
             Ok(((epoch, numbers), _)) => {
-                return Ok(Link { app: app.clone(), tenant_id, charge_point_id, epoch, numbers });
+                return Ok(Link { app: app.clone(), tenant_id, charge_point_id, epoch, numbers, trace_id: None });
             }
             // Two sockets at the same moment: the later one is the newest.
             Err(Error::Fenced) => app.store().forget(stream_of::<ChargePoint>(charge_point_id)),
@@ -126,8 +128,9 @@ impl Link {
 
     /// The socket is gone. Of an older socket this changes nothing.
     pub async fn disconnect(&self, reason: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        let charger = (self.tenant_id, self.charge_point_id, self.epoch);
-        disconnect(&self.app, charger, Actor::charger(self.charge_point_id), reason, now).await
+        let mut envelope = Envelope::new(self.tenant_id, Actor::charger(self.charge_point_id));
+        envelope.trace_id.clone_from(&self.trace_id);
+        disconnect(&self.app, envelope, (self.charge_point_id, self.epoch), reason, now).await
     }
 }
 
@@ -145,20 +148,19 @@ pub async fn presume_disconnected(
     epoch: Epoch,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let actor = Actor::system("edge watch");
-    disconnect(app, (tenant_id, charge_point_id, epoch), actor, "the edge that held it is gone", now).await
+    let envelope = Envelope::new(tenant_id, Actor::system("edge watch"));
+    disconnect(app, envelope, (charge_point_id, epoch), "the edge that held it is gone", now).await
 }
 
 async fn disconnect(
     app: &Application,
-    (tenant_id, charge_point_id, epoch): (TenantId, ChargePointId, Epoch),
-    actor: Actor,
+    envelope: Envelope,
+    (charge_point_id, epoch): (ChargePointId, Epoch),
     reason: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let envelope = Arc::new(Envelope::new(tenant_id, actor));
     let work = Disconnect { charge_point_id, epoch, reason: reason.to_owned(), now };
-    match app.work(&envelope, Arc::new(work)).await {
+    match app.work(&Arc::new(envelope), Arc::new(work)).await {
         Ok(_) | Err(Error::Fenced) => Ok(()),
         Err(error) => Err(error),
     }

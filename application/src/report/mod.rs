@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::Application;
 
 pub use authorize::Verdict;
-pub use commands::{CommandAnswer, OpenCommands};
+pub use commands::{CommandAnswer, OpenCommands, Requested};
 pub use connect::{Standing, admit, connect, edge_lease, presume_disconnected};
 pub use meter_values::MeterValues;
 pub use notice::Notice;
@@ -43,6 +43,8 @@ pub struct Link {
     pub epoch: Epoch,
     /// What the charger means by its connectors' numbers.
     pub numbers: ConnectorNumbers,
+    /// Of what is no report: those have one each.
+    pub(crate) trace_id: Option<String>,
 }
 
 /// The circumstances of a report.
@@ -54,6 +56,12 @@ pub struct Circumstances {
 }
 
 impl Link {
+    /// The same; what it appends of commands and of the connection's end belongs to this trace.
+    #[must_use]
+    pub fn traced(&self, trace_id: Option<String>) -> Self {
+        Self { trace_id, ..self.clone() }
+    }
+
     /// The outlet that the charger calls connector `n`; none for 0, which is the charger itself.
     pub fn outlet_of(&self, n: u32) -> Option<Outlet> {
         ConnectorNumber::new(n).map(|number| self.numbers.outlet_of(number))

@@ -100,7 +100,7 @@ async fn an_admitted_charger_has_no_password() {
     let credential = Some("$argon2id$refused".into());
     let nowhere = RegisterCharger { site_id: Some(SiteId::generate()), credential, ..charger("CP002") };
     assert_eq!(code(register_charger(&world.app, &operator(), nowhere).await), "invalid-request");
-    application::report::admit(&world.app, TenantId::DEFAULT, &identity("CP002")).await.expect("admitted");
+    application::report::admit(&world.app, TenantId::DEFAULT, &identity("CP002"), None).await.expect("admitted");
     let entry = world.app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap();
     assert_eq!(entry.credential, None);
 }

@@ -1,17 +1,29 @@
 //! Commands on their way to a charger: sent once, and settled whatever happens to the connection.
 
+use application::CommandContext;
 use application::Error;
 use application::command::{SendStationCommand, send_station_command};
-use application::report::{CommandAnswer, admit, connect};
+use application::report::{CommandAnswer, Requested, admit, connect};
+use domain::event::AggregateType;
 use domain::id::{CommandId, ConnectorNumber, Epoch, TenantId};
 use domain::station_command::{CommandState, StationAction};
 use serde_json::json;
 
 use crate::support::{World, at, identity, operator, start_of, told, world};
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 async fn ask(world: &World, action: StationAction<ConnectorNumber>) -> CommandId {
     let request = SendStationCommand { charger_id: "CP001".into(), action };
-    send_station_command(&world.app, &operator(), request).await.expect("accepted").command_id
+    let context = CommandContext { trace_id: Some(TRACE.to_owned()), ..operator() };
+    send_station_command(&world.app, &context, request).await.expect("accepted").command_id
+}
+
+/// Of an event of a command.
+async fn trace_of(world: &World, command_id: CommandId, event_type: &str) -> Option<String> {
+    let events = world.app.store().look_at_stream(AggregateType::StationCommand, command_id.0, 0).await;
+    let event = events.expect("read").into_iter().find(|event| event.event_type == event_type);
+    event.unwrap_or_else(|| panic!("there is no {event_type}")).envelope().expect("readable").trace_id
 }
 
 #[tokio::test]
@@ -63,7 +75,9 @@ async fn the_next_connection_takes_up_what_was_not_sent() {
     link.command_answered(start.command_id, CommandAnswer::Accepted(json!({}))).await.expect("recorded");
 
     let next = world.connect().await;
-    assert_eq!(next.take_up_commands().await.expect("taken up").unsent, [unsent]);
+    let taken = next.take_up_commands().await.expect("taken up").unsent;
+    assert_eq!(taken, [Requested { command_id: unsent, trace_id: Some(TRACE.to_owned()) }]);
+    assert_eq!(trace_of(&world, sent, "StationCommandFailed").await.as_deref(), Some(TRACE), "that of its request");
     let lost = world.command(sent).await;
     assert_eq!(
         (lost.state, lost.reason.is_some()),
@@ -107,7 +121,7 @@ async fn many_sockets_at_once_have_an_order() {
     let world = world().await;
     let id = world.charge_point_id().await;
     let links = futures_util::future::join_all(
-        (0..4).map(|_| connect(&world.app, TenantId::DEFAULT, id, "ocpp1.6", "edge", at(0))),
+        (0..4).map(|_| connect(&world.app, TenantId::DEFAULT, id, "ocpp1.6", "edge", None, at(0))),
     );
     let mut epochs: Vec<_> = links.await.into_iter().map(|link| link.expect("connected").epoch.0).collect();
     epochs.sort_unstable();
@@ -118,9 +132,9 @@ async fn many_sockets_at_once_have_an_order() {
 async fn a_stranger_is_admitted_once() {
     let world = world().await;
     let name = identity("STRANGER");
-    let first = admit(&world.app, TenantId::DEFAULT, &name).await.expect("admitted");
+    let first = admit(&world.app, TenantId::DEFAULT, &name, None).await.expect("admitted");
     let head = world.head().await;
-    assert_eq!(admit(&world.app, TenantId::DEFAULT, &name).await.expect("known"), first);
+    assert_eq!(admit(&world.app, TenantId::DEFAULT, &name, None).await.expect("known"), first);
     assert_eq!(world.head().await, head);
-    connect(&world.app, TenantId::DEFAULT, first, "ocpp1.6", "edge", at(0)).await.expect("connected");
+    connect(&world.app, TenantId::DEFAULT, first, "ocpp1.6", "edge", None, at(0)).await.expect("connected");
 }

@@ -60,8 +60,8 @@ async fn a_retry_gets_the_first_answer_for_ever() {
     assert_eq!(link.start_transaction(&told(1), same()).await.expect("started"), first);
     // Over a new connection, in another process, with the token blocked meanwhile.
     let other_process = process(&world.database, &world.master).await;
-    let next =
-        application::report::connect(&other_process, link.tenant_id, link.charge_point_id, "ocpp1.6", "other", at(5));
+    let (tenant_id, id) = (link.tenant_id, link.charge_point_id);
+    let next = application::report::connect(&other_process, tenant_id, id, "ocpp1.6", "other", None, at(5));
     let next = next.await.expect("connected");
     assert_eq!(next.start_transaction(&told(1), same()).await.expect("started"), first);
     assert_eq!(world.head().await, head + 1, "only the connection");

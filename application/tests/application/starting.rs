@@ -133,7 +133,7 @@ async fn connectors_that_are_grouped_are_one_evse() {
     let app = &world.app;
     register_charger(app, &operator(), charger).await.expect("registered");
     let id = app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap().charge_point_id;
-    let link = connect(app, TenantId::DEFAULT, id, "ocpp1.6", "edge", at(0)).await.expect("connected");
+    let link = connect(app, TenantId::DEFAULT, id, "ocpp1.6", "edge", None, at(0)).await.expect("connected");
     let of = |n| Outlet { evse_id: EvseId(1), connector_id: ConnectorId(n) };
     assert_eq!([link.outlet_of(0), link.outlet_of(1), link.outlet_of(2)], [None, Some(of(1)), Some(of(2))]);
 

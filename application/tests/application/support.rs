@@ -127,7 +127,7 @@ impl World {
 
     pub async fn connect(&self) -> Link {
         let id = self.charge_point_id().await;
-        connect(&self.app, TenantId::DEFAULT, id, "ocpp1.6", "edge", at(0)).await.expect("connected")
+        connect(&self.app, TenantId::DEFAULT, id, "ocpp1.6", "edge", None, at(0)).await.expect("connected")
     }
 
     pub async fn driver_without_plan(&self) -> CommandContext {

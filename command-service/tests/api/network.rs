@@ -58,7 +58,7 @@ pub async fn connect(service: &Service, charger_id: &str) -> Link {
     let identity = ChargePointIdentity::parse(charger_id).unwrap();
     let entry = service.application.chargers().find(TenantId::DEFAULT, &identity).await.unwrap().unwrap();
     let (id, now) = (entry.charge_point_id, service.clock.now());
-    report::connect(&service.application, TenantId::DEFAULT, id, "ocpp1.6", "test", now).await.unwrap()
+    report::connect(&service.application, TenantId::DEFAULT, id, "ocpp1.6", "test", None, now).await.unwrap()
 }
 
 pub fn outlet(n: u32) -> Outlet {

@@ -1,8 +1,8 @@
 //! Station commands: recorded as sent, then sent, then their outcome recorded.
 
-use application::report::CommandAnswer;
+use application::report::{CommandAnswer, Requested};
 use chrono::Utc;
-use domain::id::CommandId;
+use service_host::TraceId;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -38,54 +38,65 @@ impl Connection {
     }
 
     pub(super) async fn send_next(&mut self) -> Result<(), End> {
-        while let Some(command_id) = self.outbox.next() {
-            self.send_command(command_id).await?;
+        while let Some(command) = self.outbox.next() {
+            self.send_command(command).await?;
         }
         self.ask_next().await
     }
 
-    async fn send_command(&mut self, command_id: CommandId) -> Result<(), End> {
+    async fn send_command(&mut self, requested: Requested) -> Result<(), End> {
+        let Requested { command_id, trace_id } = requested;
+        // What nobody asked for in a trace begins one here.
+        let trace_id = trace_id.unwrap_or_else(|| TraceId::random().to_string());
         let retry_for = self.edge.config.limits.report_retry_for;
-        let sent = persist(retry_for, || self.link.command_sent(command_id, Utc::now())).await;
+        let link = self.link.traced(Some(trace_id.clone()));
+        let sent = persist(retry_for, || link.command_sent(command_id, Utc::now())).await;
         let request = match sent {
             Ok(Some(request)) => request,
             // Settled meanwhile, expired, or sent before.
             Ok(None) => return Ok(()),
             Err(failure) => return self.unless_refused(failure),
         };
+        let requested = Requested { command_id, trace_id: Some(trace_id) };
         let action = request.action.with_outlet(|outlet| self.link.numbers.number_of(outlet));
         let command = match Command::try_from(&action) {
             Ok(command) => command,
             Err(error) => {
                 let reason = format!("It can't be said in the charger's version of OCPP: {error}.");
-                return self.settle(command_id, CommandAnswer::Failed { reason }).await;
+                return self.settle(requested, CommandAnswer::Failed { reason }).await;
             }
         };
-        tracing::info!(charger = self.identity.as_str(), command = %command_id, action = command.action(), "sending a command");
+        tracing::info!(
+            charger = self.identity.as_str(),
+            command = %command_id,
+            action = command.action(),
+            trace_id = requested.trace_id,
+            "sending a command"
+        );
         let answer_timeout = self.edge.app.settings().answer_timeout.to_std().unwrap_or_default();
-        self.send_call(command, Some(command_id), Instant::now() + answer_timeout).await
+        self.send_call(command, Some(requested), Instant::now() + answer_timeout).await
     }
 
     pub(super) async fn send_call(
         &mut self,
         command: Command,
-        command_id: Option<CommandId>,
+        requested: Option<Requested>,
         deadline: Instant,
     ) -> Result<(), End> {
         let message_id = self.outbox.message_id();
         let frame = write::call(&message_id, command.action(), &command)
             .expect("commands are structs of texts, numbers and words, which always serialise");
-        self.outbox.sent(Outstanding { message_id, command, deadline, command_id });
+        self.outbox.sent(Outstanding { message_id, command, deadline, requested });
         self.send(Message::text(frame)).await
     }
 
     pub(super) async fn answered(&mut self, result: &CallResult<'_>) -> Result<(), End> {
-        let Some(Outstanding { command, command_id, .. }) = self.outbox.answered(&result.id.text()) else {
+        let Some(Outstanding { command, requested, .. }) = self.outbox.answered(&result.id.text()) else {
             dropped("unknown_answer");
             return Ok(());
         };
         let answer = command.read_answer(result.payload);
-        let Some(command_id) = command_id else {
+        let Some(requested) = requested else {
             if matches!(answer.verdict, Verdict::Rejected { .. }) {
                 self.refused_to_be_asked();
             }
@@ -103,30 +114,30 @@ impl Connection {
                 },
             },
         };
-        self.settle(command_id, outcome).await
+        self.settle(requested, outcome).await
     }
 
     pub(super) async fn answered_by_error(&mut self, error: &CallError<'_>) -> Result<(), End> {
-        let Some(Outstanding { command_id, .. }) = self.outbox.answered(&error.id.text()) else {
+        let Some(Outstanding { requested, .. }) = self.outbox.answered(&error.id.text()) else {
             dropped("unknown_answer");
             return Ok(());
         };
-        let Some(command_id) = command_id else {
+        let Some(requested) = requested else {
             self.refused_to_be_asked();
             return Ok(());
         };
         let words = [&error.code, &error.description].into_iter().filter(|words| !words.is_empty());
         let words = words.map(|words| cut(words)).collect::<Vec<_>>().join(": ");
         let reason = format!("The charger answered with an error: {words}.");
-        self.settle(command_id, CommandAnswer::Failed { reason }).await
+        self.settle(requested, CommandAnswer::Failed { reason }).await
     }
 
     pub(super) async fn time_out_command(&mut self, now: Instant) -> Result<(), End> {
         match self.outbox.timed_out(now) {
-            Some(Outstanding { command_id: Some(command_id), .. }) => {
-                self.settle(command_id, CommandAnswer::TimedOut).await
+            Some(Outstanding { requested: Some(requested), .. }) => {
+                self.settle(requested, CommandAnswer::TimedOut).await
             }
-            Some(Outstanding { command_id: None, .. }) => {
+            Some(Outstanding { requested: None, .. }) => {
                 self.refused_to_be_asked();
                 Ok(())
             }
@@ -135,16 +146,17 @@ impl Connection {
     }
 
     /// At the end of the connection: the command that was not answered.
-    pub(super) fn abandon_command(&mut self) -> Option<CommandId> {
+    pub(super) fn abandon_command(&mut self) -> Option<Requested> {
         let outstanding = self.outbox.abandon()?;
-        if outstanding.command_id.is_none() {
+        if outstanding.requested.is_none() {
             // There are chargers that hang up on what they don't know.
             self.refused_to_be_asked();
         }
-        outstanding.command_id
+        outstanding.requested
     }
 
-    async fn settle(&mut self, command_id: CommandId, answer: CommandAnswer) -> Result<(), End> {
+    async fn settle(&mut self, requested: Requested, answer: CommandAnswer) -> Result<(), End> {
+        let Requested { command_id, trace_id } = requested;
         let outcome = match &answer {
             CommandAnswer::Accepted(_) => "accepted",
             CommandAnswer::Rejected { .. } => "rejected",
@@ -152,8 +164,11 @@ impl Connection {
             CommandAnswer::TimedOut => "timed_out",
         };
         metrics::counter!("coulomb_ocpp_edge_commands_total", "outcome" => outcome).increment(1);
+        let charger = self.identity.as_str();
+        tracing::debug!(charger, command = %command_id, outcome, trace_id, "a command has its outcome");
         let retry_for = self.edge.config.limits.report_retry_for;
-        match persist(retry_for, || self.link.command_answered(command_id, answer.clone())).await {
+        let link = self.link.traced(trace_id);
+        match persist(retry_for, || link.command_answered(command_id, answer.clone())).await {
             Ok(()) => Ok(()),
             Err(failure) => self.unless_refused(failure),
         }

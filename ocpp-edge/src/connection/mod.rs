@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use application::report::{CommandAnswer, Link, Standing};
+use application::report::{CommandAnswer, Link, Requested, Standing};
 use chrono::{DateTime, Utc};
-use domain::id::{ChargePointIdentity, CommandId};
+use domain::id::ChargePointIdentity;
 use service_host::TraceId;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -71,7 +71,6 @@ impl Connection {
         let (now, limits) = (Instant::now(), &edge.config.limits);
         let standstills = edge.pulse.standstills();
         metrics::gauge!("coulomb_ocpp_edge_connections").increment(1.0);
-        tracing::info!(charger = identity.as_str(), epoch = link.epoch.0, "a charger has connected");
         Self {
             clock: ReportClock::new(connected_at, now),
             flood: Flood::new(limits.messages_burst, limits.messages_per_s, now),
@@ -301,8 +300,8 @@ impl Connection {
         self.edge.mailboxes.remove(self.link.charge_point_id, &self.mailbox);
         metrics::gauge!("coulomb_ocpp_edge_connections").decrement(1.0);
         metrics::counter!("coulomb_ocpp_edge_connections_ended_total", "reason" => end.label()).increment(1);
-        let (charger, epoch) = (self.identity.as_str(), self.link.epoch.0);
-        tracing::info!(charger, epoch, reason = end.label(), "a charger's connection ended");
+        let (charger, epoch, trace_id) = (self.identity.as_str(), self.link.epoch.0, TraceId::random());
+        tracing::info!(charger, epoch, reason = end.label(), %trace_id, "a charger's connection ended");
         let unanswered = self.abandon_command();
         let Self { edge, identity, link, socket, .. } = self;
         let hands_over = end == End::Draining && edge.config.hands_over;
@@ -321,7 +320,7 @@ impl Connection {
             let recorded = match end {
                 End::Superseded => Ok(()),
                 _ if hands_over => unanswered_ended(&link, unanswered).await,
-                _ => ended(&link, unanswered, end).await,
+                _ => ended(&link.traced(Some(trace_id.to_string())), unanswered, end).await,
             };
             if let Err(failure) = recorded {
                 tracing::warn!(charger = identity.as_str(), ?failure, "a disconnection was not recorded");
@@ -332,14 +331,15 @@ impl Connection {
 }
 
 /// Records the end, however long it takes: else the charger would count as connected until it is.
-async fn ended(link: &Link, unanswered: Option<CommandId>, end: End) -> Result<(), Failure> {
+async fn ended(link: &Link, unanswered: Option<Requested>, end: End) -> Result<(), Failure> {
     let now = Utc::now();
     unanswered_ended(link, unanswered).await?;
     persist(Duration::MAX, || link.disconnect(end.reason(), now)).await
 }
 
-async fn unanswered_ended(link: &Link, unanswered: Option<CommandId>) -> Result<(), Failure> {
-    let Some(command_id) = unanswered else { return Ok(()) };
+async fn unanswered_ended(link: &Link, unanswered: Option<Requested>) -> Result<(), Failure> {
+    let Some(Requested { command_id, trace_id }) = unanswered else { return Ok(()) };
+    let link = link.traced(trace_id);
     let lost = CommandAnswer::Failed { reason: LOST.to_owned() };
     persist(Duration::MAX, || link.command_answered(command_id, lost.clone())).await
 }

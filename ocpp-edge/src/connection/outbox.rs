@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use domain::id::CommandId;
+use application::report::Requested;
 use tokio::time::Instant;
 
 use crate::v16::to_charger::Command;
@@ -14,13 +14,13 @@ pub struct Outstanding {
     pub command: Command,
     pub deadline: Instant,
     /// Whose outcome it is; none of a question of the edge's own.
-    pub command_id: Option<CommandId>,
+    pub requested: Option<Requested>,
 }
 
 #[derive(Debug)]
 pub struct Outbox {
     /// Station commands in the order of their requests.
-    waiting: VecDeque<CommandId>,
+    waiting: VecDeque<Requested>,
     outstanding: Option<Outstanding>,
     /// Message ids begin with the epoch, so that no answer to an older connection's call is taken for one of this.
     epoch: i64,
@@ -33,16 +33,16 @@ impl Outbox {
     }
 
     /// Each waits once: what was open when the charger connected may come from the log, too.
-    pub fn enqueue(&mut self, commands: impl IntoIterator<Item = CommandId>) {
-        for command_id in commands {
-            if !self.waiting.contains(&command_id) {
-                self.waiting.push_back(command_id);
+    pub fn enqueue(&mut self, commands: impl IntoIterator<Item = Requested>) {
+        for command in commands {
+            if self.waiting.iter().all(|waiting| waiting.command_id != command.command_id) {
+                self.waiting.push_back(command);
             }
         }
     }
 
     /// What may be sent now.
-    pub fn next(&mut self) -> Option<CommandId> {
+    pub fn next(&mut self) -> Option<Requested> {
         if self.outstanding.is_some() { None } else { self.waiting.pop_front() }
     }
 
@@ -57,7 +57,7 @@ impl Outbox {
 
     /// A command was sent whose outcome is not known yet.
     pub fn awaits_outcome(&self) -> bool {
-        self.outstanding.as_ref().is_some_and(|outstanding| outstanding.command_id.is_some())
+        self.outstanding.as_ref().is_some_and(|outstanding| outstanding.requested.is_some())
     }
 
     pub fn message_id(&mut self) -> String {
@@ -89,22 +89,25 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use domain::id::CommandId;
+
     use super::*;
     use crate::v16::to_charger::ClearCache;
 
     #[test]
     fn one_call_at_a_time_and_only_its_own_answer_counts() {
-        let (first, second) = (CommandId::generate(), CommandId::generate());
+        let requested = || Requested { command_id: CommandId::generate(), trace_id: None };
+        let (first, second) = (requested(), requested());
         let mut outbox = Outbox::new(7);
-        outbox.enqueue([first, second, first]);
-        assert_eq!(outbox.next(), Some(first));
+        outbox.enqueue([first.clone(), second.clone(), first.clone()]);
+        assert_eq!(outbox.next().as_ref(), Some(&first));
         let message_id = outbox.message_id();
         let deadline = Instant::now();
         let command = Command::ClearCache(ClearCache {});
-        outbox.sent(Outstanding { message_id: message_id.clone(), command, deadline, command_id: Some(first) });
+        outbox.sent(Outstanding { message_id: message_id.clone(), command, deadline, requested: Some(first.clone()) });
         assert_eq!(outbox.next(), None);
         assert!(outbox.answered("6-1").is_none());
-        assert_eq!(outbox.answered(&message_id).and_then(|outstanding| outstanding.command_id), Some(first));
+        assert_eq!(outbox.answered(&message_id).and_then(|outstanding| outstanding.requested), Some(first));
         assert!(outbox.answered(&message_id).is_none());
         assert_eq!(outbox.next(), Some(second));
         assert!(outbox.is_idle());

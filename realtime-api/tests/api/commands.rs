@@ -26,7 +26,7 @@ async fn prepared(world: &World) {
     let register = RegisterCharger { identity: identity.clone(), credential: None, site_id: None, evses };
     command::register_charger(app, &operator, register).await.expect("registered");
     let entry = app.chargers().find(TenantId::DEFAULT, &identity).await.expect("found").expect("there");
-    report::connect(app, TenantId::DEFAULT, entry.charge_point_id, "ocpp1.6", "edge", Utc::now())
+    report::connect(app, TenantId::DEFAULT, entry.charge_point_id, "ocpp1.6", "edge", None, Utc::now())
         .await
         .expect("online");
 }

@@ -45,10 +45,11 @@ async fn the_chargers_of_an_edge_that_is_gone_are_offline() {
     let moved = new_charger(&world.app, "CP002").await;
     project(&world, "CP002", &moved).await;
     let alive = new_charger(&world.app, "CP003").await;
-    let elsewhere = connect(&world.app, alive.tenant_id, alive.charge_point_id, "ocpp1.6", "living", Utc::now()).await;
+    let elsewhere =
+        connect(&world.app, alive.tenant_id, alive.charge_point_id, "ocpp1.6", "living", None, Utc::now()).await;
     project(&world, "CP003", &elsewhere.expect("connected")).await;
     // It came back elsewhere, and the read model does not know of it yet.
-    let back = connect(&world.app, moved.tenant_id, moved.charge_point_id, "ocpp1.6", "living", Utc::now()).await;
+    let back = connect(&world.app, moved.tenant_id, moved.charge_point_id, "ocpp1.6", "living", None, Utc::now()).await;
     back.expect("connected");
 
     let store = world.app.store();

@@ -118,7 +118,7 @@ async fn a_cancelled_start_that_begins_is_stopped() {
     world.event(command_id, "StationCommandFailed").await;
     world.until("SELECT count(*) > 0 FROM process_timers WHERE name LIKE 'cancelled:%'").await;
     let id = world.link.charge_point_id;
-    let back = application::report::connect(&world.app, world.link.tenant_id, id, "ocpp1.6", "edge", Utc::now());
+    let back = application::report::connect(&world.app, world.link.tenant_id, id, "ocpp1.6", "edge", None, Utc::now());
     back.await.expect("connected");
     let stop = world.event(session_id, "StopRequested").await;
     let Ok(Event::ChargingSession(SessionEvent::StopRequested { command_id, .. })) = stop.event.as_deref() else {

@@ -210,7 +210,7 @@ pub async fn new_charger(app: &Application, identity: &str) -> Link {
     let identity = request.identity.clone();
     register_charger(app, &operator(), request).await.expect("registered");
     let entry = app.chargers().find(TenantId::DEFAULT, &identity).await.expect("asked").expect("known");
-    connect(app, TenantId::DEFAULT, entry.charge_point_id, "ocpp1.6", EDGE, Utc::now()).await.expect("connected")
+    connect(app, TenantId::DEFAULT, entry.charge_point_id, "ocpp1.6", EDGE, None, Utc::now()).await.expect("connected")
 }
 
 fn operator() -> CommandContext {
