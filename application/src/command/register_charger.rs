@@ -6,6 +6,7 @@ use domain::site::Site;
 use event_store::Session;
 
 use super::Accepted;
+use crate::registry::Proposal;
 use crate::work::{Work, decide};
 use crate::{Application, CommandContext, Error};
 
@@ -36,9 +37,14 @@ pub async fn register_charger(
         Some(accepted) => accepted,
         None => {
             // Before the event: from then on the charger may call.
-            propose(app, charge_point_id, credential.as_deref()).await?;
+            let proposal = propose(app, charge_point_id, credential.as_deref()).await?;
             let command_id = context.command_id();
-            app.command(context, command_id, Register { charge_point_id, request, command_id }).await?
+            let registered = app.command(context, command_id, Register { charge_point_id, request, command_id }).await;
+            // Where it is not known whether the event stands, the proposal does.
+            if let (Err(Error::Refused(_) | Error::RefusedBefore(_)), Some(proposal)) = (&registered, &proposal) {
+                app.chargers().withdraw(charge_point_id, proposal).await?;
+            }
+            registered?
         }
     };
     app.chargers().settle_credential(charge_point_id, credential.as_deref()).await?;
@@ -49,13 +55,17 @@ pub async fn register_charger(
 ///
 /// Several may be at it. The log decides whose charger it becomes, and that one settles the credential, after its event. A
 /// proposal can't come after that: it is good for the version of the row that was read before the log was asked, and
-/// there is another version by then.
-async fn propose(app: &Application, id: ChargePointId, credential: Option<&str>) -> Result<(), Error> {
+/// there is another version by then. Who is refused withdraws: the process of the one that was not may have ended before it
+/// could settle, and a charger that nobody has registered needs no password.
+async fn propose(app: &Application, id: ChargePointId, credential: Option<&str>) -> Result<Option<Proposal>, Error> {
     for _ in 0..PROPOSALS_MAX {
         let version = app.chargers().version(id).await?;
         let is_new = app.store().load::<ChargePoint>(id).await?.version == 0;
-        if !is_new || app.chargers().propose_credential(id, &version, credential).await? {
-            return Ok(());
+        if !is_new {
+            return Ok(None);
+        }
+        if let Some(proposal) = app.chargers().propose_credential(id, version, credential).await? {
+            return Ok(Some(proposal));
         }
     }
     Err(Error::Busy)

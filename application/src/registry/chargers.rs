@@ -10,8 +10,20 @@ pub struct ChargerEntry {
     pub credential: Option<String>,
 }
 
-/// A version of a row: the transaction that wrote it.
-pub(crate) struct RowVersion(String);
+/// A charge point's row as it was, to write it anew unless somebody else has.
+pub(crate) struct RowVersion {
+    /// The transaction that wrote it.
+    xmin: String,
+    credential: Option<String>,
+}
+
+/// A credential that was written for a charger that nobody had registered yet.
+pub(crate) struct Proposal {
+    /// The transaction that wrote it.
+    xmin: String,
+    /// What was there.
+    before: Option<String>,
+}
 
 /// The identities of charge points. A cheap handle.
 #[derive(Clone)]
@@ -65,23 +77,42 @@ impl Chargers {
 
     /// Which version of the charge point's row is the newest: another one after every write.
     pub(crate) async fn version(&self, id: ChargePointId) -> Result<RowVersion, sqlx::Error> {
-        sqlx::query_scalar("SELECT xmin::text FROM charger_registry WHERE charge_point_id = $1")
-            .bind(id.0)
-            .fetch_one(&self.pool)
-            .await
-            .map(RowVersion)
+        let (xmin, credential) =
+            sqlx::query_as("SELECT xmin::text, credential FROM charger_registry WHERE charge_point_id = $1")
+                .bind(id.0)
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(RowVersion { xmin, credential })
     }
 
-    /// Whether the credential was written: not so if the row has been since it had this version.
+    /// Writes the credential; none if the row has been written since it had this version.
     pub(crate) async fn propose_credential(
         &self,
         id: ChargePointId,
-        at: &RowVersion,
+        at: RowVersion,
         credential: Option<&str>,
-    ) -> Result<bool, sqlx::Error> {
-        let statement = "UPDATE charger_registry SET credential = $2 WHERE charge_point_id = $1 AND xmin::text = $3";
-        let written = sqlx::query(statement).bind(id.0).bind(credential).bind(&at.0).execute(&self.pool).await?;
-        Ok(written.rows_affected() == 1)
+    ) -> Result<Option<Proposal>, sqlx::Error> {
+        let written: Option<String> = sqlx::query_scalar(
+            "UPDATE charger_registry SET credential = $2 WHERE charge_point_id = $1 AND xmin::text = $3 \
+             RETURNING xmin::text",
+        )
+        .bind(id.0)
+        .bind(credential)
+        .bind(&at.xmin)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(written.map(|xmin| Proposal { xmin, before: at.credential }))
+    }
+
+    /// Puts back what was there before a proposal, unless the row has been written since.
+    pub(crate) async fn withdraw(&self, id: ChargePointId, proposal: &Proposal) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE charger_registry SET credential = $2 WHERE charge_point_id = $1 AND xmin::text = $3")
+            .bind(id.0)
+            .bind(&proposal.before)
+            .bind(&proposal.xmin)
+            .execute(&self.pool)
+            .await
+            .map(|_| ())
     }
 
     /// The credential from now on, whatever was proposed. The row becomes another version even if it says the same.

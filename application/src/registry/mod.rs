@@ -7,6 +7,7 @@ mod chargers;
 mod tokens;
 mod transactions;
 
+pub(crate) use chargers::Proposal;
 pub use chargers::{ChargerEntry, Chargers};
 pub use tokens::Tokens;
 pub use transactions::Transactions;

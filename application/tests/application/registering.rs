@@ -79,6 +79,34 @@ async fn of_two_registrations_at_one_moment_the_winners_password_stands() {
     println!("of {ROUNDS} races {} were won by the first and {} by the second", won[0], won[1]);
 }
 
+/// Its process may end between its event and its credential: then what it had proposed is what counts, and not what somebody
+/// proposed meanwhile who was refused.
+#[tokio::test]
+async fn who_is_refused_withdraws_its_password() {
+    let world = world().await;
+    let find = async || world.app.chargers().find(TenantId::DEFAULT, &identity("CP002")).await.unwrap().unwrap();
+    let nowhere = |credential: Option<&str>| RegisterCharger {
+        site_id: Some(SiteId::generate()),
+        credential: credential.map(str::to_owned),
+        ..charger("CP002")
+    };
+    assert_eq!(
+        code(register_charger(&world.app, &operator(), nowhere(Some("$argon2id$refused"))).await),
+        "invalid-request"
+    );
+    assert_eq!(find().await.credential, None, "a charger that nobody has registered has none");
+    for (proposed, refused) in [
+        (Some("$argon2id$proposed"), Some("$argon2id$refused")),
+        (Some("$argon2id$proposed"), None),
+        (None, Some("$argon2id$refused")),
+    ] {
+        let propose = sqlx::query("UPDATE charger_registry SET credential = $1 WHERE identity = 'CP002'");
+        propose.bind(proposed).execute(world.database.pool()).await.unwrap();
+        assert_eq!(code(register_charger(&world.app, &operator(), nowhere(refused)).await), "invalid-request");
+        assert_eq!(find().await.credential.as_deref(), proposed, "after {refused:?}");
+    }
+}
+
 /// A process that ends between the event and the credential leaves the rest to the repetition.
 #[tokio::test]
 async fn a_repeated_registration_settles_its_password() {
