@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use embedded_kafka::EmbeddedKafka;
-use owned_process::{Guardian, OwnerLock, State};
+use owned_process::{Guardian, OwnedProcess, OwnerLock, State};
 use tokio::sync::Mutex;
 
 use crate::database::{Database, Replication};
@@ -109,7 +109,9 @@ impl Cluster {
     pub async fn state(&self, part: Part) -> Result<State, Error> {
         match part {
             Part::Kafka(number) => Ok(self.kafka(part)?.state(number).await?),
-            Part::Postgres(_) | Part::PgBouncer => self.database.lock().await.state(part),
+            Part::Postgres(_) | Part::PgBouncer => {
+                Ok(self.database.lock().await.process(part)?.map_or(State::Stopped, OwnedProcess::state))
+            }
             _ => Ok(self.process(part)?.lock().await.process.state()),
         }
     }
@@ -119,7 +121,9 @@ impl Cluster {
     pub async fn memory(&self, part: Part) -> Result<Memory, Error> {
         let pid = match part {
             Part::Kafka(number) => self.kafka(part)?.pid(number).await?,
-            Part::Postgres(_) | Part::PgBouncer => return self.database.lock().await.memory(part),
+            Part::Postgres(_) | Part::PgBouncer => {
+                self.database.lock().await.process(part)?.and_then(OwnedProcess::pid)
+            }
             _ => self.process(part)?.lock().await.process.pid(),
         };
         Ok(pid.map(Memory::of_tree).unwrap_or_default())

@@ -1,7 +1,7 @@
 //! What can befall the parts of a cluster, one by one or all.
 
 use futures_util::future::join_all;
-use owned_process::State;
+use owned_process::{OwnedProcess, State};
 
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -74,10 +74,12 @@ impl Cluster {
         match part {
             Part::Kafka(number) if frozen => Ok(self.kafka(part)?.freeze(number).await?),
             Part::Kafka(number) => Ok(self.kafka(part)?.thaw(number).await?),
-            Part::Postgres(_) | Part::PgBouncer => self.database.lock().await.set_frozen(part, frozen),
             _ => {
-                let process = self.process(part)?.lock().await;
-                let runs = if frozen { process.process.freeze() } else { process.process.thaw() };
+                let set = |process: &OwnedProcess| process.set_frozen(frozen);
+                let runs = match part {
+                    Part::Postgres(_) | Part::PgBouncer => self.database.lock().await.process(part)?.is_some_and(set),
+                    _ => set(&self.process(part)?.lock().await.process),
+                };
                 if runs { Ok(()) } else { Err(Error::NotRunning(part)) }
             }
         }

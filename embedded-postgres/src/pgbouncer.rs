@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use owned_process::{Ending, Guardian, OwnedProcess, Program, State, Watch};
+use owned_process::{Ending, Guardian, OwnedProcess, Program, Watch};
 use tokio::net::TcpStream;
 
 use crate::account::Account;
@@ -94,22 +94,8 @@ impl PgBouncer {
         format!("postgres://{ROLE}:{}@127.0.0.1:{}/{database}?sslmode=disable", self.options.password, self.port)
     }
 
-    /// Its process stands still, and with it every connection.
-    pub fn freeze(&self) {
-        self.process.freeze();
-    }
-
-    pub fn thaw(&self) {
-        self.process.thaw();
-    }
-
-    pub fn state(&self) -> State {
-        self.process.state()
-    }
-
-    /// Its process; none when it has ended.
-    pub fn pid(&self) -> Option<u32> {
-        self.process.pid()
+    pub fn process(&self) -> &OwnedProcess {
+        &self.process
     }
 
     /// Ends it; connections through it are cut.

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use owned_process::{Guardian, OwnedProcess, OwnerLock, State, Watch};
+use owned_process::{Guardian, OwnedProcess, OwnerLock, Watch};
 use sqlx::{Connection, Executor, Row};
 
 use crate::address::{Address, connect};
@@ -194,8 +194,9 @@ impl EmbeddedPostgres {
         self.process.thaw();
     }
 
-    pub fn state(&self) -> State {
-        self.process.state()
+    /// The server's first process; what befalls that befalls all of its processes.
+    pub fn process(&self) -> &OwnedProcess {
+        &self.process
     }
 
     /// The server's process; none when it has ended.

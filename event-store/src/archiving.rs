@@ -28,7 +28,7 @@ use uuid::Uuid;
 pub use record::{Folder, Leftover, RecordError, Recorded};
 
 use crate::row::EventRow;
-use crate::{EventStore, load, read};
+use crate::{EventStore, load, read, states};
 
 /// Events that one statement answers.
 pub const PAGE_EVENTS: i64 = 5_000;
@@ -217,14 +217,7 @@ impl EventStore {
         let (_, generation) = self.head().await?;
         let loaded = self.load::<A>(stream.id).await?;
         let json = serde_json::to_string(loaded.state.as_ref())?;
-        let statement = sqlx::query(include_str!("states/store.sql"))
-            .bind(stream.id)
-            .bind(stream.aggregate.as_str())
-            .bind(loaded.version)
-            .bind(A::FOLD_VERSION)
-            .bind(json)
-            .bind(generation.0);
-        self.database().execute(statement).await?;
+        states::store(self.database(), stream, generation, loaded.version, A::FOLD_VERSION, json).await?;
         Ok(())
     }
 }

@@ -40,19 +40,32 @@ impl StateWriter {
 }
 
 async fn write(database: &Database, state: StateToStore) {
-    let (stream, generation) = (state.stream, state.generation);
-    let json = match (state.to_json)() {
+    let StateToStore { stream, generation, version, fold_version, to_json } = state;
+    let json = match to_json() {
         Ok(json) => json,
         Err(error) => return tracing::error!(%stream, %error, "a state can't be serialised"),
     };
+    if let Err(error) = store(database, stream, generation, version, fold_version, json).await {
+        tracing::warn!(%stream, %error, "a state was not stored");
+    }
+}
+
+/// Stores the state of a stream as it was after its event `version`, unless a newer one stands, or the log is of another
+/// generation than the one that it was folded from.
+pub(crate) async fn store(
+    database: &Database,
+    stream: StreamId,
+    generation: Generation,
+    version: i64,
+    fold_version: i32,
+    json: String,
+) -> Result<(), sqlx::Error> {
     let statement = sqlx::query(include_str!("states/store.sql"))
         .bind(stream.id)
         .bind(stream.aggregate.as_str())
-        .bind(state.version)
-        .bind(state.fold_version)
+        .bind(version)
+        .bind(fold_version)
         .bind(json)
         .bind(generation.0);
-    if let Err(error) = database.execute(statement).await {
-        tracing::warn!(%stream, %error, "a state was not stored");
-    }
+    database.execute(statement).await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -95,8 +95,12 @@ impl OwnedProcess {
         self.reap();
         let log = self.log.open()?;
         let errors = log.try_clone().map_err(Error::file("can't write", &self.log.path))?;
-        let pid_file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o644).open(&self.pid_file);
+        let pid_file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&self.pid_file);
         let pid_file = pid_file.map_err(Error::file("can't write", &self.pid_file))?;
+        if let Some(User { uid, gid }) = program.user {
+            // Whatever the umask: the guardian, who is that user too, reads it.
+            fchown(&pid_file, Some(uid), Some(gid)).map_err(Error::file("can't hand over", &self.pid_file))?;
+        }
 
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT, "sh", &std::process::id().to_string()]).arg(&program.path).args(&program.arguments);
@@ -158,7 +162,8 @@ impl OwnedProcess {
         self.set_frozen(false)
     }
 
-    fn set_frozen(&self, frozen: bool) -> bool {
+    /// [`OwnedProcess::freeze`] or [`OwnedProcess::thaw`].
+    pub fn set_frozen(&self, frozen: bool) -> bool {
         let Some(pid) = self.pid() else { return false };
         if frozen {
             // The first process first, so that it makes no more of them.

@@ -199,6 +199,9 @@ async fn root_runs_it_as_another_user() {
     assert!(one.ended().await.expect("it ends").success());
     let wanted = user.map_or(nix::unistd::geteuid().as_raw(), |user| user.uid);
     assert_eq!(one.said().trim(), wanted.to_string());
+    // The guardian, who is that user too, must be able to read it.
+    let word = std::fs::metadata(home.pids().join("one")).expect("it is there");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&word), wanted);
 }
 
 /// Not a test by itself: the owner that others start and kill.

@@ -1,26 +1,15 @@
 //! The program in a process of its own, which never outlives the test.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::ExitStatus;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use owned_process::{Ending, Guardian, OwnedProcess, Signal, Watch};
 
 use crate::{binary, eventually};
 
-/// Starts its arguments, says their process id, and kills them when its input ends: whatever becomes of the test.
-const GUARDIAN: &str = r#"
-exec 3<&0
-"$@" </dev/null &
-program=$!
-echo "pid $program"
-(cat <&3; kill -KILL $program) >/dev/null 2>&1 &
-leash=$!
-wait $program
-status=$?
-kill $leash 2>/dev/null
-exit $status
-"#;
+const LOG_TAIL_LINES: usize = 40;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -76,47 +65,22 @@ impl ProgramBuilder {
     async fn ended(&self) -> (ExitStatus, String) {
         let mut program = Program::spawn(self);
         eventually("it to end", || async { (!program.is_alive()).then_some(()) }).await;
-        let status = program.guardian.wait().expect("it is ours");
-        (status, program.log_end())
+        (program.wait(), program.log_end())
     }
 }
 
 pub struct Program {
-    guardian: Child,
-    /// The guardian kills when this closes.
-    leash: Option<ChildStdin>,
-    pid: u32,
+    process: OwnedProcess,
     builder: ProgramBuilder,
 }
 
 impl Program {
     fn spawn(builder: &ProgramBuilder) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(&builder.log).expect("a log can be opened");
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", GUARDIAN, "guardian"]).arg(binary::coulomb()).args(&builder.arguments);
-        // What the machine's own environment says must not matter.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("COULOMB_") || ["DATABASE_URL", "KAFKA_BROKERS", "RUST_LOG"].contains(&text.as_ref()) {
-                command.env_remove(name);
-            }
-        }
-        command.envs(builder.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut guardian = command.spawn().expect("a shell runs");
-        let leash = guardian.stdin.take();
-        let mut said = BufReader::new(guardian.stdout.take().expect("it is piped")).lines();
-        let first = said.next().expect("the guardian speaks").expect("it is text");
-        let pid = first.strip_prefix("pid ").and_then(|pid| pid.parse().ok()).expect("the guardian says the pid");
-        let mut log = std::fs::File::options().append(true).open(&builder.log).expect("the log is there");
-        // What it says on the screen stands in the log too; nobody else reads it, and the pipe must not fill.
-        std::thread::spawn(move || {
-            use std::io::Write;
-            for line in said.map_while(Result::ok) {
-                let _ = writeln!(log, "{line}");
-            }
-        });
-        Self { guardian, leash, pid, builder: builder.clone() }
+        let program = cluster::program(binary::coulomb()).args(&builder.arguments);
+        let program = program.envs(builder.environment.iter().map(|(name, value)| (name, value)));
+        let mut process = OwnedProcess::new(pid_file(), &builder.log, Ending::kill());
+        process.launch_now(&program).expect("it starts");
+        Self { process, builder: builder.clone() }
     }
 
     async fn until_ready(&self) {
@@ -130,20 +94,21 @@ impl Program {
     }
 
     fn is_alive(&self) -> bool {
-        PathBuf::from(format!("/proc/{}", self.pid)).exists()
+        self.process.pid().is_some()
     }
 
     /// The end of what it said.
     pub fn log_end(&self) -> String {
-        let log = std::fs::read_to_string(&self.builder.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        self.process.said_last(LOG_TAIL_LINES)
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        self.process.wait().expect("it is ours")
     }
 
     /// SIGKILL, as a power cut would be to it. It may have ended a moment before, with the database that it lost.
-    pub fn kill(mut self) {
-        self.signal("-KILL");
-        let _ = self.guardian.wait();
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// SIGTERM: it drains and ends.
@@ -151,8 +116,8 @@ impl Program {
     /// # Panics
     /// When it does not end well.
     pub fn stop(mut self) {
-        assert!(self.signal("-TERM"), "it was gone; it said:\n{}", self.log_end());
-        let status = self.guardian.wait().expect("it is ours");
+        self.terminate();
+        let status = self.wait();
         assert!(status.success(), "it ended with {status}; it said:\n{}", self.log_end());
     }
 
@@ -161,13 +126,13 @@ impl Program {
     /// # Panics
     /// When it is gone.
     pub fn terminate(&self) {
-        assert!(self.signal("-TERM"), "it was gone; it said:\n{}", self.log_end());
+        assert!(self.process.signal(Signal::SIGTERM), "it was gone; it said:\n{}", self.log_end());
     }
 
     /// Waits for its end; answers the code that it ended with.
     pub async fn ended(mut self) -> Option<i32> {
         eventually("it to end", || async { (!self.is_alive()).then_some(()) }).await;
-        self.guardian.wait().expect("it is ours").code()
+        self.wait().code()
     }
 
     /// SIGSTOP: it stands still, and its connections stand.
@@ -175,7 +140,7 @@ impl Program {
     /// # Panics
     /// When it is gone.
     pub fn freeze(&self) {
-        assert!(self.signal("-STOP"), "it was gone; it said:\n{}", self.log_end());
+        assert!(self.process.freeze(), "it was gone; it said:\n{}", self.log_end());
     }
 
     /// SIGCONT.
@@ -183,7 +148,7 @@ impl Program {
     /// # Panics
     /// When it is gone.
     pub fn thaw(&self) {
-        assert!(self.signal("-CONT"), "it was gone; it said:\n{}", self.log_end());
+        assert!(self.process.thaw(), "it was gone; it said:\n{}", self.log_end());
     }
 
     /// Where what it says is written.
@@ -193,34 +158,35 @@ impl Program {
 
     /// All that it said.
     pub fn said(&self) -> String {
-        std::fs::read_to_string(&self.builder.log).unwrap_or_default()
-    }
-
-    /// False: it is gone.
-    fn signal(&self, signal: &str) -> bool {
-        let sent = Command::new("kill").args([signal, &self.pid.to_string()]).stderr(Stdio::null()).status();
-        sent.expect("kill runs").success()
+        self.process.said()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        drop(self.leash.take());
-        let _ = self.guardian.wait();
+        self.process.send_kill();
+        let _ = self.process.wait();
     }
 }
 
-/// A port that nobody listens on, outside the range from which the kernel gives ports to clients: it is still free when a
-/// killed program comes back to it.
+/// Another for each process. Their guardian ends with this process, and ends what is left.
+fn pid_file() -> PathBuf {
+    static WATCHED: OnceLock<(PathBuf, Guardian)> = OnceLock::new();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (pids, _) = WATCHED.get_or_init(|| {
+        let pids =
+            tempfile::Builder::new().prefix("coulomb-test-pids-").tempdir().expect("a directory can be made").keep();
+        let watch = Watch { name: "test", pids: &pids, ending: &Ending::kill(), remove: Some(&pids), user: None };
+        let guardian = Guardian::watch(watch).expect("a shell runs");
+        (pids, guardian)
+    });
+    pids.join(NEXT.fetch_add(1, Ordering::Relaxed).to_string())
+}
+
+/// A port that nobody listens on, and that is still free when a killed program comes back to it.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    const FIRST: u16 = 18_000;
-    const NUMBER: u16 = 12_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Several test processes at a time begin at different places.
-    let start = (std::process::id() % u32::from(NUMBER)) as u16;
-    let mut candidates = (0..NUMBER).map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % NUMBER);
-    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
+    owned_process::free_port().expect("a port is free")
 }

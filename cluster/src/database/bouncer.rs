@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use embedded_postgres::{PgBouncer, PgBouncerOptions};
-use owned_process::State;
+use owned_process::OwnedProcess;
 
 use crate::error::Error;
 
@@ -42,17 +42,18 @@ impl Bouncer {
         Self { options, port, running: None }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.running.as_ref().map_or(State::Stopped, PgBouncer::state)
+    /// None: it was not started, or was stopped.
+    pub(crate) fn process(&self) -> Option<&OwnedProcess> {
+        self.running.as_ref().map(PgBouncer::process)
     }
 
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.running.as_ref().and_then(PgBouncer::pid)
+    fn runs(&self) -> bool {
+        self.process().is_some_and(|process| process.pid().is_some())
     }
 
     /// Unless it runs.
     pub(crate) async fn start(&mut self) -> Result<(), Error> {
-        if self.state() == State::Stopped {
+        if !self.runs() {
             self.stop().await;
             self.running = Some(PgBouncer::start(self.options.clone()).await?);
         }
@@ -61,7 +62,7 @@ impl Bouncer {
 
     /// False: it did not run.
     pub(crate) async fn stop(&mut self) -> bool {
-        let ran = self.state() != State::Stopped;
+        let ran = self.runs();
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
@@ -72,16 +73,5 @@ impl Bouncer {
     pub(crate) async fn lead_to(&mut self, server_port: u16) -> Result<(), Error> {
         self.options.server_port = server_port;
         if self.stop().await { self.start().await } else { Ok(()) }
-    }
-
-    /// False: it does not run.
-    pub(crate) fn set_frozen(&self, frozen: bool) -> bool {
-        let Some(running) = &self.running else { return false };
-        if frozen {
-            running.freeze();
-        } else {
-            running.thaw();
-        }
-        true
     }
 }

@@ -8,14 +8,13 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use owned_process::State;
+use owned_process::OwnedProcess;
 
 pub use servers::Replication;
 
 use crate::database::bouncer::Bouncer;
 use crate::database::servers::Servers;
 use crate::error::Error;
-use crate::memory::Memory;
 use crate::options::Options;
 use crate::part::Part;
 use crate::ports::Ports;
@@ -127,27 +126,20 @@ impl Database {
         }
     }
 
-    pub(crate) fn set_frozen(&self, part: Part, frozen: bool) -> Result<(), Error> {
-        let runs = match part {
-            Part::Postgres(number) => self.servers.get(number)?.set_frozen(frozen),
-            _ => self.bouncer(part)?.set_frozen(frozen),
-        };
-        if runs { Ok(()) } else { Err(Error::NotRunning(part)) }
-    }
-
-    pub(crate) fn state(&self, part: Part) -> Result<State, Error> {
+    /// None: it was not started, or was stopped.
+    ///
+    /// # Errors
+    /// [`Error::NoPart`].
+    pub(crate) fn process(&self, part: Part) -> Result<Option<&OwnedProcess>, Error> {
         match part {
-            Part::Postgres(number) => self.servers.get(number).map(|server| server.state()),
-            _ => self.bouncer(part).map(Bouncer::state),
+            Part::Postgres(number) => Ok(self.servers.get(number)?.process()),
+            _ => self
+                .bouncer
+                .as_ref()
+                .filter(|_| part == Part::PgBouncer)
+                .map(Bouncer::process)
+                .ok_or(Error::NoPart(part)),
         }
-    }
-
-    pub(crate) fn memory(&self, part: Part) -> Result<Memory, Error> {
-        let pid = match part {
-            Part::Postgres(number) => self.servers.get(number)?.pid(),
-            _ => self.bouncer(part)?.pid(),
-        };
-        Ok(pid.map(Memory::of_tree).unwrap_or_default())
     }
 
     pub(crate) fn address(&self, part: Part) -> Option<String> {
@@ -172,10 +164,6 @@ impl Database {
             bouncer.stop().await;
         }
         self.servers.stop_all().await
-    }
-
-    fn bouncer(&self, part: Part) -> Result<&Bouncer, Error> {
-        self.bouncer.as_ref().filter(|_| part == Part::PgBouncer).ok_or(Error::NoPart(part))
     }
 
     fn bouncer_mut(&mut self, part: Part) -> Result<&mut Bouncer, Error> {

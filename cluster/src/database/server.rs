@@ -1,7 +1,7 @@
 //! One Postgres, whether it runs or not.
 
 use embedded_postgres::EmbeddedPostgres;
-use owned_process::State;
+use owned_process::{OwnedProcess, State};
 
 use crate::error::Error;
 use crate::part::Part;
@@ -25,12 +25,13 @@ impl Server {
         Part::Postgres(self.number)
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.running.as_ref().map_or(State::Stopped, EmbeddedPostgres::state)
+    /// None: it was not started, or was stopped.
+    pub(crate) fn process(&self) -> Option<&OwnedProcess> {
+        self.running.as_ref().map(EmbeddedPostgres::process)
     }
 
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.running.as_ref().and_then(EmbeddedPostgres::pid)
+    pub(crate) fn state(&self) -> State {
+        self.process().map_or(State::Stopped, OwnedProcess::state)
     }
 
     /// To be asked something. One that is frozen does not answer.
@@ -38,7 +39,7 @@ impl Server {
     /// # Errors
     /// [`Error::NotRunning`].
     pub(crate) fn answering(&self) -> Result<&EmbeddedPostgres, Error> {
-        let running = self.running.as_ref().filter(|running| running.state() == State::Running);
+        let running = self.running.as_ref().filter(|running| running.process().state() == State::Running);
         running.ok_or(Error::NotRunning(self.part()))
     }
 
@@ -84,16 +85,5 @@ impl Server {
             Some(running) => Ok(running.stop().await?),
             None => Ok(()),
         }
-    }
-
-    /// False: it does not run.
-    pub(crate) fn set_frozen(&self, frozen: bool) -> bool {
-        let Some(running) = &self.running else { return false };
-        if frozen {
-            running.freeze();
-        } else {
-            running.thaw();
-        }
-        true
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use owned_process::{OwnedProcess, State};
 use tokio::time::{Instant, timeout};
 
 use crate::database::server::Server;
@@ -147,14 +148,14 @@ impl Servers {
     /// truths.
     pub(crate) async fn promote(&mut self) -> Result<&Server, Error> {
         let (old, new) = (self.primary, 3 - self.primary);
-        if self.get(new).ok().and_then(Server::pid).is_none() {
+        if !self.get(new).is_ok_and(|replica| replica.state() != State::Stopped) {
             return Err(Error::NoReplica);
         }
         let deposed = self.get_mut(old)?;
         deposed.kill().await;
         deposed.deposed = true;
         let replica = self.get(new)?;
-        replica.set_frozen(false);
+        replica.process().map(OwnedProcess::thaw);
         let standby = replica.answering()?;
         standby.promote().await?;
         // Nobody follows it yet.
@@ -182,7 +183,7 @@ impl Servers {
     pub(crate) async fn stop_all(&mut self) -> Result<(), Error> {
         // One that is frozen would be waited for by the other.
         for server in &self.all {
-            server.set_frozen(false);
+            server.process().map(OwnedProcess::thaw);
         }
         // The replica last, so that the primary does not wait for it.
         let primary = self.primary;

@@ -1,4 +1,4 @@
-use owned_process::State;
+use owned_process::{OwnedProcess, State};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
 
 use super::{Database, Replication};
@@ -17,6 +17,11 @@ async fn execute(url: &str, statement: &str) {
     let mut connection = connect(url).await;
     connection.execute(statement).await.expect("it is done");
     connection.close().await.expect("it closes");
+}
+
+fn state(database: &Database, number: u16) -> State {
+    let process = database.process(Part::Postgres(number)).expect("known");
+    process.map_or(State::Stopped, OwnedProcess::state)
 }
 
 async fn number(url: &str) -> i64 {
@@ -39,7 +44,7 @@ async fn a_promoted_replica_has_what_was_acknowledged_and_is_followed_by_the_old
     execute(&url, "INSERT INTO kept VALUES (1)").await;
 
     database.kill(Part::Postgres(1)).await.expect("it is killed");
-    assert_eq!(database.state(Part::Postgres(1)).expect("known"), State::Stopped);
+    assert_eq!(state(&database, 1), State::Stopped);
     database.promote().await.expect("the replica takes over");
     assert_eq!(database.primary(), 2);
     execute(&url, "INSERT INTO kept VALUES (2)").await;
@@ -48,8 +53,8 @@ async fn a_promoted_replica_has_what_was_acknowledged_and_is_followed_by_the_old
     database.start_part(Part::Postgres(1)).await.expect("it follows");
     assert_eq!(database.replication().await, Replication::Synchronous);
     execute(&url, "INSERT INTO kept VALUES (3)").await;
-    database.set_frozen(Part::Postgres(1), true).expect("it runs");
-    assert_eq!(database.state(Part::Postgres(1)).expect("known"), State::Frozen);
+    assert!(database.process(Part::Postgres(1)).expect("known").expect("it runs").freeze());
+    assert_eq!(state(&database, 1), State::Frozen);
     database.promote().await.expect("a frozen replica is woken and takes over");
     assert_eq!(number(&url).await, 3);
     database.stop_all().await.expect("they stop");
