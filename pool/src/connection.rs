@@ -61,17 +61,20 @@ impl<'c> Connection<'c> {
 
     /// Given up halfway, the connection is of no further use: drop it.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, Error> {
-        let begun = match &mut self.kept {
-            Kept::Pooled(connection) => connection.begin().await,
-            Kept::Own(connection) => connection.begin().await,
-            Kept::Transaction(transaction) => transaction.begin().await,
+        let (carried, moved) = (self.carried, self.moved.clone());
+        let begins = async {
+            match &mut self.kept {
+                Kept::Pooled(connection) => connection.begin().await,
+                Kept::Own(connection) => connection.begin().await,
+                Kept::Transaction(transaction) => transaction.begin().await,
+            }
         };
-        Ok(Transaction::new(begun?, self.carried, self.moved.clone()))
+        Ok(Transaction::new(guarded(begins, moved.clone()).await?, carried, moved))
     }
 
     pub async fn ping(&mut self) -> Result<(), Error> {
         let moved = self.moved.clone();
-        guarded(Box::pin(self.raw().ping()), moved).await
+        guarded(self.raw().ping(), moved).await
     }
 
     /// One of a pool is closed in the background.
@@ -82,13 +85,15 @@ impl<'c> Connection<'c> {
                 Ok(())
             }
             Kept::Own(connection) => connection.close().await,
-            Kept::Transaction(transaction) => transaction.rollback().await,
+            Kept::Transaction(transaction) => guarded(transaction.rollback(), self.moved).await,
         }
     }
 
     /// One message and its answer: a pooler carries it as it is.
-    pub async fn copy_in_raw(&mut self, statement: &str) -> Result<PgCopyIn<&mut PgConnection>, Error> {
-        self.raw().copy_in_raw(statement).await
+    pub async fn copy_in_raw(&mut self, statement: &str) -> Result<CopyIn<'_>, Error> {
+        let moved = self.moved.clone();
+        let copy = guarded(self.raw().copy_in_raw(statement), moved.clone()).await?;
+        Ok(CopyIn { copy, moved })
     }
 
     /// As [`Connection::copy_in_raw`].
@@ -97,7 +102,32 @@ impl<'c> Connection<'c> {
         statement: &str,
     ) -> Result<BoxStream<'o, Result<bytes::Bytes, Error>>, Error> {
         let moved = self.moved.clone();
-        Ok(guarded_stream(self.raw().copy_out_raw(statement).await?, moved))
+        let rows = guarded(self.raw().copy_out_raw(statement), moved.clone()).await?;
+        Ok(guarded_stream(rows, moved))
+    }
+}
+
+/// A COPY to a table: nothing of it is there unless it was finished.
+pub struct CopyIn<'c> {
+    copy: PgCopyIn<&'c mut PgConnection>,
+    moved: Option<Moved>,
+}
+
+impl CopyIn<'_> {
+    pub async fn send(&mut self, bytes: impl Deref<Target = [u8]>) -> Result<(), Error> {
+        let moved = self.moved.clone();
+        guarded(self.copy.send(bytes), moved).await.map(|_| ())
+    }
+
+    /// Answers how many rows there are.
+    pub async fn finish(self) -> Result<u64, Error> {
+        guarded(self.copy.finish(), self.moved).await
+    }
+}
+
+impl fmt::Debug for CopyIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CopyIn").finish_non_exhaustive()
     }
 }
 
@@ -111,7 +141,7 @@ impl<'c> Transaction<'c> {
     pub async fn commit(self) -> Result<(), Error> {
         let Connection { kept, moved, .. } = self.0;
         match kept {
-            Kept::Transaction(transaction) => guarded(Box::pin(transaction.commit()), moved).await,
+            Kept::Transaction(transaction) => guarded(transaction.commit(), moved).await,
             Kept::Pooled(_) | Kept::Own(_) => Ok(()),
         }
     }
@@ -119,7 +149,7 @@ impl<'c> Transaction<'c> {
     pub async fn rollback(self) -> Result<(), Error> {
         let Connection { kept, moved, .. } = self.0;
         match kept {
-            Kept::Transaction(transaction) => guarded(Box::pin(transaction.rollback()), moved).await,
+            Kept::Transaction(transaction) => guarded(transaction.rollback(), moved).await,
             Kept::Pooled(_) | Kept::Own(_) => Ok(()),
         }
     }
@@ -151,7 +181,7 @@ impl fmt::Debug for Transaction<'_> {
 }
 
 /// Ends with an error when the server is the primary no more: one that is frozen or cut off would never answer.
-async fn guarded<T>(work: BoxFuture<'_, Result<T, Error>>, moved: Option<Moved>) -> Result<T, Error> {
+async fn guarded<T>(work: impl Future<Output = Result<T, Error>>, moved: Option<Moved>) -> Result<T, Error> {
     let Some(moved) = moved else { return work.await };
     tokio::select! {
         biased;
@@ -228,7 +258,8 @@ impl<'c, 't: 'c> Executor<'c> for &'c mut Connection<'t> {
             let why = "a pooler in transaction mode carries no prepared statements";
             return Box::pin(std::future::ready(Err(Error::Configuration(why.into()))));
         }
-        self.raw().prepare_with(sql, parameters)
+        let moved = self.moved.clone();
+        Box::pin(guarded(self.raw().prepare_with(sql, parameters), moved))
     }
 
     fn describe<'e, 'q: 'e>(self, sql: &'q str) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
@@ -239,6 +270,7 @@ impl<'c, 't: 'c> Executor<'c> for &'c mut Connection<'t> {
             let why = "a pooler in transaction mode carries no prepared statements";
             return Box::pin(std::future::ready(Err(Error::Configuration(why.into()))));
         }
-        self.raw().describe(sql)
+        let moved = self.moved.clone();
+        Box::pin(guarded(self.raw().describe(sql), moved))
     }
 }

@@ -14,7 +14,7 @@ mod node;
 mod standby;
 mod statement;
 
-pub use connection::{Connection, Transaction};
+pub use connection::{Connection, CopyIn, Transaction};
 pub use follow::{Followed, Options, State, Unreachable, follow, primary};
 pub use handle::Pool;
 pub use hosts::{Hosts, InvalidHosts};

@@ -67,6 +67,70 @@ async fn the_primary_fails_and_the_standby_is_promoted() {
     assert_eq!(there, 1);
 }
 
+/// What is not a statement ends as well: a transaction that begins, and COPY in both directions at each of its steps.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_frozen_primary_ends_when_another_is_promoted() {
+    use futures_util::TryStreamExt;
+
+    const INTO: &str = "COPY n FROM STDIN";
+    let mut pair = Replicated::start(false).await.expect("both start");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let Followed { pool, mut state } = follow(hosts(&[&first, &second]), options()).await.expect("there is a primary");
+    sqlx::query("CREATE TABLE n (n bigint)").execute(&pool).await.expect("the primary takes writes");
+    pair.primary = Some(first);
+    pair.standby = Some(second);
+    pair.caught_up().await.expect("it catches up");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let mut own = vec![];
+    for _ in 0..7 {
+        own.push(pool.connect().await.expect("a connection"));
+    }
+    let mut pooled = pool.acquire().await.expect("a connection");
+    let mut own = own.iter_mut();
+    let mut next = || own.next().expect("enough of them");
+    let (begins, copies_in, copies_out, prepares) = (next(), next(), next(), next());
+    let mut nests = next().begin().await.expect("it begins");
+    let mut sends = next().copy_in_raw(INTO).await.expect("it copies");
+    let finishes = next().copy_in_raw(INTO).await.expect("it copies");
+    first.freeze();
+    let hanging = async {
+        use sqlx::Executor;
+
+        // More than the server's and the network's buffers hold.
+        let rows = vec![b'\n'; 64 * 1024 * 1024];
+        tokio::join!(
+            async { ("BEGIN on a connection of one's own", begins.begin().await.is_err()) },
+            async { ("BEGIN on one of the pool", pooled.begin().await.is_err()) },
+            async { ("SAVEPOINT", nests.begin().await.is_err()) },
+            async { ("COPY in", copies_in.copy_in_raw(INTO).await.is_err()) },
+            async { ("COPY's rows", sends.send(rows).await.is_err()) },
+            async { ("COPY's end", finishes.finish().await.is_err()) },
+            async {
+                let rows = copies_out.copy_out_raw("COPY n TO STDOUT").await;
+                let failed = match rows {
+                    Ok(rows) => rows.try_collect::<Vec<_>>().await.is_err(),
+                    Err(_) => true,
+                };
+                ("COPY out", failed)
+            },
+            async { ("a statement that is prepared", prepares.prepare("SELECT 1").await.is_err()) },
+        )
+    };
+    let promoting = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        second.promote().await.expect("it is promoted");
+    };
+    let (ended, ()) = tokio::join!(within("all of it ends", hanging), promoting);
+    let (a, b, c, d, e, f, g, h) = ended;
+    for (what, failed) in [a, b, c, d, e, f, g, h] {
+        assert!(failed, "{what}: its server did not answer");
+    }
+    within("the state says so", state.wait_for(|state| state.moves == 1)).await.expect("it looks");
+    sqlx::query("INSERT INTO n VALUES (2)").execute(&pool).await.expect("the promoted one takes writes");
+    first.thaw();
+    first.kill().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_primary_nothing_hangs_and_it_heals_by_itself() {
     let mut pair = Replicated::start(false).await.expect("both start");
