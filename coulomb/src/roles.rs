@@ -72,7 +72,11 @@ impl Shared {
         let archive = crate::archives::reader();
         let options = StoreOptions { notify, wake, archive, kafka, successor, ..StoreOptions::default() };
         let store = EventStore::connect(pool.clone(), options).await?;
-        event_store::kafka::relay::look_before_appending(&store).await;
+        tokio::select! {
+            () = event_store::kafka::relay::look_before_appending(&store) => {}
+            // Nothing will be appended.
+            () = shutdown.begun() => {}
+        }
         if alone {
             store.lapse_all_leases().await?;
         }

@@ -16,7 +16,7 @@ use crate::database::Database;
 use crate::feed::{Feed, From, Log};
 use crate::kafka::{CommandFeed, Counters, KafkaCounts};
 use crate::lane::Lane;
-use crate::lineage::{self, Era};
+use crate::lineage::{self, Era, Identity};
 use crate::options::StoreOptions;
 use crate::partitions::PartitionSet;
 use crate::states::StateWriter;
@@ -35,6 +35,7 @@ struct Inner {
     options: StoreOptions,
     lane: Lane,
     era: Era,
+    identity: Identity,
     cache: Cache,
     states: StateWriter,
     archives: Archives,
@@ -88,6 +89,7 @@ impl EventStore {
             cache: Cache::new(options.cache_states_max, era.clone()),
             states: StateWriter::start(database.clone()),
             era: era.clone(),
+            identity: Identity::default(),
             archives: Archives::new(options.archive.clone()),
             tail,
             tail_runs: OnceLock::new(),
@@ -140,6 +142,10 @@ impl EventStore {
 
     pub(crate) fn era(&self) -> &Era {
         &self.0.era
+    }
+
+    pub(crate) fn identity_known(&self) -> &Identity {
+        &self.0.identity
     }
 
     pub(crate) fn archives(&self) -> &Archives {

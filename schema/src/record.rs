@@ -9,6 +9,8 @@
 mod read;
 mod write;
 
+use uuid::Uuid;
+
 use crate::log::{Generation, Position};
 
 pub use read::{decode, head};
@@ -25,6 +27,8 @@ pub mod header {
     pub const EVENT_ID: &str = "event_id";
     /// The W3C trace id, where there is one.
     pub const TRACE: &str = "trace";
+    /// Which log it is of: the id of its first event. Older programs wrote none.
+    pub const LOG: &str = "log";
     /// Of a watermark: its position. Key and value are null.
     pub const WATERMARK: &str = "watermark";
 }
@@ -37,9 +41,10 @@ pub enum Head {
         /// Of the record before it in this partition of this topic; 0: there is none.
         prev: Position,
         generation: Generation,
+        log: Option<Uuid>,
     },
     /// Everything of this partition of this topic up to here stands before it.
-    Watermark { upto: Position, generation: Generation },
+    Watermark { upto: Position, generation: Generation, log: Option<Uuid> },
 }
 
 impl Head {
@@ -56,6 +61,13 @@ impl Head {
             Self::Event { generation, .. } | Self::Watermark { generation, .. } => generation,
         }
     }
+
+    /// Which log it is of, by the id of its first event; none: it does not say.
+    pub fn log(&self) -> Option<Uuid> {
+        match *self {
+            Self::Event { log, .. } | Self::Watermark { log, .. } => log,
+        }
+    }
 }
 
 /// Why a record can't be read.
@@ -65,6 +77,8 @@ pub enum Error {
     NoHeader(&'static str),
     #[error("its header {name} is {text:?}, and not a number from 0 on")]
     Header { name: &'static str, text: String },
+    #[error("its header log is {0:?}, and not a UUID")]
+    Log(String),
     #[error("its value is not the line of an event")]
     Value(#[from] serde_json::Error),
     #[error("its value has a {0} that can't be read")]

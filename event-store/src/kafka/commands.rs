@@ -73,9 +73,10 @@ impl CommandFeed {
         }
         let (sender, receiver) = mpsc::channel(BATCHES_MAX);
         let letters = Letterbox::new(Some(self.store.dead_letters()), Arc::clone(&self.counters));
+        let identity = self.store.identity_known().clone();
         let sink = CommandSink { sender };
         let (topic, counters) = (self.options.topics.station_commands(), Arc::clone(&self.counters));
-        match Consumer::start(&self.options, topic, letters, counters, sink) {
+        match Consumer::start(&self.options, topic, letters, identity, counters, sink) {
             Ok(consumer) => self.consumer = Some((consumer, receiver)),
             Err(error) => tracing::error!(%error, "Kafka can't be consumed without a thread; Postgres is polled"),
         }
@@ -97,6 +98,11 @@ impl CommandFeed {
                     (event.generation, Step::Event { position: event.position, prev: *prev })
                 }
                 Content::Watermark { upto, generation } => (*generation, Step::Watermark(*upto)),
+                Content::Foreign => {
+                    self.counters.add(Count::Foreign, 1);
+                    self.coverage.unreadable(partition);
+                    continue;
+                }
                 Content::Undecodable(_) => {
                     self.coverage.unreadable(partition);
                     continue;
@@ -132,6 +138,7 @@ impl CommandFeed {
     async fn look(&mut self) -> Result<(), Error> {
         let highest = self.coverage.highest().max(self.at);
         let (head, generation) = self.store.head().await?;
+        self.store.learn_identity(head).await;
         let now = Instant::now();
         match self.generation {
             Some(was) if was != generation => return Err(Error::OtherGeneration { was, is: generation, head }),

@@ -1,5 +1,6 @@
 //! The log in Kafka: the relay that writes it there, and what it is reached by (docs/decisions/0010).
 
+mod asking;
 mod commands;
 mod context;
 pub(crate) mod dead_letters;

@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schema::topics::{DEAD_LETTER_PARTITIONS, LogTopic, RECORD_BYTES_MAX};
 
 use crate::kafka::KafkaOptions;
+use crate::kafka::asking::ask;
 use crate::kafka::context::{Quiet, because};
 use crate::kafka::options;
 
@@ -195,20 +196,19 @@ async fn cluster_id(config: &ClientConfig, options: &KafkaOptions) -> Result<Str
     with_client(config, options, |client| Ok(client.client().fetch_cluster_id(PATIENCE).unwrap_or_default())).await
 }
 
-/// librdkafka's questions block: they are asked on a thread of their own.
 async fn with_client<T: Send + 'static>(
     config: &ClientConfig,
     options: &KafkaOptions,
-    ask: impl FnOnce(&BaseConsumer<Quiet>) -> Result<T, KafkaError> + Send + 'static,
+    question: impl FnOnce(&BaseConsumer<Quiet>) -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, Error> {
     let config = config.clone();
-    let asked = tokio::task::spawn_blocking(move || {
+    let asked = ask(move |_| {
         // Of all clients a consumer says why it got no answer.
         let client: BaseConsumer<Quiet> =
             config.create_with_context(Quiet::default()).map_err(|source| (source, None))?;
-        ask(&client).map_err(|source| (source, Quiet::why_of(&client)))
+        question(&client).map_err(|source| (source, Quiet::why_of(&client)))
     });
-    let asked = asked.await.unwrap_or_else(|_| Err((KafkaError::Canceled, None)));
+    let asked = asked.await.unwrap_or(Err((KafkaError::Canceled, None)));
     asked.map_err(|(error, why)| Error::Unreachable { brokers: options.brokers.clone(), why, source: Box::new(error) })
 }
 

@@ -22,6 +22,8 @@ pub struct KafkaTail {
     pub generation: Generation,
     /// None: it is no event, but says how far the partition is.
     pub event_id: Option<Uuid>,
+    /// Which log it is of, by the id of its first event; none: an older program wrote it, which did not say.
+    pub log: Option<Uuid>,
 }
 
 /// What came of it.
@@ -33,6 +35,31 @@ pub enum Comparison {
     Lost(Loss),
     /// Positions that the log has are other events in Kafka; there may be more of them after its end too.
     OtherHistory(Loss),
+    /// What stands in Kafka is of another log, and says nothing of this one.
+    Foreign(ForeignTopic),
+}
+
+/// A topic that another log stands in: the settings lead to the Kafka of another installation, or to its topics.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the topic {topic} has records of another log (partition {partition} at position {position}, of {}; this is {}), so KAFKA_BROKERS \
+     or COULOMB_KAFKA_TOPIC_PREFIX leads to another installation: name what is this one's. If nobody needs those topics any more, \
+     delete them, and they are made and written anew",
+    .theirs.map_or_else(|| "one that it does not name".to_owned(), named),
+    .ours.map_or_else(|| "one without events".to_owned(), named)
+)]
+pub struct ForeignTopic {
+    pub topic: String,
+    pub partition: i32,
+    pub position: Position,
+    /// None: the record does not say, and the log has another event there.
+    pub theirs: Option<Uuid>,
+    /// None: this log has no event yet.
+    pub ours: Option<Uuid>,
+}
+
+fn named(log: Uuid) -> String {
+    format!("the one that begins with event {log}")
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +119,14 @@ pub async fn settle(store: &EventStore, tails: &[KafkaTail]) -> Result<Compariso
             }
         }
         Comparison::Lost(loss) | Comparison::OtherHistory(loss) => halt(store, &look, loss).await?,
+        Comparison::Foreign(_) => {
+            // Where it was never in any Kafka, nobody else keeps it.
+            if let Some(reason) = look.change()
+                && !was_relayed(store).await?
+            {
+                go_on(store, &look, reason).await?;
+            }
+        }
     }
     store.era().look();
     Ok(comparison)
@@ -131,6 +166,9 @@ pub(super) async fn compare_at(
     look: &Look,
     tails: &[KafkaTail],
 ) -> Result<Comparison, read::Error> {
+    if let Some(foreign) = of_another_log(store, look, tails).await? {
+        return Ok(Comparison::Foreign(foreign));
+    }
     let ends = Ends::load(store).await?;
     // What is known to be lost has fillers in its place, which no record in Kafka has to equal.
     let is_shared = |tail: &&KafkaTail| ends.shared_upto(tail.generation).is_none_or(|shared| tail.position <= shared);
@@ -171,6 +209,36 @@ pub(super) async fn compare_at(
     Ok(if other.is_some() { Comparison::OtherHistory(loss) } else { Comparison::Lost(loss) })
 }
 
+/// A record of another log, if there is one. Of those that say nothing, by an older program: where this log was never relayed,
+/// and has none of their events at their positions.
+async fn of_another_log(
+    store: &EventStore,
+    look: &Look,
+    tails: &[KafkaTail],
+) -> Result<Option<ForeignTopic>, read::Error> {
+    if tails.is_empty() {
+        return Ok(None);
+    }
+    let ours = store.identity().await?;
+    let foreign = |tail: &KafkaTail| ForeignTopic {
+        topic: tail.topic.clone(),
+        partition: tail.partition,
+        position: tail.position,
+        theirs: tail.log,
+        ours,
+    };
+    if let Some(tail) = tails.iter().find(|tail| tail.log.is_some() && tail.log != ours) {
+        return Ok(Some(foreign(tail)));
+    }
+    if tails.iter().any(|tail| tail.log.is_some()) || was_relayed(store).await? {
+        return Ok(None);
+    }
+    let within: Vec<&KafkaTail> = tails.iter().filter(|tail| tail.position <= look.position).collect();
+    let has = events_at(store, &within).await?;
+    let is_ours = |tail: &KafkaTail| tail.event_id.is_some() && has.get(&tail.position) == tail.event_id.as_ref();
+    Ok(if tails.iter().any(is_ours) { None } else { tails.first().map(foreign) })
+}
+
 /// The events that the log has where Kafka has these.
 async fn events_at(store: &EventStore, tails: &[&KafkaTail]) -> Result<HashMap<Position, Uuid>, read::Error> {
     let mut positions: Vec<Position> =
@@ -179,6 +247,12 @@ async fn events_at(store: &EventStore, tails: &[&KafkaTail]) -> Result<HashMap<P
     positions.dedup();
     let events = store.read_at(&positions).await?;
     Ok(events.into_iter().map(|event| (event.position, event.event_id)).collect())
+}
+
+/// Whether the log was ever put into any Kafka.
+pub(super) async fn was_relayed(store: &EventStore) -> Result<bool, sqlx::Error> {
+    let rows = store.database().fetch_all(sqlx::query(include_str!("relayed.sql"))).await?;
+    rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }
 
 /// Up to here the log was in Kafka when it was last written down, in the log's own history.

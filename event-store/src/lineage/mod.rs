@@ -10,6 +10,7 @@ mod begin;
 mod compare;
 mod era;
 mod generations;
+mod identity;
 mod look;
 mod own;
 mod recover;
@@ -25,9 +26,10 @@ use tokio::sync::watch;
 
 use crate::EventStore;
 
-pub use compare::{Comparison, KafkaTail, Loss, compare, halt_if_lost, settle};
+pub use compare::{Comparison, ForeignTopic, KafkaTail, Loss, compare, halt_if_lost, settle};
 pub(crate) use era::Era;
 pub use generations::Began;
+pub(crate) use identity::Identity;
 pub use recover::{LOST_MAX, Recovery, RecoveryError, Step};
 pub(crate) use watcher::{run, start};
 

@@ -6,7 +6,7 @@ use schema::log::{Generation, Position};
 use sqlx::Row;
 
 use super::begin::{Begin, Begun};
-use super::compare::{Comparison, KafkaTail, compare_at};
+use super::compare::{Comparison, ForeignTopic, KafkaTail, compare_at};
 use super::look::Look;
 use super::own::Own;
 use crate::{EventStore, ranges, read};
@@ -59,6 +59,10 @@ pub enum RecoveryError {
         head.0 + 1
     )]
     TooMany { positions: i64, head: Position, upto: Position, most: i64 },
+    #[error(
+        "what Kafka has does not tell what is lost. If this log's own Kafka is gone for good, unset KAFKA_BROKERS and give --upto"
+    )]
+    Foreign(#[source] ForeignTopic),
     #[error("the log has moved, or somebody else recovers it: look again with coulomb log status")]
     Moved,
     #[error("no position range can be made for the positions after {0}")]
@@ -96,6 +100,11 @@ impl Recovery {
     ) -> Result<Self, RecoveryError> {
         let look = Look::at(store).await?;
         let head = look.position;
+        let comparison = match compare_at(store, &look, tails.unwrap_or_default()).await? {
+            Comparison::Foreign(foreign) => return Err(RecoveryError::Foreign(foreign)),
+            Comparison::Lost(loss) | Comparison::OtherHistory(loss) => Some(loss),
+            Comparison::NothingLost => None,
+        };
         let kafka = tails.map(|tails| tails.iter().map(|tail| tail.position).max().unwrap_or_default());
         if let (Some(upto), Some(kafka)) = (upto, kafka)
             && upto < kafka
@@ -117,9 +126,9 @@ impl Recovery {
         if positions > most {
             return Err(RecoveryError::TooMany { positions, head, upto: lost_upto, most });
         }
-        let (shared_upto, same) = match compare_at(store, &look, tails.unwrap_or_default()).await? {
-            Comparison::Lost(loss) | Comparison::OtherHistory(loss) => (loss.shared_upto, false),
-            Comparison::NothingLost => match &look.halt {
+        let (shared_upto, same) = match comparison {
+            Some(loss) => (loss.shared_upto, false),
+            None => match &look.halt {
                 Some(halt) if halt.lost_upto.is_some() => (halt.shared_upto, false),
                 Some(_) | None => (head, true),
             },

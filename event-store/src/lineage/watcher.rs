@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use domain::log::GenerationReason;
-use sqlx::Row;
-
 use super::begin::go_on;
+use super::compare::was_relayed;
 use super::look::Look;
 use super::{Era, State, Successor};
 use crate::EventStore;
 use crate::store::WeakStore;
+use domain::log::GenerationReason;
 
 /// Without a refused append, how often the lineage is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +49,10 @@ async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
         era.went_back();
     }
     era.saw(look.generation, look.position);
+    if known != look.generation {
+        store.identity_known().forget();
+    }
+    store.learn_identity(look.position).await;
     if let Some(reason) = reason(&look, era)
         && look.filling_upto.is_none()
     {
@@ -75,10 +78,7 @@ async fn decides(store: &EventStore, look: &Look) -> Result<bool, sqlx::Error> {
     match store.options().successor {
         Successor::Relay | Successor::Nobody => Ok(false),
         Successor::Anybody if look.halt.as_ref().is_some_and(|halt| halt.lost_upto.is_some()) => Ok(false),
-        Successor::Anybody => {
-            let rows = store.database().fetch_all(sqlx::query(include_str!("relayed.sql"))).await?;
-            Ok(!rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get::<bool, _>(0)?)
-        }
+        Successor::Anybody => Ok(!was_relayed(store).await?),
     }
 }
 

@@ -100,6 +100,11 @@ impl Feed for Follower {
                     continue;
                 }
                 match &slot.ring {
+                    // It is not told yet what the log has become: it begins anew as soon as it is.
+                    Some(ring) if self.generation.is_some_and(|own| ring.generation() < own) => {
+                        self.tail.0.look.notify_one();
+                        Glance::Nothing
+                    }
                     Some(ring) => {
                         self.check_generation(ring.generation(), ring.upto())?;
                         ring.glance(self.at, self.partitions, BATCH_EVENTS_MAX)

@@ -69,6 +69,8 @@ impl Fill {
 /// How the ring stood before the head was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
+    /// When that was.
+    pub at: Instant,
     pub upto: Position,
     pub highest: Position,
     pub brought: u64,
@@ -214,6 +216,11 @@ impl Tail {
         self.slot().fill
     }
 
+    /// Wants the log looked at.
+    pub fn look_again(&self) {
+        self.0.look.notify_one();
+    }
+
     /// Waits until somebody wants the log looked at.
     pub async fn look_wanted(&self) {
         self.0.look.notified().await;
@@ -228,7 +235,7 @@ impl Tail {
     pub fn mark(&self) -> Option<Mark> {
         let slot = self.slot();
         let ring = slot.ring.as_ref()?;
-        Some(Mark { upto: ring.upto(), highest: ring.highest(), brought: slot.brought })
+        Some(Mark { at: Instant::now(), upto: ring.upto(), highest: ring.highest(), brought: slot.brought })
     }
 
     /// What the ring is against a head that was asked for after `mark` was taken: begun anew where it is of another
@@ -243,9 +250,9 @@ impl Tail {
                         tracing::warn!(events, %head, "events above the head of the log were brought, and are dropped");
                     }
                     let (upto, has_gap) = (ring.upto(), ring.has_gap());
-                    if !has_gap {
-                        slot.fill = None;
-                    }
+                    // What can't be decoded leaves no gap in the ring; where it is above the head, the log has not got it.
+                    let is_owed = |fill: &Fill| fill.upto > upto && (fill.upto <= head || fill.at > mark.at);
+                    slot.fill = slot.fill.filter(|fill| has_gap || is_owed(fill));
                     return Standing::Upto(upto);
                 }
                 tracing::error!(upto = %mark.upto, %head, "the log ends before what was followed: it has lost a tail");

@@ -105,3 +105,26 @@ fn what_came_since_the_head_was_asked_for_is_kept() {
     bring(&tail, [5]);
     assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, 100), Standing::Upto(Position(5)));
 }
+
+/// Nobody else waits for what it should have said.
+#[test]
+fn what_cannot_be_read_stays_due_when_the_head_is_asked_for() {
+    let is_due = |tail: &Tail| tail.fill_wanted().is_some_and(|fill| fill.at <= Instant::now());
+    let garbage = |tail: &Tail, position| tail.bring([Carried::Undecodable(Position(position))], PATIENCE);
+    let compare = |tail: &Tail, mark, head| tail.compare(mark, Position(head), Generation::FIRST, 100);
+    let tail = tail_at(3);
+    garbage(&tail, 4);
+    assert_eq!(compare(&tail, tail.mark(), 4), Standing::Upto(Position(3)));
+    assert!(is_due(&tail));
+    let events = vec![event(4, Generation::FIRST)];
+    tail.fill(Stretch { after: Position(3), upto: Position(4), events, bytes: 0 }, PATIENCE);
+    assert_eq!(tail.fill_wanted(), None);
+
+    // What is not in the log is not waited for; unless the head was asked for before.
+    let mark = tail.mark();
+    garbage(&tail, 9);
+    assert_eq!(compare(&tail, mark, 4), Standing::Upto(Position(4)));
+    assert!(is_due(&tail));
+    assert_eq!(compare(&tail, tail.mark(), 4), Standing::Upto(Position(4)));
+    assert_eq!(tail.fill_wanted(), None);
+}

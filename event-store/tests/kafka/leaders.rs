@@ -97,3 +97,26 @@ fn a_frozen_leader_that_wakes_changes_nothing() {
         assert!(dropped > 0, "the first one wrote something again after it woke");
     });
 }
+
+/// While the log is quiet nothing is acknowledged that would have it written again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_that_could_not_be_written_is_written_later() {
+    let (database, kafka) = (database().await, options().await);
+    let store = store(&database).await;
+    let mut relay = run(&store, relay_options(&kafka));
+    relay.until(|state| state.doing.is_leading()).await;
+    sqlx::query("ALTER TABLE relay RENAME TO away").execute(database.pool()).await.expect("away");
+    let upto = append_some(&store, 10).await;
+    relay.until_relayed(upto).await;
+    // It fails some times.
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    sqlx::query("ALTER TABLE away RENAME TO relay").execute(database.pool()).await.expect("back");
+    let written = async {
+        let text = "SELECT coalesce(max(position), 0) FROM relay";
+        while sqlx::query_scalar::<_, i64>(text).fetch_one(database.pool()).await.expect("asked") < upto.0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written by itself");
+    assert!(relay.state.borrow().doing.is_leading(), "it leads all the while");
+}

@@ -6,6 +6,8 @@ mod support;
 
 mod commands;
 mod dead_letters;
+mod ending;
+mod foreign;
 mod heard;
 mod leaders;
 mod lost_tails;

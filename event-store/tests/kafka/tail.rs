@@ -100,6 +100,8 @@ async fn with_kafka_well_nothing_is_read_from_postgres() {
     let (writer, reader) = (store(&database).await, following(&database, &kafka, Duration::from_secs(1)).await);
     let mut teller = Teller::new(&writer, &kafka);
     let from = warm_up(&mut teller, &writer, &reader).await;
+    // Counted a moment after it was handed on.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let before = counts(&reader);
     let upto = Position(from.0 + 2_000);
     let followers: Vec<_> = (0..3).map(|_| follow(&reader, from, upto)).collect();
@@ -219,6 +221,40 @@ async fn nothing_is_missing_and_nothing_is_twice_whatever_is_told() {
         assert_eq!(record.topic, kafka.topics.events());
         assert!(record.value.is_some() && record.headers.iter().any(|(name, _)| name == "prev"));
         assert!(!record.error.is_empty() && record.offset >= 0);
+    }
+}
+
+/// What it should have said is asked for at once: nothing is there to be waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_decoded_is_read_from_postgres_at_once() {
+    const LATE: Duration = Duration::from_secs(5);
+    let (database, kafka) = (database().await, kafka_at(embedded_kafka::testing::brokers().await).await);
+    let (writer, reader) = (store(&database).await, following(&database, &kafka, LATE).await);
+    let mut teller = Teller::new(&writer, &kafka);
+    let mut at = warm_up(&mut teller, &writer, &reader).await;
+    let mut feed = reader.follow(PartitionSet::ALL, From::Position(at));
+    for round in 0..5 {
+        let before = counts(&reader);
+        append_some(&writer, 1).await;
+        at = Position(at.0 + 2);
+        let began = Instant::now();
+        // The newest of all is garbage, and what stands before it is well or garbage too.
+        for (nth, event) in teller.news().await.iter().enumerate() {
+            if nth == 0 && round % 2 == 0 {
+                teller.tell(event);
+            } else {
+                garbage(&teller, event, 2);
+                teller.leave_out(event);
+            }
+        }
+        let caught_up = async { while feed.next().await.expect("a batch").upto < at {} };
+        tokio::time::timeout(PATIENCE, caught_up).await.expect("the log is followed");
+        let took = began.elapsed();
+        assert!(took < LATE / 3, "round {round}: {took:?}");
+        // Counted a moment after it was handed on.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let after = counts(&reader);
+        assert!(after.filled > before.filled && after.undecodable > before.undecodable, "{before:?} {after:?}");
     }
 }
 

@@ -14,6 +14,7 @@ use schema::partition::{PARTITION_COUNT, Partition};
 use schema::record::{Encoder, watermark_headers};
 use schema::stored::StoredEvent;
 use schema::topics::{LogTopic, Topics};
+use uuid::Uuid;
 
 use crate::support::PATIENCE;
 
@@ -30,7 +31,8 @@ pub struct Teller {
     store: EventStore,
     topics: Topics,
     producer: ThreadedProducer<DefaultProducerContext>,
-    encoder: Encoder,
+    /// With which log its records say that they are of.
+    encoder: Option<(Encoder, Uuid)>,
     /// Of each partition of each topic.
     prev: [[Position; PARTITION_COUNT as usize]; 2],
     /// Which record was before each.
@@ -49,7 +51,7 @@ impl Teller {
             store: store.clone(),
             topics: kafka.topics.clone(),
             producer: config.create().expect("a producer"),
-            encoder: Encoder::default(),
+            encoder: None,
             prev: [[Position::START; PARTITION_COUNT as usize]; 2],
             before: HashMap::new(),
             lacking: HashSet::new(),
@@ -61,6 +63,9 @@ impl Teller {
     pub async fn news(&mut self) -> Vec<StoredEvent> {
         let (head, _) = self.store.head().await.expect("a head");
         let mut news = vec![];
+        if let (None, Some(log)) = (&self.encoder, self.store.identity().await.expect("asked")) {
+            self.encoder = Some((Encoder::of_log(log), log));
+        }
         while self.at < head {
             let look = self.store.look(self.at, head, &Filter::default()).await.expect("a look");
             news.extend(look.events);
@@ -100,7 +105,8 @@ impl Teller {
             *prev = event.position.max(*prev);
             if tells {
                 let mut headers = Some(OwnedHeaders::new());
-                let encoded = self.encoder.encode(&event.as_ref(), before, |key, value| {
+                let (encoder, _) = self.encoder.as_mut().expect("it was asked for news");
+                let encoded = encoder.encode(&event.as_ref(), before, |key, value| {
                     headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
                 });
                 let (key, value) = (encoded.key.to_owned(), encoded.value.to_owned());
@@ -118,10 +124,11 @@ impl Teller {
 
     /// In all partitions of both topics.
     pub fn watermark(&self, upto: Position, generation: Generation) {
+        let (_, log) = self.encoder.as_ref().expect("it was asked for news");
         for topic in LogTopic::ALL {
             let lacks = |partition: &Partition| self.lacking.contains(&(topic, partition.number()));
             for partition in Partition::all().filter(|partition| !lacks(partition)) {
-                let headers = watermark_headers(upto, generation)
+                let headers = watermark_headers(upto, generation, *log)
                     .into_iter()
                     .fold(OwnedHeaders::new(), |headers, (key, value)| {
                         headers.insert(Header { key, value: Some(value.as_str()) })

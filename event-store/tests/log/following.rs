@@ -116,3 +116,19 @@ async fn a_follower_is_told_of_another_generation() {
     let mut feed = store.follow(PartitionSet::ALL, From::Position(Position(10)));
     assert_eq!(take(feed.as_mut(), Position(12)).await, [11, 12]);
 }
+
+/// The ring of a process learns of a generation at its next look: who follows from a place that is of the newer one waits for it.
+#[tokio::test]
+async fn a_follower_waits_for_a_ring_of_the_former_generation() {
+    let database = database().await;
+    let writer = store(&database).await;
+    append_some(&writer, 5).await;
+    // It looks only when it is told to.
+    let seldom = StoreOptions { wake: Wake::Poll, poll_every: PATIENCE * 2, ..StoreOptions::default() };
+    let store = store_with(&database, seldom).await;
+    let mut feed = store.follow(PartitionSet::ALL, From::Position(Position::START));
+    take(feed.as_mut(), Position(10)).await;
+    sqlx::query("UPDATE log_head SET generation = 2").execute(database.pool()).await.expect("a promotion");
+    let mut feed = store.follow(PartitionSet::ALL, From::Position(Position(8)));
+    assert_eq!(take(feed.as_mut(), Position(10)).await, [9, 10]);
+}

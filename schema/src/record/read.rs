@@ -18,31 +18,43 @@ use crate::stored::StoredEvent;
 /// # Errors
 /// When one is missing, or is no number.
 pub fn head<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Result<Head, Error> {
-    let (mut position, mut prev, mut generation, mut watermark) = (None, None, None, None);
+    let (mut position, mut prev, mut generation, mut watermark, mut log) = (None, None, None, None, None);
     for (name, text) in headers {
         match name {
             header::POSITION => position = text,
             header::PREV => prev = text,
             header::GENERATION => generation = text,
             header::WATERMARK => watermark = text,
+            header::LOG => log = text,
             _ => {}
         }
     }
     let generation = Generation(number(header::GENERATION, generation)?);
+    let log = log.map(identity).transpose()?;
     if watermark.is_some() {
-        return Ok(Head::Watermark { upto: Position(number(header::WATERMARK, watermark)?), generation });
+        return Ok(Head::Watermark { upto: Position(number(header::WATERMARK, watermark)?), generation, log });
     }
     Ok(Head::Event {
         position: Position(number(header::POSITION, position)?),
         prev: Position(number(header::PREV, prev)?),
         generation,
+        log,
     })
+}
+
+fn identity(text: &[u8]) -> Result<Uuid, Error> {
+    Uuid::try_parse_ascii(text).map_err(|_| Error::Log(shown(text)))
+}
+
+/// Of what can't be read, as much as helps.
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).chars().take(40).collect()
 }
 
 fn number(name: &'static str, text: Option<&[u8]>) -> Result<i64, Error> {
     let text = text.ok_or(Error::NoHeader(name))?;
     let read = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    let other = || Error::Header { name, text: String::from_utf8_lossy(text).chars().take(40).collect() };
+    let other = || Error::Header { name, text: shown(text) };
     read.filter(|number| *number >= 0).ok_or_else(other)
 }
 

@@ -12,6 +12,8 @@ use crate::metadata;
 use crate::partition::partition;
 use crate::stored::StoredEvent;
 
+const LOG: Uuid = Uuid::from_u128(10);
+
 fn full_envelope() -> Envelope {
     let at = |micros: i64| DateTime::<Utc>::from_timestamp_micros(1_700_000_000_000_000 + micros).expect("in range");
     Envelope {
@@ -59,7 +61,7 @@ struct Written {
 
 fn write(event: &StoredEvent, prev: i64) -> Written {
     let mut headers = vec![];
-    let mut encoder = Encoder::default();
+    let mut encoder = Encoder::of_log(LOG);
     // What the one before left is not in the next.
     encoder.encode(
         &stored("Longer", "{\"Longer\":{\"a\":\"............................\"}}", "{}".into()).as_ref(),
@@ -131,20 +133,22 @@ fn the_headers_are_text() {
         ("type", "TokenBlocked"),
         ("version", "1"),
         ("event_id", "00000000-0000-0000-0000-000000000001"),
+        ("log", "00000000-0000-0000-0000-00000000000a"),
         ("trace", "0af7651916cd43dd8448eb211c80319c"),
     ];
     assert_eq!(written.headers, expected.map(|(name, text)| (name, text.to_owned())));
     assert_eq!(written.key, event.partition_key.to_string());
     let head = head(written.headers.iter().map(|(name, text)| (*name, Some(text.as_bytes())))).expect("a head");
-    let expected = Head::Event { position: Position(1234), prev: Position(1200), generation: Generation(2) };
+    let (position, prev, generation) = (Position(1234), Position(1200), Generation(2));
+    let expected = Head::Event { position, prev, generation, log: Some(LOG) };
     assert_eq!(head, expected);
 }
 
 #[test]
 fn a_watermark_is_told_by_its_headers() {
-    let headers = watermark_headers(Position(77), Generation(3));
+    let headers = watermark_headers(Position(77), Generation(3), LOG);
     let read = head(headers.iter().map(|(name, text)| (*name, Some(text.as_bytes())))).expect("a head");
-    assert_eq!(read, Head::Watermark { upto: Position(77), generation: Generation(3) });
+    assert_eq!(read, Head::Watermark { upto: Position(77), generation: Generation(3), log: Some(LOG) });
     assert_eq!((read.position(), read.generation()), (Position(77), Generation(3)));
 }
 
@@ -196,6 +200,13 @@ fn what_is_no_record_is_told() {
     };
     assert!(matches!(number("5"), Ok(Head::Event { position: Position(5), .. })));
     assert!(matches!(number("-5"), Err(Error::Header { name: "position", .. })));
+    let log = |text: &'static [u8]| {
+        head([("generation", Some(b"1".as_slice())), ("watermark", Some(b"5")), ("log", Some(text))])
+            .map(|head| head.log())
+    };
+    assert!(matches!(log(b"00000000-0000-0000-0000-00000000000a"), Ok(Some(LOG))));
+    assert!(matches!(log(b"ours"), Err(Error::Log(text)) if text == "ours"));
+    assert!(matches!(number("5").map(|head| head.log()), Ok(None)), "of an older program");
     assert!(matches!(number("five"), Err(Error::Header { name: "position", .. })));
     assert!(matches!(head([("position", Some(b"5".as_slice()))]), Err(Error::NoHeader("generation"))));
     assert!(matches!(head([("generation", None)]), Err(Error::NoHeader("generation"))));

@@ -15,6 +15,8 @@ use crate::stored::StoredRef;
 /// Makes records. It keeps the memory of the last one: a relay has one for all of them.
 #[derive(Debug, Default)]
 pub struct Encoder {
+    /// Which log the records are of, where that is to be said.
+    log: Option<Uuid>,
     key: String,
     value: String,
     number: String,
@@ -31,6 +33,11 @@ pub struct Encoded<'a> {
 type Tokens<'a> = [Option<&'a str>; METADATA.len()];
 
 impl Encoder {
+    /// Of records that say which log they are of, by the id of its first event.
+    pub fn of_log(log: Uuid) -> Self {
+        Self { log: Some(log), ..Self::default() }
+    }
+
     /// Key and value of an event. `put` gets each header.
     pub fn encode(
         &mut self,
@@ -44,6 +51,9 @@ impl Encoder {
         put(header::TYPE, event.event_type);
         put(header::VERSION, event.event_version);
         put(header::EVENT_ID, event.event_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        if let Some(log) = self.log {
+            put(header::LOG, log.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        }
         let tokens = tokens(event.metadata);
         let trace = tokens.and_then(|tokens| tokens[TRACE]).map(|token| token.trim_matches('"'));
         if let Some(trace) = trace.filter(|trace| !trace.contains('\\')) {
@@ -65,8 +75,12 @@ impl Encoder {
 }
 
 /// The headers of a watermark; it has no key and no value.
-pub fn watermark_headers(upto: Position, generation: Generation) -> [(&'static str, String); 2] {
-    [(header::WATERMARK, upto.to_string()), (header::GENERATION, generation.0.to_string())]
+pub fn watermark_headers(upto: Position, generation: Generation, log: Uuid) -> [(&'static str, String); 3] {
+    [
+        (header::WATERMARK, upto.to_string()),
+        (header::GENERATION, generation.0.to_string()),
+        (header::LOG, log.hyphenated().to_string()),
+    ]
 }
 
 fn line(line: &mut String, event: &StoredRef<'_>, tokens: Option<&Tokens<'_>>) {

@@ -117,6 +117,7 @@ pub fn messages() -> Map<String, Value> {
             "properties": {
                 header::WATERMARK: text("Up to which position.", NUMBER),
                 header::GENERATION: text("Of the log.", NUMBER),
+                header::LOG: log(),
             },
         },
         "payload": {"type": "null"},
@@ -156,11 +157,17 @@ pub fn traits() -> Value {
             header::TYPE: {"type": "string", "description": "As event_type in the value."},
             header::VERSION: {"type": "string", "description": "As event_version in the value."},
             header::EVENT_ID: {"type": "string", "format": "uuid", "description": "As in the value."},
+            header::LOG: log(),
             header::TRACE: {"type": "string", "description": "W3C trace id, where there is one."},
         },
     });
     let key = json!({"type": "string", "format": "uuid", "description": "The partition key."});
     json!({TRAIT: {"headers": headers, "bindings": {"kafka": {"key": key, "bindingVersion": BINDING}}}})
+}
+
+fn log() -> Value {
+    json!({"type": "string", "format": "uuid", "description":
+        "Which log it is of: the id of its first event, the same in all records. Those of older programs have none."})
 }
 
 const NUMBER: &str = "^[0-9]+$";

@@ -9,6 +9,7 @@ use sqlx::Row;
 
 use super::tails;
 use crate::kafka::KafkaOptions;
+use crate::kafka::asking::ask;
 use crate::lineage::{self, Comparison};
 use crate::{EventStore, read};
 
@@ -37,6 +38,9 @@ pub async fn look_before_appending(store: &EventStore) {
         Ok(Ok(Some(Comparison::Lost(loss) | Comparison::OtherHistory(loss)))) => {
             tracing::error!(head = %loss.head, kafka = %loss.lost_upto, "Kafka has more than the log: nothing is appended");
         }
+        Ok(Ok(Some(Comparison::Foreign(foreign)))) => {
+            tracing::error!(%foreign, "Kafka can't say whether it has more than the log");
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "whether Kafka has more than the log is not known before the relay says so")
         }
@@ -61,9 +65,9 @@ async fn look(store: &EventStore, options: &KafkaOptions) -> Result<Option<Compa
     Ok(Some(lineage::halt_if_lost(store, &tails).await?))
 }
 
-/// The id of the brokers' cluster. librdkafka's questions block: they are asked on a thread of their own.
+/// The id of the brokers' cluster.
 async fn cluster(config: ClientConfig) -> Result<String, KafkaError> {
-    let asked = tokio::task::spawn_blocking(move || {
+    let asked = ask(move |_| {
         let client: BaseConsumer = config.create()?;
         Ok(client.client().fetch_cluster_id(PATIENCE).unwrap_or_default())
     });

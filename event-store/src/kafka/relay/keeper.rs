@@ -15,6 +15,8 @@ pub(super) struct Keeper<'r> {
     pub options: &'r RelayOptions,
     pub lease: &'r Lease,
     pub checkpoints: watch::Receiver<Option<(Key, Checkpoint)>>,
+    /// The newest one could not be written: it is tried again.
+    pub failed: bool,
 }
 
 impl Keeper<'_> {
@@ -47,21 +49,24 @@ impl Keeper<'_> {
 
     /// Writes the newest one. False: the lease is another's.
     async fn checkpoint(&mut self) -> bool {
-        if !self.checkpoints.has_changed().unwrap_or(false) {
+        // While the log is quiet no other one comes.
+        if !self.failed && !self.checkpoints.has_changed().unwrap_or(false) {
             return true;
         }
         let Some((key, checkpoint)) = self.checkpoints.borrow_and_update().clone() else { return true };
         let patience: Duration = self.options.lease_ttl / 2;
-        match timeout(patience, checkpoint.write(self.store, &key, self.lease)).await {
-            Ok(Ok(held)) => held,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the relay's checkpoint can't be written");
-                true
-            }
-            Err(_) => {
+        let failed_before = self.failed;
+        let written = timeout(patience, checkpoint.write(self.store, &key, self.lease)).await;
+        self.failed = !matches!(written, Ok(Ok(_)));
+        match written {
+            Ok(Ok(held)) => return held,
+            Ok(Err(error)) if !failed_before => tracing::warn!(%error, "the relay's checkpoint can't be written"),
+            Err(_) if !failed_before => {
                 tracing::warn!("the relay's checkpoint can't be written: the database doesn't answer");
-                true
             }
+            // It was said.
+            Ok(Err(_)) | Err(_) => {}
         }
+        true
     }
 }

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
+use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
 use schema::topics::LogTopic;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, Key};
 use super::keeper::Keeper;
@@ -20,7 +22,7 @@ use super::{RelayOptions, Said, begun};
 use crate::kafka::context::because;
 use crate::kafka::topics;
 use crate::leases::Lease;
-use crate::lineage::{self, Comparison};
+use crate::lineage::{self, Comparison, State};
 use crate::{EventStore, dead_letters, read};
 
 /// Without an acknowledgement for so long, Kafka is said to be down.
@@ -61,6 +63,7 @@ pub(super) enum Error {
 }
 
 pub(super) struct Leader<'r> {
+    store: &'r EventStore,
     said: &'r Said,
     options: &'r RelayOptions,
     producer: Producer,
@@ -85,22 +88,39 @@ pub(super) async fn lead(
     ending: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let (acknowledged, keep) = watch::channel(None);
-    let keeper = Keeper { store, options, lease, checkpoints: keep };
-    let leading = prepare_and_run(store, options, lease, said, ending, acknowledged);
+    let keeper = Keeper { store, options, lease, checkpoints: keep, failed: false };
+    let mut begins_to_end = ending.clone();
+    let leading = async {
+        let prepared = tokio::select! {
+            prepared = prepare(store, options) => prepared?,
+            // Kafka may take its time.
+            () = begun(&mut begins_to_end) => return Ok(()),
+        };
+        tracing::info!(from = %prepared.checkpoint.position, head = %prepared.head, epoch = lease.epoch, "this relay leads");
+        run(prepared, store, options, lease, said, ending, acknowledged).await
+    };
     tokio::select! {
         ended = leading => ended,
         () = keeper.keep() => Err(Error::LeaseLost),
     }
 }
 
-async fn prepare_and_run(
-    store: &EventStore,
-    options: &RelayOptions,
-    lease: &Lease,
-    said: &Said,
-    mut ending: watch::Receiver<bool>,
-    acknowledged: watch::Sender<Option<(Key, Checkpoint)>>,
-) -> Result<(), Error> {
+/// Where a leader begins.
+struct Prepared {
+    key: Key,
+    checkpoint: Checkpoint,
+    /// What Kafka has.
+    has: Lasts,
+    head: Position,
+    generation: Generation,
+    /// Of the log; none: it has no event yet.
+    identity: Option<Uuid>,
+    /// Changes seen since the log was last known to take appends.
+    lineage: watch::Receiver<State>,
+}
+
+/// Looks what Kafka has, and whether it is of this log as it is.
+async fn prepare(store: &EventStore, options: &RelayOptions) -> Result<Prepared, Error> {
     let cluster = topics::ensure(&options.kafka).await?;
     let key = Key { cluster, prefix: options.kafka.topics.prefix().to_owned() };
     let mut checkpoint = Checkpoint::read(store, &key).await?;
@@ -109,6 +129,7 @@ async fn prepare_and_run(
         Comparison::NothingLost => {}
         Comparison::Lost(loss) => return Err(Stopped::LostTail(loss).into()),
         Comparison::OtherHistory(loss) => return Err(Stopped::OtherHistory(loss).into()),
+        Comparison::Foreign(foreign) => return Err(Stopped::Foreign(foreign).into()),
     }
     if tails.made_anew {
         tracing::warn!(was = %checkpoint.position, "a topic was made anew: it is written from the beginning of the log");
@@ -121,7 +142,20 @@ async fn prepare_and_run(
         return Err(Error::TakesNothing);
     }
     let (head, generation) = store.head().await?;
-    tracing::info!(from = %checkpoint.position, %head, epoch = lease.epoch, "this relay leads");
+    let identity = store.identity().await?;
+    Ok(Prepared { key, checkpoint, has: tails.lasts(), head, generation, identity, lineage })
+}
+
+async fn run(
+    prepared: Prepared,
+    store: &EventStore,
+    options: &RelayOptions,
+    lease: &Lease,
+    said: &Said,
+    mut ending: watch::Receiver<bool>,
+    acknowledged: watch::Sender<Option<(Key, Checkpoint)>>,
+) -> Result<(), Error> {
+    let Prepared { key, checkpoint, has, head, generation, identity, mut lineage } = prepared;
     let (batches, mut read) = mpsc::channel(BATCHES_AHEAD);
     let (head, mut heads) = watch::channel(head);
     let reader = Reader { store: store.clone(), at: checkpoint.position, generation, batches, head };
@@ -131,15 +165,19 @@ async fn prepare_and_run(
     copying.spawn(dead_letters::copy(store.downgrade(), options.kafka.clone()));
     said.leads(checkpoint.position, *heads.borrow_and_update());
     let mut leader = Leader {
+        store,
         said,
         options,
         producer: Producer::new(&options.kafka)?,
         produced: checkpoint,
-        has: tails.lasts(),
-        told: tails.lasts(),
+        has,
+        told: has,
         round: 0,
         waiting_since: None,
     };
+    if let Some(log) = identity {
+        leader.producer.tells_of(log);
+    }
     let mut watermarks = tokio::time::interval(options.watermark_every / WATERMARK_ROUNDS);
     watermarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -182,6 +220,11 @@ impl Leader<'_> {
     }
 
     async fn produce(&mut self, Batch { rows, upto }: Batch) -> Result<(), Error> {
+        if !self.producer.knows_the_log() {
+            // It has its first event since.
+            let log = self.store.identity().await?.ok_or(Ended::Closed)?;
+            self.producer.tells_of(log);
+        }
         let mut stretch = self.producer.open();
         let mut produced: u64 = 0;
         for row in &rows {

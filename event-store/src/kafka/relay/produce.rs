@@ -15,6 +15,7 @@ use schema::record::{Encoder, watermark_headers};
 use schema::stored::StoredRef;
 use schema::topics::{LogTopic, RECORD_BYTES_MAX};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
 use crate::kafka::KafkaOptions;
@@ -124,7 +125,8 @@ pub(super) struct Producer {
     /// None: it is being dropped.
     client: Option<ThreadedProducer<Context>>,
     pub acks: Arc<Acks>,
-    encoder: Encoder,
+    /// Of the log that the records are of, with the id of its first event; none: it has no event yet.
+    encoder: Option<(Encoder, Uuid)>,
     topics: [String; LogTopic::ALL.len()],
     window: VecDeque<Stretch>,
     pub events: usize,
@@ -155,7 +157,7 @@ impl Producer {
         Ok(Self {
             client: Some(client),
             acks,
-            encoder: Encoder::default(),
+            encoder: None,
             topics: LogTopic::ALL.map(|topic| options.topics.of(topic)),
             window: VecDeque::new(),
             events: 0,
@@ -163,6 +165,16 @@ impl Producer {
             // Never the last one.
             uncounted: Arc::new(AtomicU32::new(u32::MAX / 2)),
         })
+    }
+
+    /// Whose log the records are of: to be said before there are any.
+    pub fn tells_of(&mut self, log: Uuid) {
+        self.encoder = Some((Encoder::of_log(log), log));
+    }
+
+    /// Whether it was said.
+    pub fn knows_the_log(&self) -> bool {
+        self.encoder.is_some()
     }
 
     pub fn open(&self) -> Opened {
@@ -177,8 +189,10 @@ impl Producer {
         prev: Position,
         stretch: &mut Opened,
     ) -> Result<(), KafkaError> {
-        let Self { client: Some(client), acks, encoder, topics, .. } = self else { return Err(KafkaError::Canceled) };
-        let mut headers = Some(OwnedHeaders::new_with_capacity(7));
+        let Self { client: Some(client), acks, encoder: Some((encoder, _)), topics, .. } = self else {
+            return Err(KafkaError::Canceled);
+        };
+        let mut headers = Some(OwnedHeaders::new_with_capacity(8));
         let encoded = encoder.encode(event, prev, |key, value| {
             headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
         });
@@ -210,10 +224,12 @@ impl Producer {
         upto: Position,
         generation: Generation,
     ) -> Result<(), KafkaError> {
-        let Self { client: Some(client), acks, topics, uncounted, .. } = self else { return Err(KafkaError::Canceled) };
+        let Self { client: Some(client), acks, topics, uncounted, encoder: Some((_, log)), .. } = self else {
+            return Err(KafkaError::Canceled);
+        };
         uncounted.fetch_add(1, Ordering::AcqRel);
-        let mut headers = OwnedHeaders::new_with_capacity(2);
-        for (key, value) in &watermark_headers(upto, generation) {
+        let mut headers = OwnedHeaders::new_with_capacity(3);
+        for (key, value) in &watermark_headers(upto, generation, *log) {
             headers = headers.insert(Header { key, value: Some(value) });
         }
         let record: BaseRecord<'_, str, str, Open> =

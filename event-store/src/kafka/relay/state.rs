@@ -5,7 +5,7 @@ use std::time::Instant;
 use schema::log::Position;
 
 use crate::kafka::topics;
-use crate::lineage::Loss;
+use crate::lineage::{ForeignTopic, Loss};
 
 #[derive(Debug, Clone)]
 pub struct RelayState {
@@ -47,6 +47,9 @@ pub enum Stopped {
     LostTail(Loss),
     #[error("Kafka has other events than the log after position {}: `coulomb log recover` says which, and how to go on", .0.shared_upto)]
     OtherHistory(Loss),
+    /// The settings lead to what belongs to another log. Events are appended all the same.
+    #[error("Kafka gets nothing, and events are appended all the same: {0}")]
+    Foreign(ForeignTopic),
 }
 
 impl RelayState {

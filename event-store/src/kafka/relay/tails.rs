@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::checkpoint::Checkpoint;
 use super::lasts::Lasts;
 use crate::kafka::KafkaOptions;
+use crate::kafka::asking::{GivenUp, ask};
 use crate::kafka::context::Quiet;
 use crate::lineage::KafkaTail;
 
@@ -40,6 +41,8 @@ pub(super) struct Tail {
     pub generation: Generation,
     /// Of an event.
     pub event_id: Option<Uuid>,
+    /// Which log it is of, where it says so.
+    pub log: Option<Uuid>,
 }
 
 /// What Kafka has.
@@ -69,18 +72,18 @@ impl Tails {
             position: tail.position,
             generation: tail.generation,
             event_id: tail.event_id,
+            log: tail.log,
         };
         self.tails.iter().map(of).collect()
     }
 
-    /// On a thread of its own: librdkafka's questions block.
     pub async fn read(options: &KafkaOptions, checkpoint: &Checkpoint) -> Result<Self, Error> {
         let (options, lasts) = (options.clone(), checkpoint.lasts);
-        let read = tokio::task::spawn_blocking(move || Self::read_blocking(&options, &lasts));
+        let read = ask(move |given_up| Self::read_blocking(&options, &lasts, given_up));
         read.await.unwrap_or(Err(Error::Kafka(KafkaError::Canceled)))
     }
 
-    fn read_blocking(options: &KafkaOptions, lasts: &Lasts) -> Result<Self, Error> {
+    fn read_blocking(options: &KafkaOptions, lasts: &Lasts, given_up: GivenUp<'_>) -> Result<Self, Error> {
         let mut config = options.client();
         config
             .set("group.id", "coulomb-relay")
@@ -94,7 +97,7 @@ impl Tails {
         // One topic after the other: a partition's end doesn't say of which topic.
         for topic in LogTopic::ALL {
             let name = options.topics.of(topic);
-            tails.of_topic(&consumer, topic, &name, began)?;
+            tails.of_topic(&consumer, topic, &name, || began.elapsed() > PATIENCE || given_up())?;
             for partition in 0..PARTITION_COUNT {
                 let had = lasts.get(topic, partition) > Position::START;
                 let has = tails.tails.iter().any(|tail| tail.topic == topic && tail.partition == partition);
@@ -112,7 +115,7 @@ impl Tails {
         consumer: &BaseConsumer<Quiet>,
         topic: LogTopic,
         name: &str,
-        began: Instant,
+        is_over: impl Fn() -> bool,
     ) -> Result<(), Error> {
         let mut ends = TopicPartitionList::new();
         let mut open: Vec<i32> = (0..topic.partitions()).collect();
@@ -121,7 +124,7 @@ impl Tails {
         }
         consumer.assign(&ends)?;
         while let Some(&partition) = open.first() {
-            if began.elapsed() > PATIENCE {
+            if is_over() {
                 return Err(Error::Silent { topic, partition });
             }
             match consumer.poll(POLL) {
@@ -149,7 +152,8 @@ impl Tails {
             Head::Watermark { .. } => None,
         };
         let event_id = event_id.and_then(|id| Uuid::try_parse_ascii(id).ok());
-        let tail = Tail { topic, partition, position: head.position(), generation: head.generation(), event_id };
+        let (position, generation, log) = (head.position(), head.generation(), head.log());
+        let tail = Tail { topic, partition, position, generation, event_id, log };
         match self.tails.iter_mut().find(|of| of.topic == topic && of.partition == partition) {
             // Somebody writes while we read.
             Some(known) if known.position >= tail.position => {}

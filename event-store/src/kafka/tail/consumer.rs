@@ -16,6 +16,7 @@ use super::received::{Reader, Received};
 use crate::kafka::KafkaOptions;
 use crate::kafka::context::{Quiet, because};
 use crate::kafka::dead_letters::Letterbox;
+use crate::lineage::Identity;
 
 /// How soon it is noticed that the consumer is to end.
 const POLL: Duration = Duration::from_millis(100);
@@ -81,13 +82,14 @@ impl Consumer {
         options: &KafkaOptions,
         topic: String,
         letters: Letterbox,
+        identity: Identity,
         counters: Arc<Counters>,
         sink: impl Sink,
     ) -> std::io::Result<Self> {
         let signals = Arc::<Signals>::default();
         let thread = Thread {
             config: config(options),
-            reader: Reader::new(letters),
+            reader: Reader::new(letters, identity),
             counters,
             sink: Box::new(sink),
             signals: Arc::clone(&signals),

@@ -19,6 +19,7 @@ use schema::record::Head;
 use crate::EventStore;
 use crate::kafka::KafkaOptions;
 use crate::kafka::dead_letters::Letterbox;
+use crate::lineage::Identity;
 use crate::partitions::PartitionSet;
 use crate::read::{self, READ_POSITIONS_MAX};
 use crate::store::WeakStore;
@@ -38,15 +39,22 @@ pub(crate) async fn run(store: WeakStore, tail: Tail, options: KafkaOptions, cou
     let Some(current) = store.upgrade() else { return };
     let poll_every = current.options().poll_every;
     let letters = Letterbox::new(Some(current.dead_letters()), Arc::clone(&counters));
+    let identity = current.identity_known().clone();
     drop(current);
-    let sink = RingSink { tail: tail.clone(), counters: Arc::clone(&counters), patience: poll_every };
-    let consumer = match Consumer::start(&options, options.topics.events(), letters, Arc::clone(&counters), sink) {
-        Ok(consumer) => Some(consumer),
-        Err(error) => {
-            tracing::error!(%error, "Kafka can't be consumed without a thread; Postgres is polled");
-            None
-        }
+    let sink = RingSink {
+        tail: tail.clone(),
+        counters: Arc::clone(&counters),
+        patience: poll_every,
+        identity: identity.clone(),
     };
+    let consumer =
+        match Consumer::start(&options, options.topics.events(), letters, identity, Arc::clone(&counters), sink) {
+            Ok(consumer) => Some(consumer),
+            Err(error) => {
+                tracing::error!(%error, "Kafka can't be consumed without a thread; Postgres is polled");
+                None
+            }
+        };
     let mut watch = Watch { tail: tail.clone(), counters, poll_every, lateness: Lateness::new(poll_every) };
     let mut watchdog = Watchdog::new(Instant::now());
     let mut failed = false;
@@ -87,6 +95,7 @@ impl Watch {
     async fn look(&mut self, store: &EventStore) -> Result<(), read::Error> {
         let mark = self.tail.mark();
         let (head, generation) = store.head().await?;
+        store.learn_identity(head).await;
         let standing = self.tail.compare(mark, head, generation, store.options().tail_events_max);
         let (Standing::Upto(mut upto), Some(Mark { brought, .. })) = (standing, mark) else {
             return Ok(());
@@ -139,6 +148,8 @@ struct RingSink {
     tail: Tail,
     counters: Arc<Counters>,
     patience: Duration,
+    /// Of the log.
+    identity: Identity,
 }
 
 impl Sink for RingSink {
@@ -154,6 +165,13 @@ impl Sink for RingSink {
     }
 
     fn take(&mut self, received: Vec<Received>) -> bool {
+        let is_foreign = |one: &&Received| matches!(one, Received::Record { content: Content::Foreign, .. });
+        let foreign = received.iter().filter(is_foreign).count() as u64;
+        self.counters.add(Count::Foreign, foreign);
+        if foreign > 0 && self.identity.known().is_none() {
+            // It may be the first that there is of this log.
+            self.tail.look_again();
+        }
         let carried = received.into_iter().filter_map(|received| match received {
             Received::Record { content: Content::Event { event, bytes, .. }, .. } => {
                 Some(Carried::Event { event, bytes })
@@ -161,7 +179,10 @@ impl Sink for RingSink {
             Received::Record { content: Content::Undecodable(Some(position)), .. } => {
                 Some(Carried::Undecodable(position))
             }
-            Received::Record { content: Content::Undecodable(None) | Content::Watermark { .. }, .. }
+            Received::Record {
+                content: Content::Undecodable(None) | Content::Watermark { .. } | Content::Foreign,
+                ..
+            }
             | Received::Begun => None,
         });
         let brought = self.tail.bring(carried, self.patience);

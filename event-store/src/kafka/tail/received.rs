@@ -9,9 +9,11 @@ use schema::digest::payload_hash;
 use schema::log::{Generation, Position, RecordedEvent};
 use schema::partition::Partition;
 use schema::record::{self, Head};
+use uuid::Uuid;
 
 use crate::archived::decoded_stored;
 use crate::kafka::dead_letters::{DeadRecord, Letterbox};
+use crate::lineage::Identity;
 
 /// What came of a topic.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) enum Content {
         upto: Position,
         generation: Generation,
     },
+    /// It is of another log: the settings lead to the Kafka of another installation, or to its topics.
+    Foreign,
     /// The place says what its headers say of it.
     Undecodable(Option<Position>),
 }
@@ -62,6 +66,7 @@ impl Error {
         match self {
             Self::Record(record::Error::NoHeader(_)) => "no_header",
             Self::Record(record::Error::Header { .. }) => "header",
+            Self::Record(record::Error::Log(_)) => "log",
             Self::Record(record::Error::Value(_)) => "value",
             Self::Record(record::Error::Member(_)) => "member",
             Self::Record(record::Error::OtherPosition { .. }) => "other_position",
@@ -76,12 +81,14 @@ impl Error {
 /// Reads records, and puts those that can't be decoded where they are kept.
 pub(crate) struct Reader {
     letters: Letterbox,
+    /// Of the log that is followed.
+    identity: Identity,
     logged: HashSet<&'static str>,
 }
 
 impl Reader {
-    pub fn new(letters: Letterbox) -> Self {
-        Self { letters, logged: HashSet::new() }
+    pub fn new(letters: Letterbox, identity: Identity) -> Self {
+        Self { letters, identity, logged: HashSet::new() }
     }
 
     /// None: nobody wants it. `wants`: whether the record need be decoded.
@@ -92,6 +99,11 @@ impl Reader {
         wants: impl FnOnce(Partition, &Head) -> bool,
     ) -> Option<Content> {
         let head = record::head(headers(message)).map_err(Error::from);
+        if let Some(log) = head.as_ref().ok().and_then(Head::log)
+            && self.is_foreign(log, message)
+        {
+            return Some(Content::Foreign);
+        }
         let position = match &head {
             Ok(Head::Event { position, .. }) => Some(*position),
             Ok(Head::Watermark { .. }) | Err(_) => None,
@@ -99,7 +111,7 @@ impl Reader {
         let content =
             match head {
                 Ok(head) if !wants(partition, &head) => return None,
-                Ok(Head::Watermark { upto, generation }) => Ok(Content::Watermark { upto, generation }),
+                Ok(Head::Watermark { upto, generation, .. }) => Ok(Content::Watermark { upto, generation }),
                 Ok(Head::Event { position, prev, .. }) => event(partition, position, message)
                     .map(|event| Content::Event { event: Arc::new(event), prev, bytes: message.payload_len() }),
                 Err(error) => Err(error),
@@ -108,6 +120,27 @@ impl Reader {
             self.put_aside(message, &error);
             Content::Undecodable(position)
         }))
+    }
+
+    /// Whether a record is of another log than the one that is followed. What can't be known yet, since that one had no event, is
+    /// read from Postgres as well.
+    fn is_foreign(&mut self, log: Uuid, message: &BorrowedMessage<'_>) -> bool {
+        let ours = self.identity.known();
+        if ours == Some(log) {
+            return false;
+        }
+        if let Some(ours) = ours
+            && self.logged.insert("foreign")
+        {
+            tracing::error!(
+                topic = message.topic(),
+                %log,
+                %ours,
+                "records of another log are passed over, and Postgres is read instead: KAFKA_BROKERS or \
+                 COULOMB_KAFKA_TOPIC_PREFIX leads to another installation"
+            );
+        }
+        true
     }
 
     fn put_aside(&mut self, message: &BorrowedMessage<'_>, error: &Error) {

@@ -1,0 +1,54 @@
+//! By what a log is told from others.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use schema::log::Position;
+use sqlx::Row;
+use uuid::Uuid;
+
+use crate::EventStore;
+
+/// The id of the log's first event, which no other log has, and each backup and copy of it has. As this process knows it; cheap
+/// to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Identity(Arc<Mutex<Option<Uuid>>>);
+
+impl Identity {
+    /// None: the log has no event yet, as far as is known.
+    pub fn known(&self) -> Option<Uuid> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of another generation it may be another.
+    pub fn forget(&self) {
+        self.learn(None);
+    }
+
+    fn learn(&self, identity: Option<Uuid>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+}
+
+impl EventStore {
+    /// Asks for it where it is not known yet, and the log has an event by now.
+    pub(crate) async fn learn_identity(&self, head: Position) {
+        if head > Position::START
+            && self.identity_known().known().is_none()
+            && let Err(error) = self.identity().await
+        {
+            tracing::debug!(%error, "by what the log is told from others can't be asked");
+        }
+    }
+
+    /// By what the log is told from others: the id of its first event, which backups and copies of it have too. None: it has no
+    /// event yet. Asked for anew each time, since another log may have been put in the place of this one.
+    ///
+    /// # Errors
+    /// When the database can't be used.
+    pub async fn identity(&self) -> Result<Option<Uuid>, sqlx::Error> {
+        let rows = self.database().fetch_all(sqlx::query("SELECT log_identity()")).await?;
+        let identity = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        self.identity_known().learn(identity);
+        Ok(identity)
+    }
+}
