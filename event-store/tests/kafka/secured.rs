@@ -140,10 +140,11 @@ async fn who_is_not_let_in_is_told_why() {
         let why = match &state.doing {
             Doing::KafkaDown { why, .. } => why.clone(),
             Doing::Stopped { why } => why.to_string(),
-            Doing::Standby | Doing::Leading => panic!("{state:?}"),
+            Doing::Standby | Doing::Leading => panic!("{:?}: it was let in: {state:?}", kafka.security),
         };
-        assert!(words.iter().all(|word| why.contains(word)), "{:?}: {why}", kafka.security);
-        assert!(!why.contains("wrong"), "no secret: {why}");
+        let lacks: Vec<_> = words.iter().filter(|word| !why.contains(**word)).collect();
+        assert!(lacks.is_empty(), "{:?}: the relay should say {lacks:?} too; it says: {why}", kafka.security);
+        assert!(!why.contains("wrong"), "{:?}: the relay tells the password: {why}", kafka.security);
         let topic = kafka.topics.events();
         let asked: Vec<&str> = [topic.as_str(), "Kafka brings nothing"].into_iter().chain(words).collect();
         let warned = async {
@@ -152,7 +153,12 @@ async fn who_is_not_let_in_is_told_why() {
             }
         };
         let warned = tokio::time::timeout(PATIENCE, warned).await;
-        warned.unwrap_or_else(|_| panic!("{asked:?} in {:#?}", heard(&[&topic])));
+        warned.unwrap_or_else(|_| {
+            let (security, said) = (&kafka.security, heard(&[&topic]));
+            panic!(
+                "{security:?}: in {PATIENCE:?} the reader warned of nothing with all of {asked:?}; it said: {said:#?}"
+            )
+        });
         assert_eq!(reader.kafka_counts().0.taken, 0);
         let upto = append_some(&writer, 20).await;
         assert_followed(&reader, &writer, upto).await;

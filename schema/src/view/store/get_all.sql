@@ -1,5 +1,5 @@
 -- The rows of some keys of each read model, and how far they all are, in one snapshot.
-SELECT a.generation, a.position, r.*
+SELECT a.generation, a.position, r.*, pg_is_in_recovery() AS of_standby
 FROM views.reached() a
 LEFT JOIN (
     SELECT 'charge_points' AS model, key, partition, generation, position, removed, row::text

@@ -140,6 +140,9 @@ impl List<'_> {
                 format!("SELECT * FROM (({still}) UNION ALL ({then})) b ORDER BY {order} LIMIT ${limit}")
             }
         };
-        format!("SELECT a.generation, a.position, r.* FROM views.reached() a LEFT JOIN LATERAL ({rows}) r ON true")
+        format!(
+            "SELECT a.generation, a.position, r.*, pg_is_in_recovery() AS of_standby \
+             FROM views.reached() a LEFT JOIN LATERAL ({rows}) r ON true"
+        )
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pool::Pool;
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::{Statement, reached};
@@ -59,7 +60,9 @@ impl Replica {
     pub(super) async fn fetch_all<'s>(&self, make: &impl Fn() -> Statement<'s>, floor: Reached) -> Option<Vec<PgRow>> {
         let asked = self.ask(make, floor).await;
         let outcome = match &asked {
-            Ok(_) => "replica",
+            Ok(rows) if is_of_standby(rows) => "replica",
+            // Where reads are to go, there is none: to a server that was promoted, or the only one there is.
+            Ok(_) => "primary, no replica",
             Err(Passed::Behind) => "primary, replica behind",
             Err(Passed::Gone) => "primary, replica gone",
             Err(Passed::Resting) => "primary, replica resting",
@@ -124,4 +127,9 @@ impl Replica {
             false => tracing::warn!("{what}"),
         }
     }
+}
+
+/// Whether a server gave this that follows another.
+fn is_of_standby(rows: &[PgRow]) -> bool {
+    rows.first().and_then(|row| row.try_get("of_standby").ok()).unwrap_or_default()
 }

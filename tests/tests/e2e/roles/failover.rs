@@ -3,6 +3,7 @@
 use embedded_postgres::testing::Replicated;
 use tests::eventually;
 
+use super::replica::reads;
 use super::*;
 
 /// What a process says at `/ready`, if it is.
@@ -32,6 +33,17 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
     })
     .await;
     assert!(said["about"]["database"].as_str().is_some_and(|about| about.starts_with(&one)), "{said}");
+    // A server that is the only one left is read from too, and is not what answers for a replica.
+    let path = charge.path();
+    let is_counted = async |answered_by: &str| {
+        eventually(answered_by, || async {
+            network.query(&charge.driver.account, &path).await.ok()?;
+            (reads(&http, answered_by).await > 0.0).then_some(())
+        })
+        .await;
+    };
+    is_counted("replica").await;
+    assert_eq!(reads(&http, "primary, no replica").await, 0.0);
 
     first.kill().await;
     // The charger has more to say. Nobody can record it, so nobody may acknowledge it.
@@ -59,6 +71,9 @@ async fn a_charge_goes_on_when_the_primary_is_killed_and_its_standby_promoted() 
     second.promote().await.expect("it is promoted");
     let said = eventually("the other to be named", || async { ready(&http).await }).await;
     assert!(said["about"]["database"].as_str().is_some_and(|about| about.starts_with(&two)), "{said}");
+    let of_replica = reads(&http, "replica").await;
+    is_counted("primary, no replica").await;
+    assert_eq!(reads(&http, "replica").await, of_replica);
 
     // The log takes nothing before its new generation is begun, which the first process to notice does.
     eventually("the log to go on", || async {

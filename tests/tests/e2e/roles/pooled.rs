@@ -52,7 +52,9 @@ async fn a_charge_runs_behind_pgbouncer() {
         }
         let me = network.query(&charge.driver.account, "/api/me").await.expect("a driver may ask");
         assert!(me["email"].is_string(), "{me}");
-        assert_eq!(reads(&network.queries, "replica").await > 0.0, database == "listening");
+        // It is no replica, and is not counted as one.
+        assert_eq!(reads(&network.queries, "primary, no replica").await > 0.0, database == "listening");
+        assert_eq!(reads(&network.queries, "replica").await, 0.0);
         roles.is_consistent(&charge.session_id, 1).await;
     }
 
