@@ -22,6 +22,7 @@ use crate::archived::decoded_stored;
 use crate::feed::{Error, Feed, FeedBatch};
 use crate::kafka::KafkaOptions;
 use crate::kafka::dead_letters::Letterbox;
+use crate::kafka::relay::WATERMARK_EVERY;
 use crate::kafka::tail::{Consumer, Content, Count, Counters, LOOKS_APART, Lateness, Received, Sink, Watchdog};
 use crate::partitions::PartitionSet;
 use crate::stored::Filter;
@@ -56,7 +57,7 @@ impl CommandFeed {
             events: vec![],
             at: from,
             generation: None,
-            lateness: Lateness::new(store.options().poll_every),
+            lateness: Lateness::new(store.options().poll_every + WATERMARK_EVERY),
             watchdog: Watchdog::new(now),
             looked: None,
             look_at: now,

@@ -194,12 +194,12 @@ impl<'a> Columns<'a> {
         self,
         exclusive: bool,
         near: Option<Position>,
-        notify: Option<&'a str>,
         (known, seen): (Generation, Option<Position>),
     ) -> Query<'a, Postgres, PgArguments> {
         let Self { counts, writes: w, guards: g, keys: k, events: e } = self;
         let statement = sqlx::query(include_str!("append.sql")).bind(exclusive).bind(near.map(|near| near.0));
-        let statement = statement.bind(notify).bind(counts);
+        // The function could tell the others too, in the same transaction.
+        let statement = statement.bind(None::<&str>).bind(counts);
         let statement = statement.bind(w.append).bind(w.kind).bind(w.id).bind(w.expect).bind(w.fence).bind(w.count);
         let statement = statement.bind(g.append).bind(g.kind).bind(g.id).bind(g.version).bind(g.fence);
         let statement =

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::append::{self, Append, Appended};
 use crate::lane::columns::Columns;
+use crate::lane::notice::Notices;
 use crate::lane::verdict::Verdicts;
 use crate::lane::{Pending, recall};
 use crate::lineage::Era;
@@ -36,6 +37,8 @@ pub(super) struct Flusher {
     options: StoreOptions,
     tail: Tail,
     era: Era,
+    /// None: nobody else is to be told.
+    notices: Option<Notices>,
 }
 
 /// Why a call failed, and hence what is known of its batch.
@@ -97,8 +100,9 @@ impl Failure {
 }
 
 impl Flusher {
-    pub fn new(pool: Pool, options: StoreOptions, tail: Tail, era: Era) -> Self {
-        Self { pool, connection: None, used: Instant::now(), near: None, exclusive_flushes: 0, options, tail, era }
+    pub fn new(pool: Pool, options: StoreOptions, tail: Tail, era: Era, notices: Option<Notices>) -> Self {
+        let used = Instant::now();
+        Self { pool, connection: None, used, near: None, exclusive_flushes: 0, options, tail, era, notices }
     }
 
     /// Sees every append of the batch to its answer.
@@ -119,6 +123,7 @@ impl Flusher {
         while !batch.is_empty() {
             let failure = match self.call(&batch, exclusive).await {
                 Ok(verdicts) => {
+                    self.tell();
                     self.answer(batch, &verdicts).await;
                     break;
                 }
@@ -148,6 +153,7 @@ impl Flusher {
                 Failure::Later(_) => self.connection = None,
                 Failure::Unknown(_) => {
                     self.connection = None;
+                    self.tell();
                     batch.iter_mut().for_each(|pending| pending.uncertain = true);
                 }
                 Failure::Raced(_) | Failure::Rejected(_) => {}
@@ -178,15 +184,13 @@ impl Flusher {
     async fn call(&mut self, batch: &[Pending], exclusive: bool) -> Result<Verdicts, Failure> {
         self.ensure_connected().await.map_err(Failure::Later)?;
         let timeout = self.options.flush_timeout;
-        let notify = self.options.notify.then(|| self.tail.sender());
         // Taken out, so that a call that is given up takes its connection with it.
         let Some(mut connection) = self.connection.take() else {
             return Err(Failure::Later(sqlx::Error::PoolClosed));
         };
         let started = Instant::now();
         let known = (self.era.generation(), self.era.furthest_in(self.era.generation()));
-        let statement =
-            Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, self.near, notify, known);
+        let statement = Columns::of(batch.iter().map(|pending| &pending.append)).statement(exclusive, self.near, known);
         let called = tokio::time::timeout(timeout, statement.fetch_one(&mut connection));
         let row = match called.await {
             Ok(row) => row,
@@ -199,6 +203,13 @@ impl Flusher {
         self.near = verdicts.as_ref().ok().map(|verdicts| verdicts.base);
         self.connection = Some(connection);
         verdicts
+    }
+
+    /// Other processes, that the log may have gone on.
+    fn tell(&self) {
+        if let Some(notices) = &self.notices {
+            notices.tell();
+        }
     }
 
     async fn ensure_connected(&mut self) -> Result<(), sqlx::Error> {

@@ -4,6 +4,7 @@
 mod columns;
 mod flush;
 mod gather;
+mod notice;
 mod order;
 mod recall;
 mod runner;

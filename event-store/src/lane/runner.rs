@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::lane::Pending;
 use crate::lane::flush::Flusher;
 use crate::lane::gather::{self, Touched};
+use crate::lane::notice::Notices;
 use crate::lineage::Era;
 use crate::options::StoreOptions;
 use crate::tail::Tail;
@@ -81,7 +82,8 @@ impl Runner {
         options: &StoreOptions,
         (tail, era): (&Tail, &Era),
     ) -> Self {
-        let flusher = |_| Flusher::new(pool.clone(), options.clone(), tail.clone(), era.clone());
+        let notices = options.notify.then(|| Notices::start(pool.clone(), tail.sender().to_owned()));
+        let flusher = |_| Flusher::new(pool.clone(), options.clone(), tail.clone(), era.clone(), notices.clone());
         Self {
             queue,
             gathered,

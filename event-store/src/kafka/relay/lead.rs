@@ -30,12 +30,9 @@ const DOWN_AFTER: Duration = Duration::from_secs(2);
 /// How long the last acknowledgements are waited for when the process ends.
 const FAREWELL: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Each partition gets its watermark in one of so many rounds. librdkafka sends a request for each partition, of which five
-/// are under way: all at once would keep events waiting behind them.
-const WATERMARK_ROUNDS: u32 = 8;
-/// Of all events, watermarks come so many times more seldom than of station commands: the program's own followers know by
-/// dense positions what is missing, and each watermark is a request for the broker and an answer for every consumer.
-const EVENTS_CYCLES: u32 = 5;
+/// Watermarks of one partition at a time: each is a request for the broker and an answer for every consumer, and all at once
+/// would keep events waiting behind them.
+const WATERMARK_ROUNDS: u32 = PARTITION_COUNT as u32;
 
 /// Why somebody leads no more.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +70,8 @@ pub(super) struct Leader<'r> {
     has: Lasts,
     /// Up to where each partition was told, by an event or a watermark.
     told: Lasts,
-    /// The round of watermarks that is next.
-    round: u32,
+    /// Whose watermarks are next.
+    turn: u8,
     /// Since when nothing was acknowledged, while something waits for it.
     waiting_since: Option<Instant>,
 }
@@ -172,7 +169,7 @@ async fn run(
         produced: checkpoint,
         has,
         told: has,
-        round: 0,
+        turn: 0,
         waiting_since: None,
     };
     if let Some(log) = identity {
@@ -250,29 +247,20 @@ impl Leader<'_> {
         Ok(())
     }
 
-    /// Of the partitions whose turn it is: all of each up to what was produced last stands before its watermark. A partition
-    /// of which something was told since the last round needs none yet.
+    /// Of the partition whose turn it is: all of it up to what was produced last stands before its watermark.
     async fn watermarks(&mut self) -> Result<(), Error> {
         let Checkpoint { position: upto, generation, .. } = self.produced;
-        let (round, cycle) = (self.round % WATERMARK_ROUNDS, self.round / WATERMARK_ROUNDS);
-        self.round = (self.round + 1) % (WATERMARK_ROUNDS * EVENTS_CYCLES);
         if !self.has_room() {
             return Ok(());
         }
-        let turn = |partition: &u8| u32::from(*partition) % WATERMARK_ROUNDS == round;
-        let topics = LogTopic::ALL.into_iter().filter(|topic| match topic {
-            LogTopic::Events => cycle == 0,
-            LogTopic::StationCommands => true,
-        });
-        for topic in topics {
-            for partition in (0..PARTITION_COUNT).filter(turn) {
-                // An event at that very position says it already.
-                let said = self.told.get(topic, partition).max(self.produced.lasts.get(topic, partition));
-                let was = self.told.replace(topic, partition, said);
-                if upto > said && said == was {
-                    self.producer.watermark(topic, partition, upto, generation).await?;
-                    self.told.replace(topic, partition, upto);
-                }
+        let partition = self.turn;
+        self.turn = (partition + 1) % PARTITION_COUNT;
+        for topic in LogTopic::ALL {
+            // An event at that very position says it already.
+            let said = self.told.get(topic, partition).max(self.produced.lasts.get(topic, partition));
+            if upto > said {
+                self.producer.watermark(topic, partition, upto, generation).await?;
+                self.told.replace(topic, partition, upto);
             }
         }
         Ok(())

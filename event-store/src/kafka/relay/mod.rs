@@ -48,6 +48,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
 
+/// What those who follow station commands count on.
+pub(crate) const WATERMARK_EVERY: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone)]
 pub struct RelayOptions {
     pub kafka: KafkaOptions,
@@ -57,8 +60,7 @@ pub struct RelayOptions {
     pub window_events_max: usize,
     /// Bytes of their records.
     pub window_bytes_max: usize,
-    /// While the log moves, each partition of station commands gets a watermark so often, or an event; those of all events
-    /// five times more seldom.
+    /// While the log moves, each partition of each topic gets a watermark so often, or an event.
     pub watermark_every: Duration,
     pub checkpoint_every: Duration,
     /// Without an acknowledgement for so long, a leader gives up its lease: Kafka may be there for another one.
@@ -72,7 +74,7 @@ impl RelayOptions {
             lease_ttl: Duration::from_secs(4),
             window_events_max: 20_000,
             window_bytes_max: 32 * 1024 * 1024,
-            watermark_every: Duration::from_millis(200),
+            watermark_every: WATERMARK_EVERY,
             checkpoint_every: Duration::from_millis(250),
             kafka_patience: Duration::from_secs(10),
         }

@@ -23,6 +23,9 @@ use crate::kafka::context::Quiet;
 
 /// Records that librdkafka keeps: more than the window of the relay, with two for each event and the watermarks.
 const QUEUE_RECORDS_MAX: u32 = 500_000;
+/// Clients that share the partitions. librdkafka sends a request for each partition, and a broker answers those of a connection
+/// one after the other: by one connection, a few hundred events in a second wait for each other.
+const CLIENTS: usize = 4;
 /// Where librdkafka's queue is full all the same.
 const QUEUE_WAIT: Duration = Duration::from_millis(5);
 
@@ -120,10 +123,10 @@ impl Acks {
     }
 }
 
-/// A producer with a window of what is under way.
+/// Idempotent producers with a window of what is under way.
 pub(super) struct Producer {
-    /// None: it is being dropped.
-    client: Option<ThreadedProducer<Context>>,
+    /// Each has the partitions of its remainder.
+    clients: Vec<ThreadedProducer<Context>>,
     pub acks: Arc<Acks>,
     /// Of the log that the records are of, with the id of its first event; none: it has no event yet.
     encoder: Option<(Encoder, Uuid)>,
@@ -153,9 +156,10 @@ pub(super) struct Opened {
 impl Producer {
     pub fn new(options: &KafkaOptions) -> Result<Self, KafkaError> {
         let acks = Arc::new(Acks::default());
-        let client = producer_config(options).create_with_context(Context(Arc::clone(&acks)))?;
+        let config = producer_config(options);
+        let client = |_| config.create_with_context(Context(Arc::clone(&acks)));
         Ok(Self {
-            client: Some(client),
+            clients: (0..CLIENTS).map(client).collect::<Result<_, _>>()?,
             acks,
             encoder: None,
             topics: LogTopic::ALL.map(|topic| options.topics.of(topic)),
@@ -189,7 +193,7 @@ impl Producer {
         prev: Position,
         stretch: &mut Opened,
     ) -> Result<(), KafkaError> {
-        let Self { client: Some(client), acks, encoder: Some((encoder, _)), topics, .. } = self else {
+        let Self { clients, acks, encoder: Some((encoder, _)), topics, .. } = self else {
             return Err(KafkaError::Canceled);
         };
         let mut headers = Some(OwnedHeaders::new_with_capacity(8));
@@ -203,7 +207,7 @@ impl Producer {
             .key(encoded.key)
             .payload(encoded.value)
             .headers(headers.unwrap_or_default());
-        send(client, acks, record).await
+        send(client_of(clients, event.partition), acks, record).await
     }
 
     /// All of a stretch has been produced. `then`: how things stand when it is acknowledged.
@@ -224,7 +228,7 @@ impl Producer {
         upto: Position,
         generation: Generation,
     ) -> Result<(), KafkaError> {
-        let Self { client: Some(client), acks, topics, uncounted, encoder: Some((_, log)), .. } = self else {
+        let Self { clients, acks, topics, uncounted, encoder: Some((_, log)), .. } = self else {
             return Err(KafkaError::Canceled);
         };
         uncounted.fetch_add(1, Ordering::AcqRel);
@@ -236,7 +240,7 @@ impl Producer {
             BaseRecord::with_opaque_to(topic_name(topics, into), Arc::clone(uncounted))
                 .partition(partition.into())
                 .headers(headers);
-        send(client, acks, record).await
+        send(client_of(clients, partition), acks, record).await
     }
 
     /// How far everything is acknowledged, if that is farther than before.
@@ -263,13 +267,17 @@ impl Producer {
 /// What was not sent is thrown away; on a thread of its own, since librdkafka takes its time.
 impl Drop for Producer {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            std::thread::spawn(move || {
+        let clients = std::mem::take(&mut self.clients);
+        std::thread::spawn(move || {
+            for client in &clients {
                 client.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
-                drop(client);
-            });
-        }
+            }
+        });
     }
+}
+
+fn client_of(clients: &[ThreadedProducer<Context>], partition: u8) -> &ThreadedProducer<Context> {
+    &clients[usize::from(partition) % CLIENTS]
 }
 
 fn topic_name(topics: &[String; LogTopic::ALL.len()], topic: LogTopic) -> &str {
