@@ -20,6 +20,7 @@ mod demo_file;
 mod drain_args;
 mod events;
 mod health;
+mod interrupted;
 mod kafka_args;
 mod keys;
 mod listen;

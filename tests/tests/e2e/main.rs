@@ -16,6 +16,7 @@ mod flows;
 mod history;
 mod independent;
 mod kafka;
+mod interrupted;
 mod keys;
 mod kill;
 mod killed_rebuild;

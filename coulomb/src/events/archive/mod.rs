@@ -162,10 +162,10 @@ pub async fn run(database: &CommandDatabase, args: Args) -> anyhow::Result<()> {
         Some(Command::List(args)) => list::run(database, args).await,
         #[cfg(feature = "archive")]
         command => {
+            let mut interruptions = crate::interrupted::Interruptions::new()?;
             tokio::select! {
                 ran = run::run(database, command, args.write) => ran,
-                interrupted = tokio::signal::ctrl_c() => {
-                    interrupted?;
+                () = interruptions.next() => {
                     bail!("stopped: nothing half counts. Run it again to go on")
                 }
             }

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::disclosure::DisclosureArgs;
 use super::filter::{FilterArgs, Selection};
 use crate::command_database::CommandDatabase;
+use crate::interrupted::Interruptions;
 use crate::settings::Settings;
 use folder::Folder;
 use manifest::{Filtered, Plan};
@@ -132,12 +133,12 @@ pub async fn run(settings: &Settings, database: &CommandDatabase, args: Args) ->
         opener: opener.as_ref(),
         progress: &progress,
     };
+    let mut interruptions = Interruptions::new()?;
     let mut events = 0;
     for range in Range::of(after, rest.upto, args.range_positions) {
         let written = tokio::select! {
             written = range::write(&store, &range, &rest.filter, &plan, &mut folder, &common) => written,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
+            () = interruptions.next() => {
                 progress.finish_and_clear();
                 bail!("stopped: positions up to {} are exported; run it again to go on", folder.reached().unwrap_or(after));
             }
