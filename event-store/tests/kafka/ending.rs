@@ -55,6 +55,8 @@ async fn who_starts_without_an_answer_of_kafka_ends_when_it_is_told_to() {
     relay.until_relayed(upto).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     drop(relay);
+    // The next one leads at once.
+    first.lapse_all_leases().await.expect("lapsed");
     // It takes connections, and answers nothing.
     brokers.freeze(1).await.expect("frozen");
     let url = database.url().to_owned();
