@@ -15,6 +15,9 @@ use crate::node::{Looker, Replication, Seen};
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Of the pool on each primary.
+/// A connection that was used since is there, unless the server ended meanwhile.
+const TRUSTED_IDLE: Duration = Duration::from_millis(250);
+
 #[derive(Debug, Clone)]
 pub struct Options {
     pub connections_max: u32,
@@ -110,8 +113,18 @@ async fn find(
     }
 }
 
-pub(crate) fn pool_options(options: &Options) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(options.connections_max).acquire_timeout(options.acquire_wait_max)
+/// How a pool of sqlx is kept. A connection that was idle for a while is tried before it is used; before that it is trusted,
+/// since it was tried when it came back: otherwise each statement of a busy process would take two round trips.
+pub fn pool_options(options: &Options) -> PgPoolOptions {
+    let pool = PgPoolOptions::new().max_connections(options.connections_max).acquire_timeout(options.acquire_wait_max);
+    pool.test_before_acquire(false).before_acquire(|connection, meta| {
+        Box::pin(async move {
+            if meta.idle_for > TRUSTED_IDLE {
+                sqlx::Connection::ping(connection).await?;
+            }
+            Ok(true)
+        })
+    })
 }
 
 struct Follower {

@@ -15,7 +15,7 @@ mod standby;
 mod statement;
 
 pub use connection::{Connection, CopyIn, Transaction};
-pub use follow::{Followed, Options, State, Unreachable, follow, primary};
+pub use follow::{Followed, Options, State, Unreachable, follow, pool_options, primary};
 pub use handle::Pool;
 pub use hosts::{Hosts, InvalidHosts};
 pub use listener::Listener;

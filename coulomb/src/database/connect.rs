@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::Context;
 use pool::{Followed, Hosts, Options, Pool, State};
 use schema::view::Replica;
-use sqlx::postgres::PgPoolOptions;
 use tokio::sync::watch;
 
 use crate::database_args::Pooler;
@@ -87,8 +86,7 @@ impl Reads {
 
 /// The pool of a private server.
 pub async fn private(url: &str, connections_max: u32) -> anyhow::Result<Pool> {
-    let pool = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_WAIT_MAX);
-    Ok(pool.connect(url).await?.into())
+    Ok(pool::pool_options(&options(connections_max)).connect(url).await?.into())
 }
 
 async fn follow(url: &str, connections_max: u32, carried: bool) -> anyhow::Result<Followed> {

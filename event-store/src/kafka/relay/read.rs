@@ -6,12 +6,14 @@ use futures_util::TryStreamExt;
 use pool::{Connection, Pool};
 use schema::log::{Generation, Position};
 use schema::stored::{StoredEvent, StoredRef};
+use sqlx::Row as _;
 use tokio::sync::{mpsc, watch};
 
 use crate::EventStore;
 use crate::bulk::{self, BulkRow, Selection};
 use crate::options::Wake;
 use crate::read::{Error, READ_POSITIONS_MAX};
+use crate::row::EventRow;
 
 /// A batch goes on when it has so many events,
 const BATCH_EVENTS_MAX: usize = 512;
@@ -21,6 +23,8 @@ const BATCH_BYTES_MAX: usize = 256 * 1024;
 pub(super) const BATCHES_AHEAD: usize = 8;
 /// Who reads keeps a snapshot, which makes appends dearer: where nobody takes what was read, the reading ends.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(1);
+/// So many are read by one statement.
+const NEWEST_POSITIONS: i64 = 64;
 /// Positions that are read with what archives have of them.
 const ARCHIVE_POSITIONS: i64 = 2_000;
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -35,7 +39,7 @@ pub(super) struct Batch {
 /// An event as it came.
 pub(super) enum Row {
     Log(BulkRow),
-    Archive(StoredEvent),
+    Stored(StoredEvent),
 }
 
 /// How reading a stretch went.
@@ -54,7 +58,7 @@ impl Row {
             Self::Log(row) => {
                 row.stored()?.ok_or(Error::Corrupt { position: row.position, what: "payload or metadata" })
             }
-            Self::Archive(event) => Ok(event.as_ref()),
+            Self::Stored(event) => Ok(event.as_ref()),
         }
     }
 }
@@ -106,12 +110,12 @@ impl Reader {
 
     async fn catch_up(&mut self, connection: &mut Option<Connection<'static>>) -> Result<(), Ended> {
         loop {
-            let (head, is) = self.store.head().await?;
-            if is != self.generation {
-                return Err(Ended::OtherGeneration { was: self.generation, is });
-            }
-            self.head.send_replace(head);
+            let (head, newest) = self.newest().await?;
             if self.at >= head {
+                return Ok(());
+            }
+            // Whatever is committed after this look is told of once more.
+            if self.at.0 + newest.len() as i64 == head.0 && self.send(newest, head).await {
                 return Ok(());
             }
             let upto = Position(head.0.min(self.at.0 + READ_POSITIONS_MAX));
@@ -127,6 +131,24 @@ impl Reader {
                 Went::NotTaken => drop(self.batches.reserve().await.map_err(|_| Ended::Closed)?),
             }
         }
+    }
+
+    /// Where the log ends, and what it has up to there; only some of it, where that is more than a few events or there are
+    /// holes. Mostly somebody waits for one event: this is one round trip, of a statement that is planned once.
+    async fn newest(&self) -> Result<(Position, Vec<Row>), Ended> {
+        let statement = sqlx::query(include_str!("newest.sql")).bind(self.at.0).bind(self.at.0 + NEWEST_POSITIONS);
+        let rows = self.store.database().fetch_all(statement).await.map_err(Error::from)?;
+        let end = rows.first().ok_or(Error::Unavailable(sqlx::Error::RowNotFound))?;
+        let of_head = |column| end.try_get(column).map_err(Error::from);
+        let (head, is) = (Position(of_head(15)?), Generation(of_head(16)?));
+        if is != self.generation {
+            return Err(Ended::OtherGeneration { was: self.generation, is });
+        }
+        self.store.era().saw(is, head);
+        self.head.send_replace(head);
+        let there = rows.iter().filter(|row| matches!(row.try_get::<Option<i64>, _>(0), Ok(Some(_))));
+        let events = there.map(|row| Ok(Row::Stored(EventRow::of(row)?.stored()?)));
+        Ok((head, events.collect::<Result<_, Error>>()?))
     }
 
     /// What the log itself has up to the first position that it has not.
@@ -179,7 +201,7 @@ impl Reader {
         if gone > 0 {
             tracing::warn!(after = %self.at, %upto, gone, "some events are neither in the log nor in an archive, and stay out of Kafka");
         }
-        let batch = Batch { rows: events.into_iter().map(Row::Archive).collect(), upto };
+        let batch = Batch { rows: events.into_iter().map(Row::Stored).collect(), upto };
         self.batches.send(batch).await.map_err(|_| Ended::Closed)?;
         self.at = upto;
         Ok(())
