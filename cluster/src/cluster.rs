@@ -112,7 +112,7 @@ impl Cluster {
             Part::Postgres(_) | Part::PgBouncer => {
                 Ok(self.database.lock().await.process(part)?.map_or(State::Stopped, OwnedProcess::state))
             }
-            _ => Ok(self.process(part)?.lock().await.process.state()),
+            _ => Ok(self.process(part)?.lock().await.owned.state()),
         }
     }
 
@@ -124,7 +124,7 @@ impl Cluster {
             Part::Postgres(_) | Part::PgBouncer => {
                 self.database.lock().await.process(part)?.and_then(OwnedProcess::pid)
             }
-            _ => self.process(part)?.lock().await.process.pid(),
+            _ => self.process(part)?.lock().await.owned.pid(),
         };
         Ok(pid.map(Memory::of_tree).unwrap_or_default())
     }
@@ -150,7 +150,7 @@ impl Cluster {
         match part {
             Part::Kafka(number) => Ok(self.kafka(part)?.log(number)),
             Part::Postgres(_) | Part::PgBouncer => Ok(self.database.lock().await.log(part)),
-            _ => Ok(self.process(part)?.lock().await.process.log().to_owned()),
+            _ => Ok(self.process(part)?.lock().await.owned.log().to_owned()),
         }
     }
 

@@ -49,7 +49,7 @@ impl Cluster {
         match part {
             Part::Kafka(number) => Ok(self.kafka(part)?.kill(number).await?),
             Part::Postgres(_) | Part::PgBouncer => self.database.lock().await.kill(part).await,
-            _ if self.process(part)?.lock().await.process.kill().await => Ok(()),
+            _ if self.process(part)?.lock().await.owned.kill().await => Ok(()),
             _ => Err(Error::NotRunning(part)),
         }
     }
@@ -78,7 +78,7 @@ impl Cluster {
                 let set = |process: &OwnedProcess| process.set_frozen(frozen);
                 let runs = match part {
                     Part::Postgres(_) | Part::PgBouncer => self.database.lock().await.process(part)?.is_some_and(set),
-                    _ => set(&self.process(part)?.lock().await.process),
+                    _ => set(&self.process(part)?.lock().await.owned),
                 };
                 if runs { Ok(()) } else { Err(Error::NotRunning(part)) }
             }
@@ -94,7 +94,7 @@ impl Cluster {
             Part::Kafka(number) => Ok(self.kafka(part)?.stop_node(number).await?),
             Part::Postgres(_) | Part::PgBouncer => self.database.lock().await.stop(part).await,
             _ => {
-                self.process(part)?.lock().await.process.stop().await;
+                self.process(part)?.lock().await.owned.stop().await;
                 Ok(())
             }
         }
@@ -119,9 +119,9 @@ impl Cluster {
             let ends = parts.iter().filter_map(|part| self.processes.get(part)).map(async |process| {
                 let mut process = process.lock().await;
                 if self.ephemeral {
-                    process.process.kill().await;
+                    process.owned.kill().await;
                 } else {
-                    process.process.stop().await;
+                    process.owned.stop().await;
                 }
             });
             join_all(ends).await;

@@ -58,4 +58,4 @@ pub use options::{Options, Traffic};
 pub use owned_process::State;
 pub use part::{NoSuchPart, Part};
 pub use published::{Login, Published};
-pub use roles::program;
+pub use roles::{NO_LIMITS, program};

@@ -12,7 +12,7 @@ use crate::process::{Ready, Recipe};
 /// Which role answers what; the same file that containers use.
 const ROUTING: &str = include_str!("../../docker/nginx/coulomb.conf.template");
 /// Where distributions put it, besides PATH.
-const PLACES: [&str; 3] = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/bin/nginx"];
+const PLACES: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
 /// A process that refused is tried again after this.
 const TRIED_AGAIN_AFTER_S: u32 = 1;
 
@@ -25,10 +25,7 @@ pub(crate) struct Upstreams {
 }
 
 pub(crate) fn program() -> Result<PathBuf, Error> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path).map(|directory| directory.join("nginx"));
-    let mut all = PLACES.iter().map(PathBuf::from).chain(in_path);
-    all.find(|program| program.exists()).ok_or(Error::Missing { program: "nginx", package: "nginx-light" })
+    owned_process::find("nginx", &PLACES).ok_or(Error::Missing { program: "nginx", package: "nginx-light" })
 }
 
 /// Writes the configuration, and answers its path.

@@ -43,18 +43,18 @@ pub(crate) fn owned(directory: &Path, name: &str) -> OwnedProcess {
 
 #[derive(Debug)]
 pub(crate) struct Process {
-    pub(crate) process: OwnedProcess,
+    pub(crate) owned: OwnedProcess,
     recipe: Recipe,
 }
 
 impl Process {
     pub(crate) fn new(recipe: Recipe, directory: &Path) -> Self {
-        Self { process: owned(directory, &recipe.part.to_string()), recipe }
+        Self { owned: owned(directory, &recipe.part.to_string()), recipe }
     }
 
     /// Starts it, unless it runs.
     pub(crate) async fn launch(&mut self) -> Result<(), Error> {
-        if self.process.pid().is_some() {
+        if self.owned.pid().is_some() {
             return Ok(());
         }
         if let Ready::File(path) = &self.recipe.ready
@@ -62,15 +62,15 @@ impl Process {
         {
             std::fs::remove_file(path).map_err(Error::file("can't remove", path))?;
         }
-        Ok(self.process.launch(&self.recipe.program).await?)
+        Ok(self.owned.launch(&self.recipe.program).await?)
     }
 
     pub(crate) async fn until_ready(&self, client: &reqwest::Client) -> Result<(), Error> {
         let deadline = Instant::now() + READY_WAIT_MAX;
         let part = self.recipe.part;
-        let (log, tail) = (|| self.process.log().to_owned(), || self.process.said_last(LOG_TAIL_LINES));
+        let (log, tail) = (|| self.owned.log().to_owned(), || self.owned.said_last(LOG_TAIL_LINES));
         loop {
-            if self.process.pid().is_none() {
+            if self.owned.pid().is_none() {
                 return Err(Error::EndedEarly { part, log: log(), tail: tail() });
             }
             let said = match &self.recipe.ready {

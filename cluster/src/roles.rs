@@ -14,8 +14,15 @@ use crate::secrets::Secrets;
 
 /// Of each process, so that all find room in one server.
 const CONNECTIONS: &str = "12";
-/// Limits by address would meet everybody at once: all come from this machine.
 const NO_LIMIT: &str = "100000,6000000";
+/// Variables for who starts the program for a test: limits by address would meet everybody at once, since all come from one
+/// machine.
+pub const NO_LIMITS: [(&str, &str); 4] = [
+    ("COULOMB_RATE_ADDRESS", NO_LIMIT),
+    ("COULOMB_RATE_LOGIN_ADDRESS", NO_LIMIT),
+    ("COULOMB_RATE_REGISTER", NO_LIMIT),
+    ("COULOMB_RATE_DRIVER", NO_LIMIT),
+];
 
 /// The program, without what the machine's own environment says to it.
 pub fn program(path: impl Into<PathBuf>) -> Program {
@@ -49,8 +56,7 @@ pub(crate) fn environment(
     if let Some(brokers) = kafka_brokers {
         all.push(("KAFKA_BROKERS", brokers.to_owned()));
     }
-    let rates = ["COULOMB_RATE_ADDRESS", "COULOMB_RATE_LOGIN_ADDRESS", "COULOMB_RATE_REGISTER", "COULOMB_RATE_DRIVER"];
-    all.extend(rates.map(|name| (name, NO_LIMIT.to_owned())));
+    all.extend(NO_LIMITS.map(|(name, value)| (name, value.to_owned())));
     let all = all.into_iter().map(|(name, value)| (name.to_owned(), value));
     with(all.collect(), &options.environment)
 }

@@ -18,7 +18,7 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Of its log, in an error.
 const LOG_TAIL_LINES: usize = 12;
 /// Where distributions put it, besides PATH.
-const PLACES: [&str; 3] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+const PLACES: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
 
 #[derive(Clone, Debug)]
 pub struct PgBouncerOptions {
@@ -48,9 +48,7 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// Whether it is installed.
     pub fn program() -> Option<PathBuf> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let in_path = std::env::split_paths(&path).map(|directory| directory.join("pgbouncer"));
-        PLACES.iter().map(PathBuf::from).chain(in_path).find(|program| program.exists())
+        owned_process::find("pgbouncer", &PLACES)
     }
 
     /// Starts it and waits until it takes connections.
@@ -73,7 +71,7 @@ impl PgBouncer {
         let watch = Watch { name: "pgbouncer", pids: &pids, ending: &ending, remove: None, user };
         let guardian = Guardian::watch(watch)?;
         let mut process = OwnedProcess::new(pids.join("pgbouncer"), directory.join("pgbouncer.log"), ending);
-        let program = Program::new(program).arg("-q").arg(&settings).run_as(user).in_directory("/");
+        let program = Program::new(program).arg(&settings).run_as(user).in_directory("/");
         process.launch(&program).await?;
         let deadline = Instant::now() + READY_WAIT_MAX;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {

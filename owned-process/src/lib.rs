@@ -49,5 +49,5 @@ pub use lock::OwnerLock;
 pub use nix::sys::signal::Signal;
 pub use ports::{free_port, free_ports, is_free};
 pub use process::{OwnedProcess, State};
-pub use program::{Program, User};
+pub use program::{Program, User, find};
 pub use word::lives;

@@ -10,6 +10,14 @@ pub struct User {
     pub gid: u32,
 }
 
+/// Where a program is: in one of the places where distributions put it, or in PATH.
+pub fn find(name: &str, places: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let directories = places.iter().map(PathBuf::from).chain(in_path);
+    directories.map(|directory| directory.join(name)).find(|program| program.is_file())
+}
+
 /// A program with its arguments, and how its environment differs from its owner's.
 #[derive(Clone, Debug)]
 pub struct Program {

@@ -15,8 +15,6 @@ use crate::within;
 const OPERATOR_EMAIL: &str = "operator@tests.example";
 const OPERATOR_PASSWORD: &str = "operators-password";
 pub const MASTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
-/// Limits by address would meet all tests at once, who come from one.
-const NO_LIMIT: &str = "100000,6000000";
 
 /// Where a platform answers, and what was made in it. Cheap to clone.
 #[derive(Clone)]
@@ -61,10 +59,7 @@ pub fn operator() -> (&'static str, &'static str) {
 
 /// With the operator, and no limits.
 pub fn configured(builder: ProgramBuilder) -> ProgramBuilder {
-    let builder =
-        ["COULOMB_RATE_ADDRESS", "COULOMB_RATE_LOGIN_ADDRESS", "COULOMB_RATE_REGISTER", "COULOMB_RATE_DRIVER"]
-            .iter()
-            .fold(builder, |builder, name| builder.env(name, NO_LIMIT));
+    let builder = cluster::NO_LIMITS.iter().fold(builder, |builder, (name, value)| builder.env(name, *value));
     builder.env("COULOMB_OPERATOR_EMAIL", OPERATOR_EMAIL).env("COULOMB_OPERATOR_PASSWORD", OPERATOR_PASSWORD)
 }
 
