@@ -10,11 +10,12 @@ use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::node::{Node, STOP_WAIT_MAX};
+use crate::node::{Heap, Node, STOP_WAIT_MAX};
 use crate::secured::Secured;
 use crate::{java, libraries, properties};
 
 /// Memory of Java's heap: of a node alone, and of each of three.
+const HEAP_AT_START_MIB: u32 = 64;
 const HEAP_ALONE_MIB: u32 = 384;
 const HEAP_OF_THREE_MIB: u32 = 256;
 
@@ -28,7 +29,8 @@ pub struct Options {
     pub ephemeral: bool,
     /// Also listen with TLS and SASL: [`EmbeddedKafka::secured`]. Decided when a cluster is made.
     pub secured: bool,
-    /// Heap of each node; none: 384 MiB for one, 256 MiB each for three.
+    /// Heap of each node, all of it from the start; none: as little as it needs, up to 384 MiB for one and 256 MiB each for three.
+    /// With little, a node under load stands still for a tenth of a second every few seconds, to collect garbage.
     pub heap_mib: Option<u32>,
     /// Further lines of `server.properties`, which win.
     pub properties: Vec<(String, String)>,
@@ -81,7 +83,7 @@ impl EmbeddedKafka {
         let guardian = Guardian::watch(Watch { name: "kafka", pids: &pids, ending: &ending, remove, user: None })?;
 
         let heap = if options.nodes == 1 { HEAP_ALONE_MIB } else { HEAP_OF_THREE_MIB };
-        let heap = options.heap_mib.unwrap_or(heap);
+        let heap = options.heap_mib.map_or(Heap { first_mib: HEAP_AT_START_MIB, most_mib: heap }, Heap::all);
         let nodes = (1..=options.nodes).map(|number| {
             let node = Node::new(&layout, number, java.clone(), &libraries, heap);
             let properties = properties::of_node(&layout, number, secured.as_ref(), &options.properties);

@@ -28,14 +28,27 @@ pub(crate) struct Node {
     home: PathBuf,
     java: PathBuf,
     class_path: String,
-    heap_mib: u32,
+    heap: Heap,
+}
+
+/// What a node's heap has at its start, and at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heap {
+    pub first_mib: u32,
+    pub most_mib: u32,
+}
+
+impl Heap {
+    pub fn all(mib: u32) -> Self {
+        Self { first_mib: mib, most_mib: mib }
+    }
 }
 
 impl Node {
-    pub(crate) fn new(layout: &Layout, number: u16, java: PathBuf, libraries: &Path, heap_mib: u32) -> Self {
+    pub(crate) fn new(layout: &Layout, number: u16, java: PathBuf, libraries: &Path, heap: Heap) -> Self {
         let (home, pid_file) = (layout.node(number), layout.pids().join(format!("node-{number}")));
         let process = OwnedProcess::new(pid_file, home.join("server.log"), Ending::terminate(STOP_WAIT_MAX));
-        Self { process, home, java, class_path: libraries.join("*").display().to_string(), heap_mib }
+        Self { process, home, java, class_path: libraries.join("*").display().to_string(), heap }
     }
 
     fn properties(&self) -> PathBuf {
@@ -74,8 +87,9 @@ impl Node {
 
     /// Starts the process.
     pub(crate) async fn launch(&mut self) -> Result<(), Error> {
-        let program = Program::new(&self.java).arg(format!("-Xmx{}m", self.heap_mib));
-        let program = program.args(["-Xms64m", "-XX:+UseSerialGC"]);
+        let Heap { first_mib, most_mib } = self.heap;
+        let program = Program::new(&self.java).args([format!("-Xmx{most_mib}m"), format!("-Xms{first_mib}m")]);
+        let program = program.arg("-XX:+UseSerialGC");
         // What a node says is warnings, and when it has started.
         let program = program.args([
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

@@ -26,6 +26,8 @@ use crate::settings::Settings;
 
 /// Reports before the clock starts, so that pools, caches and plans are warm.
 const WARM_UP: Duration = Duration::from_secs(3);
+/// With Kafka, so that its server has compiled what it does often.
+const WARM_UP_KAFKA: Duration = Duration::from_secs(15);
 /// How long the last frames may take to arrive.
 const LAST_FRAMES: Duration = Duration::from_secs(5);
 
@@ -56,6 +58,10 @@ impl Args {
             ([], true) => vec![500, 2_000],
             (rates, _) => rates.to_vec(),
         }
+    }
+
+    fn warm_up(&self) -> Duration {
+        if self.kafka { WARM_UP_KAFKA } else { WARM_UP }
     }
 }
 
@@ -146,7 +152,7 @@ async fn measure(reach: &Reach, token: &str, args: &Args, rate: u32) -> anyhow::
         phones.spawn(phone.follow(on_their_way.clone(), Arc::clone(&seen)));
     }
     let period = Duration::from_secs_f64(f64::from(args.chargers) / f64::from(rate));
-    let length = Duration::from_secs(args.seconds);
+    let (warm_up, length) = (args.warm_up(), Duration::from_secs(args.seconds));
     let mut chargers = JoinSet::new();
     let mut connected = vec![];
     for number in 0..args.chargers as usize {
@@ -156,10 +162,10 @@ async fn measure(reach: &Reach, token: &str, args: &Args, rate: u32) -> anyhow::
     for (number, charger) in connected.into_iter().enumerate() {
         // Spread evenly over the period.
         let offset = period.mul_f64(number as f64 / f64::from(args.chargers));
-        let (sent, until) = (on_their_way.clone(), WARM_UP + length);
+        let (sent, until) = (on_their_way.clone(), warm_up + length);
         chargers.spawn(charger.report(sent, started, offset, period, until));
     }
-    tokio::time::sleep(WARM_UP).await;
+    tokio::time::sleep(warm_up).await;
     on_their_way.forget();
     seen.lock().expect("no thread panics while it holds this").reset();
 
@@ -167,7 +173,7 @@ async fn measure(reach: &Reach, token: &str, args: &Args, rate: u32) -> anyhow::
     while let Some(ended) = chargers.join_next().await {
         acknowledged.add(ended??)?;
     }
-    let took = started.elapsed().saturating_sub(WARM_UP).max(length);
+    let took = started.elapsed().saturating_sub(warm_up).max(length);
     let sent = on_their_way.count();
     let wanted = sent as u64 * u64::from(args.phones);
     let give_up = Instant::now() + LAST_FRAMES;

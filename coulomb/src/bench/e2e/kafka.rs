@@ -13,6 +13,8 @@ use crate::bench::processes::{Processes, Through};
 use crate::master_key::MasterKey;
 use crate::settings::Settings;
 
+/// Of a Kafka that is started for this: what its own scripts give it.
+const HEAP_MIB: u32 = 1_024;
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
 pub async fn run(settings: &Settings, args: &Args, out: &mut dyn FnMut(BenchLine)) -> anyhow::Result<()> {
@@ -27,7 +29,8 @@ async fn on(server: &Server, settings: &Settings, args: &Args, out: &mut dyn FnM
         Some(options) => (options, None),
         None => {
             let directory = tempfile::tempdir().context("no directory for a Kafka")?;
-            let started = EmbeddedKafka::start(embedded_kafka::Options::new(directory.path().join("kafka"))).await;
+            let options = embedded_kafka::Options::new(directory.path().join("kafka"));
+            let started = EmbeddedKafka::start(embedded_kafka::Options { heap_mib: Some(HEAP_MIB), ..options }).await;
             let started = started.context("no Kafka can be started: name one with KAFKA_BROKERS")?;
             (KafkaOptions::new(started.brokers()), Some((started, directory)))
         }
@@ -83,7 +86,7 @@ impl Bench<'_> {
         let measured = async {
             let token = seed::login(over_kafka.reach()).await.context("logging in")?;
             for (rate, alone) in self.args.rates().into_iter().zip(&alone) {
-                let probe = Probe::start(kafka)?;
+                let probe = Probe::start(kafka, self.args.warm_up())?;
                 let measured = measure(over_kafka.reach(), &token, self.args, rate).await?;
                 self.tell(rate, &measured, alone, out);
                 let probed = probe.stop().await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -35,8 +35,9 @@ struct Line {
 }
 
 impl Probe {
-    /// From the ends of the partitions on.
-    pub fn start(options: &KafkaOptions) -> anyhow::Result<Self> {
+    /// From the ends of the partitions on. What comes before a time has passed does not count.
+    pub fn start(options: &KafkaOptions, warm_up: Duration) -> anyhow::Result<Self> {
+        let begun = Instant::now();
         let mut config = options.client();
         config.set("group.id", "bench").set("enable.auto.commit", "false").set("fetch.min.bytes", "1");
         let consumer: BaseConsumer = config.create().context("a consumer of Kafka")?;
@@ -52,6 +53,9 @@ impl Probe {
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Acquire) {
                 let Some(Ok(message)) = consumer.poll(POLL) else { continue };
+                if begun.elapsed() < warm_up {
+                    continue;
+                }
                 let now = Utc::now();
                 let Some(line) = message.payload().and_then(|line| serde_json::from_slice::<Line>(line).ok()) else {
                     continue;
