@@ -31,8 +31,9 @@ impl Tuning<'_> {
             // Statements touch many partitions and take microseconds: more locks, no compiling, cheap random reads.
             "max_locks_per_transaction=256".to_owned(),
             "jit=off".to_owned(),
-            // A client that stopped amid its handshake would keep a DROP DATABASE waiting for a minute.
-            "authentication_timeout=2s".to_owned(),
+            // A client that stopped amid its handshake would keep a DROP DATABASE waiting for a minute. On a busy machine a
+            // handshake takes seconds.
+            "authentication_timeout=10s".to_owned(),
             "random_page_cost=1.1".to_owned(),
             "timezone=UTC".to_owned(),
             "log_timezone=UTC".to_owned(),

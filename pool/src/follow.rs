@@ -92,6 +92,13 @@ pub async fn primary(hosts: Hosts, options: Options) -> Result<Pool, Unreachable
     Ok(pool_options(&options).connect_with(hosts.each()[first].clone()).await?.into())
 }
 
+/// Whether another try may do better. It mends no wrong password.
+fn may_pass(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return true };
+    // PgBouncer says with 08P01 that the server behind it does not let it in now.
+    error.is_transient_in_connect_phase() || error.code().is_some_and(|code| code.starts_with("08"))
+}
+
 /// The primary, and what each host said.
 async fn find(
     hosts: &Hosts,
@@ -104,8 +111,7 @@ async fn find(
         if let Choice::Take(first) = Known::default().choose(&seen) {
             return Ok((first, seen));
         }
-        // Another try mends no wrong password.
-        let passes = |seen: &Result<Seen, sqlx::Error>| !matches!(seen, Err(sqlx::Error::Database(error)) if !error.is_transient_in_connect_phase());
+        let passes = |seen: &Result<Seen, sqlx::Error>| seen.as_ref().err().is_none_or(may_pass);
         if since.elapsed() > options.acquire_wait_max || !seen.iter().any(passes) {
             return Err(Unreachable::NoPrimary(describe(hosts, &seen, None).join("; ")));
         }
