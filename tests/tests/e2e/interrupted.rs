@@ -34,7 +34,7 @@ async fn append(store: &EventStore, events: i64) {
             event_version: golden.version,
             payload: golden.payload,
         };
-        is_newest.then(|| (aggregate, raw))
+        is_newest.then_some((aggregate, raw))
     });
     let golden: Vec<_> = golden.collect();
     let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test")));

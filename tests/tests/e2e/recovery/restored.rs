@@ -175,7 +175,8 @@ async fn a_backup_that_is_copied_back_is_noticed_recovered_and_everybody_goes_on
     charge.seen(|session| session["energy_wh"] == 2000).await;
     let lost_number = start(&mut charge.charger, "2026-03-01T10:20:00Z").await;
     let sessions = |page: &Value| page["items"].as_array().cloned().unwrap_or_default();
-    let is_lost = |session: &Value| session["transaction_id"] == lost_number.to_string();
+    let lost_text = lost_number.to_string();
+    let is_lost = |session: &Value| session["transaction_id"] == *lost_text;
     let open = until(&charge.driver.account, "/api/sessions", |page| sessions(page).iter().any(is_lost)).await;
     let lost_session = sessions(&open).into_iter().find(is_lost).expect("it was found")["session_id"].clone();
     let lost_key = format!("session:{}", lost_session.as_str().expect("an id"));
