@@ -14,10 +14,10 @@ use crate::node::{Looker, Replication, Seen};
 /// How often every host is looked at.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Of the pool on each primary.
 /// A connection that was used since is there, unless the server ended meanwhile.
 const TRUSTED_IDLE: Duration = Duration::from_millis(250);
 
+/// Of the pool on each primary.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub connections_max: u32,

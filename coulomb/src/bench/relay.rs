@@ -132,7 +132,8 @@ struct Record {
 impl Records {
     async fn of(store: &EventStore, events: i64) -> anyhow::Result<Self> {
         let mut values = vec![];
-        let mut encoder = Encoder::default();
+        let log = store.identity().await?.context("a log without events")?;
+        let mut encoder = Encoder::of_log(log);
         let mut lasts = LogTopic::ALL.map(|_| [Position::START; 64]);
         let mut at = Position::START;
         while at < Position(events) {

@@ -101,7 +101,10 @@ impl CommandFeed {
                 Content::Watermark { upto, generation } => (*generation, Step::Watermark(*upto)),
                 Content::Foreign => {
                     self.counters.add(Count::Foreign, 1);
-                    self.coverage.unreadable(partition);
+                    // Where our log is known, what another has there says nothing of it.
+                    if self.store.identity_known().known().is_none() {
+                        self.coverage.unreadable(partition);
+                    }
                     continue;
                 }
                 Content::Undecodable(_) => {

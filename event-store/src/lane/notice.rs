@@ -11,6 +11,8 @@ use pool::{Connection, Pool};
 use tokio::sync::mpsc;
 
 const WITHIN: Duration = Duration::from_secs(5);
+/// On a connection that was kept: whatever lies between may have forgotten it.
+const WITHIN_ON_KEPT: Duration = Duration::from_secs(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The way to whoever tells. It ends when the last one is dropped.
@@ -24,9 +26,16 @@ impl Notices {
         tokio::spawn(async move {
             let mut connection = None;
             while wanted.recv().await.is_some() {
-                if let Err(error) = tell(&pool, &mut connection, &sender).await {
-                    tracing::warn!(%error, "other processes can't be told that the log went on; they poll");
+                let mut failed = false;
+                while let Err(error) = tell(&pool, &mut connection, &sender).await {
+                    if !failed {
+                        tracing::warn!(%error, "other processes can't be told that the log went on; they poll");
+                    }
+                    failed = true;
                     tokio::time::sleep(AGAIN_AFTER).await;
+                    if wanted.is_closed() {
+                        return;
+                    }
                 }
             }
         });
@@ -41,15 +50,22 @@ impl Notices {
 }
 
 async fn tell(pool: &Pool, kept: &mut Option<Connection<'static>>, sender: &str) -> Result<(), sqlx::Error> {
+    // Taken out, so that one that fails or is given up is of no further use.
+    if let Some(mut connection) = kept.take().filter(|kept| !kept.is_left_behind())
+        && let Ok(Ok(())) = tokio::time::timeout(WITHIN_ON_KEPT, notify(&mut connection, sender)).await
+    {
+        *kept = Some(connection);
+        return Ok(());
+    }
     let told = async {
-        // Taken out, so that one that fails or is given up is of no further use.
-        let mut connection = match kept.take().filter(|kept| !kept.is_left_behind()) {
-            Some(connection) => connection,
-            None => pool.connect().await?,
-        };
-        sqlx::query(include_str!("notice.sql")).bind(sender).execute(&mut connection).await?;
+        let mut connection = pool.connect().await?;
+        notify(&mut connection, sender).await?;
         *kept = Some(connection);
         Ok(())
     };
     tokio::time::timeout(WITHIN, told).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+async fn notify(connection: &mut Connection<'static>, sender: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("notice.sql")).bind(sender).execute(connection).await.map(|_| ())
 }

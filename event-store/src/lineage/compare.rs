@@ -121,7 +121,9 @@ pub async fn settle(store: &EventStore, tails: &[KafkaTail]) -> Result<Compariso
         Comparison::Lost(loss) | Comparison::OtherHistory(loss) => halt(store, &look, loss).await?,
         Comparison::Foreign(_) => {
             // Where it was never in any Kafka, nobody else keeps it.
+            let loses_nothing = look.halt.as_ref().is_none_or(|halt| halt.lost_upto.is_none());
             if let Some(reason) = look.change()
+                && loses_nothing
                 && !was_relayed(store).await?
             {
                 go_on(store, &look, reason).await?;

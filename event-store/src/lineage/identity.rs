@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::EventStore;
 
-/// The id of the log's first event, which no other log has, and each backup and copy of it has. As this process knows it; cheap
-/// to clone.
+/// The id of the log's first event, which no other log has, and each backup and copy of it has; where that is archived, what is
+/// made of its digests. As this process knows it; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Identity(Arc<Mutex<Option<Uuid>>>);
 
@@ -17,11 +17,6 @@ impl Identity {
     /// None: the log has no event yet, as far as is known.
     pub fn known(&self) -> Option<Uuid> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Of another generation it may be another.
-    pub fn forget(&self) {
-        self.learn(None);
     }
 
     fn learn(&self, identity: Option<Uuid>) {

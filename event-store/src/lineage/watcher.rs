@@ -9,6 +9,7 @@ use super::{Era, State, Successor};
 use crate::EventStore;
 use crate::store::WeakStore;
 use domain::log::GenerationReason;
+use schema::log::Position;
 
 /// Without a refused append, how often the lineage is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -49,10 +50,10 @@ async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
         era.went_back();
     }
     era.saw(look.generation, look.position);
-    if known != look.generation {
-        store.identity_known().forget();
+    // Each time: another log may have been put in the place of this one.
+    if look.position > Position::START {
+        store.identity().await?;
     }
-    store.learn_identity(look.position).await;
     if let Some(reason) = reason(&look, era)
         && look.filling_upto.is_none()
     {

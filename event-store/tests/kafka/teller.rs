@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use schema::log::{Generation, Position};
 use schema::partition::{PARTITION_COUNT, Partition};
-use schema::record::{Encoder, watermark_headers};
+use schema::record::{Encoder, header, watermark_headers};
 use schema::stored::StoredEvent;
 use schema::topics::{LogTopic, Topics};
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub struct Teller {
     producer: ThreadedProducer<DefaultProducerContext>,
     /// With which log its records say that they are of.
     encoder: Option<(Encoder, Uuid)>,
+    /// Or they don't, as those of older relays.
+    tells_log: bool,
     /// Of each partition of each topic.
     prev: [[Position; PARTITION_COUNT as usize]; 2],
     /// Which record was before each.
@@ -52,6 +54,7 @@ impl Teller {
             topics: kafka.topics.clone(),
             producer: config.create().expect("a producer"),
             encoder: None,
+            tells_log: true,
             prev: [[Position::START; PARTITION_COUNT as usize]; 2],
             before: HashMap::new(),
             lacking: HashSet::new(),
@@ -72,6 +75,11 @@ impl Teller {
             self.at = look.upto;
         }
         news
+    }
+
+    /// Whether records from now on say of which log they are.
+    pub fn tells_log(&mut self, tells: bool) {
+        self.tells_log = tells;
     }
 
     /// Passes over what there is.
@@ -106,7 +114,11 @@ impl Teller {
             if tells {
                 let mut headers = Some(OwnedHeaders::new());
                 let (encoder, _) = self.encoder.as_mut().expect("it was asked for news");
+                let tells_log = self.tells_log;
                 let encoded = encoder.encode(&event.as_ref(), before, |key, value| {
+                    if key == header::LOG && !tells_log {
+                        return;
+                    }
                     headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
                 });
                 let (key, value) = (encoded.key.to_owned(), encoded.value.to_owned());
@@ -130,6 +142,7 @@ impl Teller {
             for partition in Partition::all().filter(|partition| !lacks(partition)) {
                 let headers = watermark_headers(upto, generation, *log)
                     .into_iter()
+                    .filter(|(key, _)| *key != header::LOG || self.tells_log)
                     .fold(OwnedHeaders::new(), |headers, (key, value)| {
                         headers.insert(Header { key, value: Some(value.as_str()) })
                     });

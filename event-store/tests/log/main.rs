@@ -6,6 +6,7 @@ mod archiving;
 mod contention;
 mod failover;
 mod following;
+mod identity;
 mod keys;
 mod leasing;
 mod lineage;

@@ -26,6 +26,8 @@ const RENEW_RETRY: Duration = Duration::from_millis(250);
 const REQUESTS_MAX: usize = 64;
 /// What was sent and not answered yet.
 const UNANSWERED_MAX: usize = 64;
+/// A server that has kept us for so long is none that lets us in and closes.
+const SETTLED: Duration = Duration::from_secs(5);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A server that says nothing for so long, not even to a ping, is not there.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -251,17 +253,20 @@ impl Open {
             let subscribe = self.subscription(&topic);
             write(socket, &subscribe).await?;
         }
-        let mut heard = Instant::now();
+        let since = Instant::now();
+        let mut heard = since;
         let mut ping_at = heard + PING_INTERVAL;
         let mut renew_at = self.config.account.renew_at().await;
         loop {
             tokio::select! {
                 frame = socket.next() => {
                     heard = Instant::now();
+                    // It has let us in, speaks, and does not mean to close at once.
+                    if matches!(frame, Some(Ok(_))) && since.elapsed() > SETTLED {
+                        backoff.reset();
+                    }
                     match frame {
                         Some(Ok(Message::Text(text))) => {
-                            // It has let us in and speaks.
-                            backoff.reset();
                             self.hear(&text).await;
                         }
                         Some(Ok(Message::Close(Some(close)))) => {

@@ -60,7 +60,7 @@ pub struct RelayOptions {
     pub window_events_max: usize,
     /// Bytes of their records.
     pub window_bytes_max: usize,
-    /// While the log moves, each partition of each topic gets a watermark so often, or an event.
+    /// While the log moves, each partition of each topic gets a watermark so often, unless its last record is of the last event.
     pub watermark_every: Duration,
     pub checkpoint_every: Duration,
     /// Without an acknowledgement for so long, a leader gives up its lease: Kafka may be there for another one.

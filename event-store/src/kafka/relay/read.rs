@@ -147,8 +147,17 @@ impl Reader {
         self.store.era().saw(is, head);
         self.head.send_replace(head);
         let there = rows.iter().filter(|row| matches!(row.try_get::<Option<i64>, _>(0), Ok(Some(_))));
-        let events = there.map(|row| Ok(Row::Stored(EventRow::of(row)?.stored()?)));
-        Ok((head, events.collect::<Result<_, Error>>()?))
+        let (mut events, mut bytes) = (vec![], 0);
+        for row in there {
+            let event = EventRow::of(row)?.stored()?;
+            bytes += event.payload.len() + event.metadata.len();
+            events.push(Row::Stored(event));
+        }
+        // Too large for one batch.
+        if bytes > BATCH_BYTES_MAX {
+            events.clear();
+        }
+        Ok((head, events))
     }
 
     /// What the log itself has up to the first position that it has not.

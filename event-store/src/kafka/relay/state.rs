@@ -47,8 +47,8 @@ pub enum Stopped {
     LostTail(Loss),
     #[error("Kafka has other events than the log after position {}: `coulomb log recover` says which, and how to go on", .0.shared_upto)]
     OtherHistory(Loss),
-    /// The settings lead to what belongs to another log. Events are appended all the same.
-    #[error("Kafka gets nothing, and events are appended all the same: {0}")]
+    /// The settings lead to what belongs to another log, for which this one is not halted.
+    #[error("Kafka gets nothing, for which the log is not halted: {0}")]
     Foreign(ForeignTopic),
 }
 
