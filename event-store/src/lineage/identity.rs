@@ -25,10 +25,16 @@ impl Identity {
 }
 
 impl EventStore {
-    /// Asks for it where it is not known yet, and the log has an event by now.
+    /// Asks for it where it is not known yet.
     pub(crate) async fn learn_identity(&self, head: Position) {
+        if self.identity_known().known().is_none() {
+            self.refresh_identity(head).await;
+        }
+    }
+
+    /// Asks for it, where the log has an event by now. Nothing else waits for that to work.
+    pub(crate) async fn refresh_identity(&self, head: Position) {
         if head > Position::START
-            && self.identity_known().known().is_none()
             && let Err(error) = self.identity().await
         {
             tracing::debug!(%error, "by what the log is told from others can't be asked");

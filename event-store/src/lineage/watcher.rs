@@ -9,7 +9,6 @@ use super::{Era, State, Successor};
 use crate::EventStore;
 use crate::store::WeakStore;
 use domain::log::GenerationReason;
-use schema::log::Position;
 
 /// Without a refused append, how often the lineage is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -51,9 +50,7 @@ async fn round(store: &EventStore) -> Result<(), sqlx::Error> {
     }
     era.saw(look.generation, look.position);
     // Each time: another log may have been put in the place of this one.
-    if look.position > Position::START {
-        store.identity().await?;
-    }
+    store.refresh_identity(look.position).await;
     if let Some(reason) = reason(&look, era)
         && look.filling_upto.is_none()
     {

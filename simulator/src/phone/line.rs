@@ -266,9 +266,7 @@ impl Open {
                         backoff.reset();
                     }
                     match frame {
-                        Some(Ok(Message::Text(text))) => {
-                            self.hear(&text).await;
-                        }
+                        Some(Ok(Message::Text(text))) => self.hear(&text).await,
                         Some(Ok(Message::Close(Some(close)))) => {
                             if u16::from(close.code) == 4001 || u16::from(close.code) == 4002 {
                                 // Whatever the server has against the token, another one is needed.

@@ -4,6 +4,6 @@ SELECT e.position, e.sequence, e.generation, e.recorded_at, e.event_id, e.partit
        e.payload_hash, h.position, h.generation
 FROM log_head h
 LEFT JOIN LATERAL (
-    SELECT * FROM events WHERE position > $1 AND position <= least(h.position, $2) ORDER BY position
-) AS e ON h.position <= $2
+    SELECT * FROM events WHERE h.position <= $2 AND position > $1 AND position <= $2
+) AS e ON true
 ORDER BY e.position
