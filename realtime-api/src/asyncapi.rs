@@ -124,7 +124,7 @@ fn receives(action: &str) -> Value {
 
 fn close_code(close: Close) -> Value {
     let reason = match close {
-        Close::GoingAway(_) => "reconnect_after_ms=<n>".to_owned(),
+        Close::GoingAway(_) | Close::HistoryReplaced(_) => "reconnect_after_ms=<n>".to_owned(),
         other => other.reason(),
     };
     json!({"code": close.code(), "name": close.label(), "reason": reason})

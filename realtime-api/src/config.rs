@@ -52,7 +52,7 @@ pub struct Limits {
     pub subscriptions_max: usize,
     /// Subscriptions above the limit that are refused before the socket is closed.
     pub subscriptions_refused_max: u16,
-    /// Over which time sockets are closed when the process ends.
+    /// Over which time sockets are closed when the process ends, and clients come back that were sent away together.
     pub drain_over: Duration,
 }
 

@@ -12,8 +12,8 @@ pub enum Close {
     InvalidText,
     Flood,
     TooLarge,
-    /// The log has another history now; come back, there will be snapshots.
-    HistoryReplaced,
+    /// The log has another history now; come back after the time given, there will be snapshots.
+    HistoryReplaced(Duration),
     /// Who presents the token can't be checked right now.
     TryAgain,
     TokenExpired,
@@ -35,7 +35,7 @@ impl Close {
         Self::InvalidText,
         Self::Flood,
         Self::TooLarge,
-        Self::HistoryReplaced,
+        Self::HistoryReplaced(Duration::ZERO),
         Self::TryAgain,
         Self::TokenExpired,
         Self::BadToken,
@@ -55,7 +55,7 @@ impl Close {
             Self::InvalidText => 1007,
             Self::Flood => 1008,
             Self::TooLarge => 1009,
-            Self::HistoryReplaced => 1012,
+            Self::HistoryReplaced(_) => 1012,
             Self::TryAgain => 1013,
             Self::TokenExpired => 4001,
             Self::BadToken => 4002,
@@ -71,13 +71,14 @@ impl Close {
     /// For the close frame: at most 123 bytes.
     pub fn reason(self) -> String {
         let text = match self {
-            Self::GoingAway(wait) => return format!("reconnect_after_ms={}", wait.as_millis()),
+            Self::GoingAway(wait) | Self::HistoryReplaced(wait) => {
+                return format!("reconnect_after_ms={}", wait.as_millis());
+            }
             Self::ProtocolError => "not the WebSocket protocol",
             Self::Binary => "text frames only",
             Self::InvalidText => "text must be UTF-8",
             Self::Flood => "too many messages",
             Self::TooLarge => "the message is too large",
-            Self::HistoryReplaced => "reconnect: the history was replaced",
             Self::TryAgain => "reconnect later: tokens can't be checked",
             Self::TokenExpired => "the token has expired: reconnect with a new one",
             Self::BadToken => "the token is not good: log in",
@@ -100,7 +101,7 @@ impl Close {
             Self::InvalidText => "invalid_text",
             Self::Flood => "flood",
             Self::TooLarge => "too_large",
-            Self::HistoryReplaced => "history_replaced",
+            Self::HistoryReplaced(_) => "history_replaced",
             Self::TryAgain => "try_again",
             Self::TokenExpired => "token_expired",
             Self::BadToken => "bad_token",

@@ -1,6 +1,7 @@
 use domain::id::SessionId;
 use domain::outlet::OutletStatus;
 use domain::session::SessionState;
+use realtime_api::Limits;
 use serde_json::json;
 
 use crate::support::{Point, World, charging, site};
@@ -89,7 +90,11 @@ async fn another_history_sends_everybody_for_a_snapshot() {
     world.change(vec![(1_001, Point::new("CP1").row())]).await;
     let mut client = world.driver_socket().await;
     world.tell_generation(2, 900);
-    assert_eq!(client.closed().await.0, 1012);
+    let (code, reason) = client.closed().await;
+    assert_eq!(code, 1012);
+    // All are sent away in the same moment, and are not to come back in one.
+    let wait_ms = reason.strip_prefix("reconnect_after_ms=").and_then(|wait| wait.parse::<u128>().ok());
+    assert!(wait_ms.is_some_and(|wait| wait <= Limits::default().drain_over.as_millis()), "{reason}");
     let mut back = world.driver_socket().await;
     let asked = json!({"action": "subscribe", "topic": "me", "since": 950, "generation": 1});
     let snapshot = back.ask(asked).await;

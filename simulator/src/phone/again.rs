@@ -31,12 +31,12 @@ impl Again {
     /// After a close frame.
     pub fn after_close(code: u16, reason: &str) -> Self {
         match code {
-            1001 => match reason.strip_prefix(TOLD).and_then(|wait| wait.parse().ok()) {
+            1001 | 1012 => match reason.strip_prefix(TOLD).and_then(|wait| wait.parse().ok()) {
                 Some(wait_ms) => Self::After(Duration::from_millis(wait_ms).min(TOLD_MAX)),
                 None => Self::Later,
             },
             1008 => Self::After(AFTER_A_FLOOD),
-            1012 | 4001 | 4003 | 4007 | 4008 => Self::AtOnce,
+            4001 | 4003 | 4007 | 4008 => Self::AtOnce,
             1013 => Self::NotAtOnce,
             4005 => Self::After(AFTER_TOO_SLOW),
             // To mend the client is beyond the client.
@@ -82,7 +82,7 @@ mod tests {
             (1001, "reconnect_after_ms=9999999999999", (600.0, 600.0), (600.0, 600.0)),
             (1006, "", (0.0, 1.0), (0.0, 2.0)),
             (1008, "", (30.0, 30.0), (30.0, 30.0)),
-            (1012, "", (0.0, 0.0), (0.0, 2.0)),
+            (1012, "reconnect_after_ms=1234", (1.234, 1.234), (1.234, 1.234)),
             (1013, "", (1.0, 2.0), (1.0, 3.0)),
             (4001, "", (0.0, 0.0), (0.0, 2.0)),
             (4003, "", (0.0, 0.0), (0.0, 2.0)),

@@ -21,6 +21,8 @@ const SERVER_PROBABILITY: f64 = 0.15;
 const SERVER_STANDS: Range<f64> = 0.3..5.0;
 /// Of what happens in any case, until it has.
 const CERTAIN_PROBABILITY: f64 = 0.4;
+/// Of the log of a part that is not as it should be.
+const SAID_LINES: usize = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Deed {
@@ -92,16 +94,25 @@ impl<'c> Disturber<'c> {
 
     async fn perform(&mut self, part: Part, deed: Deed, frozen: Range<f64>) {
         if deed == Deed::Killed {
-            self.cluster.kill(part).await.unwrap_or_else(|error| panic!("{part} can't be killed: {error}"));
+            self.well(part, "can't be killed", self.cluster.kill(part).await).await;
             self.rest(GONE).await;
-            self.cluster.start(part).await.unwrap_or_else(|error| panic!("{part} does not come back: {error}"));
+            self.well(part, "does not come back", self.cluster.start(part).await).await;
             self.note(part, Deed::Killed);
         } else {
-            self.cluster.freeze(part).await.unwrap_or_else(|error| panic!("{part} can't be frozen: {error}"));
+            self.well(part, "can't be frozen", self.cluster.freeze(part).await).await;
             self.rest(frozen).await;
-            self.cluster.thaw(part).await.unwrap_or_else(|error| panic!("{part} can't be woken: {error}"));
+            self.well(part, "can't be woken", self.cluster.thaw(part).await).await;
             self.note(part, Deed::Frozen);
         }
+    }
+
+    /// One that has ended by itself is not there to be killed, and said why.
+    async fn well(&self, part: Part, otherwise: &str, went: Result<(), cluster::Error>) {
+        let Err(error) = went else { return };
+        let log = std::fs::read_to_string(self.cluster.log(part).await.expect("it is a part")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(SAID_LINES)..].join("\n");
+        panic!("{part} {otherwise}: {error}; the end of its log:\n{last}");
     }
 
     async fn rest(&mut self, seconds: Range<f64>) {
@@ -131,9 +142,10 @@ impl<'c> Disturber<'c> {
     pub async fn is_over(&self) {
         for part in self.cluster.parts().await {
             let state = self.cluster.state(part).await.expect("it is a part");
-            assert_eq!(state, State::Running, "{part}");
+            let runs = if state == State::Running { Ok(()) } else { Err(cluster::Error::NotRunning(part)) };
+            self.well(part, "has ended by itself", runs).await;
             // And is ready: a start of what runs waits for that.
-            self.cluster.start(part).await.unwrap_or_else(|error| panic!("{part} is not ready: {error}"));
+            self.well(part, "is not ready", self.cluster.start(part).await).await;
         }
     }
 

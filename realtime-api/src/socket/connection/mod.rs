@@ -115,7 +115,7 @@ impl Connection {
         }
         // Whoever was attached before this began is told by the drain.
         if socket.api.shutdown.has_begun() {
-            let reason = socket.going_away();
+            let reason = Close::GoingAway(socket.spread());
             socket.close(reason);
         }
         socket.run().await;
@@ -152,10 +152,10 @@ impl Connection {
         }
         if !self.clock.is_closing() {
             if self.signal.take(Signal::DRAIN) {
-                return Poll::Ready(Step::Close(self.going_away()));
+                return Poll::Ready(Step::Close(Close::GoingAway(self.spread())));
             }
             if self.signal.take(Signal::RESET) {
-                return Poll::Ready(Step::Close(Close::HistoryReplaced));
+                return Poll::Ready(Step::Close(Close::HistoryReplaced(self.spread())));
             }
             if self.signal.take(Signal::ERASURE) && self.is_erased() {
                 return Poll::Ready(Step::Close(Close::BadToken));
@@ -278,9 +278,10 @@ impl Connection {
         self.set_alarm();
     }
 
-    fn going_away(&self) -> Close {
+    /// When this client is to come back, of all those that are sent away together.
+    fn spread(&self) -> Duration {
         let spread = self.api.limits.drain_over.as_millis() as u64;
-        Close::GoingAway(Duration::from_millis(rand::rng().random_range(0..=spread.max(1))))
+        Duration::from_millis(rand::rng().random_range(0..=spread.max(1)))
     }
 
     pub(super) fn api(&self) -> &Api {
