@@ -272,11 +272,11 @@ mod tests {
     use super::*;
 
     fn primary(timeline: u32) -> Result<Seen, ()> {
-        Ok(Seen { in_recovery: false, timeline: Some(timeline), replication: Replication::None })
+        Ok(Seen { in_recovery: false, timeline: Some(timeline), replayed: None, replication: Replication::None })
     }
 
     fn standby() -> Result<Seen, ()> {
-        Ok(Seen { in_recovery: true, timeline: None, replication: Replication::None })
+        Ok(Seen { in_recovery: true, timeline: None, replayed: Some(0), replication: Replication::None })
     }
 
     #[test]

@@ -8,8 +8,11 @@ use crate::handle::{Node, Pool};
 use crate::hosts::{Hosts, name};
 use crate::node::{Looker, Seen};
 
-/// A pool that leads to a standby among the hosts, and to another when that one is promoted or gives no answer; to the primary
-/// while there is no standby. With one host it leads there, whatever that is. Nothing need answer at the start.
+/// A standby that has not come by then to where another one was is left for it: five seconds.
+const BEHIND_LOOKS_MAX: u32 = 10;
+
+/// A pool that leads to a standby among the hosts, and to another when that one is promoted, gives no answer or stays behind
+/// another one; to the primary while there is no standby. With one host it leads there, whatever that is. Nothing need answer at the start.
 pub fn follow_standby(hosts: Hosts, options: &Options) -> Pool {
     let lazily = |host: &PgConnectOptions| pool_options(options).connect_lazy_with(host.clone());
     let first = lazily(&hosts.each()[0]);
@@ -23,14 +26,21 @@ pub fn follow_standby(hosts: Hosts, options: &Options) -> Pool {
 }
 
 async fn run(hosts: Hosts, options: Options, mut lookers: Vec<Looker>, node: watch::Sender<Node>) {
-    let mut read = 0;
+    let mut reading = Reading::default();
     while !node.borrow().last.is_closed() {
-        let best = choose(read, &look(&mut lookers).await);
-        if best != read {
-            let connect = hosts.each()[best].clone();
-            tracing::info!(host = name(&connect), "reads go to another server now");
+        let before = reading.host;
+        let left = reading.choose(&look(&mut lookers).await);
+        if reading.host != before {
+            let connect = hosts.each()[reading.host].clone();
+            match left {
+                Left::Behind => tracing::warn!(
+                    host = name(&connect),
+                    left = name(&hosts.each()[before]),
+                    "reads go to another standby now: the one before stays behind it. Does it still receive and replay?"
+                ),
+                Left::Other => tracing::info!(host = name(&connect), "reads go to another server now"),
+            }
             replace(&node, Some(pool_options(&options).connect_lazy_with(connect)));
-            read = best;
         }
         tokio::select! {
             () = node.closed() => return,
@@ -39,12 +49,57 @@ async fn run(hosts: Hosts, options: Options, mut lookers: Vec<Looker>, node: wat
     }
 }
 
-/// A standby before a primary, of several primaries the one that was promoted last, and nothing is left without need.
-fn choose<E>(read: usize, seen: &[Result<Seen, E>]) -> usize {
-    let answering = seen.iter().enumerate().filter_map(|(nth, seen)| Some((nth, seen.as_ref().ok()?)));
-    let best =
-        answering.max_by_key(|(nth, seen)| (seen.in_recovery, seen.timeline, *nth == read, std::cmp::Reverse(*nth)));
-    best.map_or(read, |(nth, _)| nth)
+/// Why a server is left, where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// It answers, and did not come to where another standby was.
+    Behind,
+    /// It is gone, or no standby, or nothing is left.
+    Other,
+}
+
+/// Which host is read from.
+#[derive(Debug, Default)]
+struct Reading {
+    host: usize,
+    /// Where another standby was, further than this one, and how many looks ago that was seen.
+    awaited: Option<(i64, u32)>,
+}
+
+impl Reading {
+    /// A standby before a primary, of several primaries the one that was promoted last, and nothing is left without need:
+    /// because it is gone, or does not come to where another standby was some looks ago.
+    fn choose<E>(&mut self, seen: &[Result<Seen, E>]) -> Left {
+        if let Some(further) = self.stays_behind(seen) {
+            *self = Self { host: further, awaited: None };
+            return Left::Behind;
+        }
+        let answering = seen.iter().enumerate().filter_map(|(nth, seen)| Some((nth, seen.as_ref().ok()?)));
+        let best = answering
+            .max_by_key(|(nth, seen)| (seen.in_recovery, seen.timeline, *nth == self.host, std::cmp::Reverse(*nth)));
+        if let Some((best, _)) = best.filter(|(nth, _)| *nth != self.host) {
+            *self = Self { host: best, awaited: None };
+        }
+        Left::Other
+    }
+
+    /// The standby that is the furthest, where the one that is read from stays behind it.
+    fn stays_behind<E>(&mut self, seen: &[Result<Seen, E>]) -> Option<usize> {
+        let replayed = |nth: usize| seen.get(nth)?.as_ref().ok()?.replayed;
+        let (Some(own), Some((furthest, further))) =
+            (replayed(self.host), (0..seen.len()).filter_map(|nth| Some((replayed(nth)?, nth))).max())
+        else {
+            self.awaited = None;
+            return None;
+        };
+        self.awaited = match self.awaited {
+            Some((awaited, looks)) if own < awaited => Some((awaited, looks + 1)),
+            // It is where the other was, and the other has gone on.
+            _ if own < furthest => Some((furthest, 0)),
+            _ => None,
+        };
+        self.awaited.is_some_and(|(_, looks)| looks >= BEHIND_LOOKS_MAX).then_some(further)
+    }
 }
 
 #[cfg(test)]
@@ -52,11 +107,21 @@ mod tests {
     use super::*;
     use crate::node::Replication;
 
+    fn standby_at(replayed: i64) -> Result<Seen, ()> {
+        Ok(Seen { in_recovery: true, timeline: None, replayed: Some(replayed), replication: Replication::None })
+    }
+
+    fn primary(timeline: u32) -> Result<Seen, ()> {
+        Ok(Seen { in_recovery: false, timeline: Some(timeline), replayed: None, replication: Replication::None })
+    }
+
+    fn gone() -> Result<Seen, ()> {
+        Err(())
+    }
+
     #[test]
     fn a_standby_is_read_from_where_there_is_one() {
-        let one = |in_recovery, timeline| Ok(Seen { in_recovery, timeline, replication: Replication::None });
-        let (standby, primary) = (|| one(true, None), |timeline| one(false, Some(timeline)));
-        let gone = || Err(());
+        let standby = || standby_at(100);
         let table = [
             // At the start the first is what is read from.
             (0, vec![primary(1), standby()], 1),
@@ -74,8 +139,58 @@ mod tests {
             (1, vec![primary(1), primary(2)], 1),
             (1, vec![gone(), gone()], 1),
         ];
-        for (nth, (read, seen, expected)) in table.into_iter().enumerate() {
-            assert_eq!(choose(read, &seen), expected, "row {nth}");
+        for (nth, (host, seen, expected)) in table.into_iter().enumerate() {
+            let mut reading = Reading { host, awaited: None };
+            assert_eq!(reading.choose(&seen), Left::Other, "row {nth}");
+            assert_eq!(reading.host, expected, "row {nth}");
         }
+    }
+
+    /// What is read from after so many looks, of which the first standby and the second are where these say.
+    fn read_after(looks: u32, first: impl Fn(i64) -> Option<i64>, second: impl Fn(i64) -> i64) -> usize {
+        let mut reading = Reading::default();
+        for look in (0..).take(looks as usize) {
+            let first = first(look).map_or_else(gone, standby_at);
+            reading.choose(&[first, standby_at(second(look)), primary(1)]);
+        }
+        reading.host
+    }
+
+    #[test]
+    fn a_standby_that_stays_behind_another_is_left() {
+        let goes_on = |look: i64| 1_000 + 100 * look;
+        let enough = BEHIND_LOOKS_MAX + 1;
+        // It receives nothing any more, replays less than there is, or the other has had all there is for long.
+        assert_eq!(read_after(enough, |_| Some(1_000), |look| goes_on(look) + 1), 1);
+        assert_eq!(read_after(enough, |look| Some(1_000 + look), |look| goes_on(look) + 100), 1);
+        assert_eq!(read_after(enough, |_| Some(1_000), |_| 1_001), 1);
+        // Not at once.
+        assert_eq!(read_after(enough - 1, |_| Some(1_000), |look| goes_on(look) + 1), 0);
+    }
+
+    #[test]
+    fn a_standby_that_is_a_little_behind_is_kept() {
+        let goes_on = |look: i64| 1_000 + 100 * look;
+        let long = 20 * BEHIND_LOOKS_MAX;
+        // Always where the other was two looks ago; further than it; as far as it.
+        assert_eq!(read_after(long, |look| Some(goes_on(look - 2)), goes_on), 0);
+        assert_eq!(read_after(long, |look| Some(goes_on(look)), |_| 1_000), 0);
+        assert_eq!(read_after(long, |_| Some(1_000), |_| 1_000), 0);
+    }
+
+    /// Two that are behind in turns are not changed at each look.
+    #[test]
+    fn after_a_change_the_other_one_has_its_time_too() {
+        let mut reading = Reading { host: 0, awaited: None };
+        for _ in 0..=BEHIND_LOOKS_MAX {
+            reading.choose(&[standby_at(10), standby_at(20)]);
+        }
+        assert_eq!(reading.host, 1);
+        for _ in 0..BEHIND_LOOKS_MAX {
+            reading.choose(&[standby_at(30), standby_at(20)]);
+            assert_eq!(reading.host, 1);
+        }
+        reading.choose(&[standby_at(30), standby_at(20)]);
+        assert_eq!(reading.host, 0);
     }
 }

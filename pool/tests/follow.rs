@@ -176,6 +176,61 @@ async fn reads_go_to_a_standby_whichever_server_that_is() {
     reads_from(&pool, "standby", one).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_leave_a_standby_that_stays_behind_another() {
+    let mut pair = Replicated::start(false).await.expect("both start");
+    let (primary, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let third = EmbeddedPostgres::start_standby(pair.options("third"), &primary).await.expect("it starts");
+    let pool = follow_standby(hosts(&[&second, &third, &primary]), &options());
+    reads_from(&pool, "standby", second.port()).await;
+    // It answers as before, and what it has is old from now on.
+    second.ask("SELECT pg_wal_replay_pause()::text").await.expect("it pauses");
+    primary.ask("CREATE TABLE n (n bigint)").await.expect("it takes writes");
+    reads_from(&pool, "standby", third.port()).await;
+    // Both are as good: there is no reason to go back.
+    second.ask("SELECT pg_wal_replay_resume()::text").await.expect("it goes on");
+    primary.ask("INSERT INTO n VALUES (1)").await.expect("it takes writes");
+    reads_from(&pool, "standby", third.port()).await;
+    drop((second, primary));
+}
+
+/// Commits hang where the server waits for a standby that is not there, and that is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_wait_for_a_standby_that_is_gone_are_told_of() {
+    let mut pair = Replicated::start(true).await.expect("both start");
+    let (first, second) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+    let Followed { pool, mut state } = follow(hosts(&[&first, &second]), options()).await.expect("there is a primary");
+    let mut becomes = async |wanted: Replication| {
+        let becomes = state.wait_for(|state| state.replication == wanted);
+        within(&format!("it becomes {wanted}"), becomes).await.expect("it looks").clone()
+    };
+    becomes(Replication::Synchronous { standbys: 1 }).await;
+    sqlx::query("CREATE TABLE n (n bigint)").execute(&pool).await.expect("the standby has it");
+    // There is one of two.
+    first.set("synchronous_standby_names", "ANY 2 (*)").await.expect("it is set");
+    becomes(Replication::Hanging { standbys: 1, missing: 1 }).await;
+    first.set("synchronous_standby_names", "ANY 1 (*)").await.expect("it is set");
+    becomes(Replication::Synchronous { standbys: 1 }).await;
+    // It is there, and not the one that is waited for.
+    first.set("synchronous_standby_names", "another").await.expect("it is set");
+    becomes(Replication::Hanging { standbys: 1, missing: 1 }).await;
+    first.set("synchronous_standby_names", "*").await.expect("it is set");
+    becomes(Replication::Synchronous { standbys: 1 }).await;
+
+    second.kill().await;
+    let said = becomes(Replication::Hanging { standbys: 0, missing: 1 }).await.to_string();
+    assert!(said.contains("commits wait for 1 more"), "{said}");
+    let hanging = tokio::spawn({
+        let pool = pool.clone();
+        async move { sqlx::query("INSERT INTO n VALUES (1)").execute(&pool).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!hanging.is_finished(), "it waits for a standby");
+    first.set("synchronous_standby_names", "").await.expect("it is set");
+    within("the commit goes on", hanging).await.expect("no panic").expect("it is committed");
+    becomes(Replication::None).await;
+}
+
 /// Waits until that server answers.
 async fn reads_from(pool: &Pool, what: &str, port: u16) {
     let ask = "SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END || current_setting('port')";
