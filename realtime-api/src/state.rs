@@ -126,15 +126,16 @@ impl Api {
 
     fn views_at(&self, scene: &Scene, floor: Option<Reached>) -> ViewStore {
         let here = Reached { generation: scene.generation, position: scene.upto };
-        self.views.no_older_than(newer(here, floor))
+        self.views.no_older_than(newer(here, floor)).measured_by(here)
     }
 
     /// The views for an answer of rows alone, which a replica may give from a little before: not from before `floor`.
     pub fn views_since(&self, floor: Option<Reached>) -> ViewStore {
         let Scene { generation, upto, .. } = self.hub.scene();
+        let here = Reached { generation, position: upto };
         let staleness = self.views.replica().map_or(0, Replica::staleness_positions);
         let position = Position(upto.0.saturating_sub(staleness));
-        self.views.no_older_than(newer(Reached { generation, position }, floor))
+        self.views.no_older_than(newer(Reached { position, ..here }, floor)).measured_by(here)
     }
 
     /// Rows of charge points, not from before `floor`, and surroundings to compose them with.

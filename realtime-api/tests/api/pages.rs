@@ -112,3 +112,19 @@ async fn a_position_above_the_log_does_not_silence_the_replica() {
         assert_eq!(page["position"], 1_000, "the replica answers");
     }
 }
+
+/// It may answer, and is still behind by what this process has and it has not.
+#[tokio::test]
+async fn it_is_told_how_far_a_replica_is_behind_that_answers() {
+    let world = World::with_replica(STALENESS_POSITIONS).await;
+    world.change(vec![(1_907, Point::new("CP1").row())]).await;
+    world.reached(1_907).await;
+    let token = world.driver_token().await;
+    let told = async {
+        // Other tests of this process have replicas, too, and there is one gauge.
+        while !world.metrics().await.lines().any(|line| line == "coulomb_replica_behind_positions 907") {
+            replica_answers_again(&world, &token, 1_000).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), told).await.expect("the gauge says 907");
+}

@@ -32,6 +32,8 @@ pub struct ViewStore {
     replica: Option<Replica>,
     /// The replica is asked, for answers that are no older than this. None: it is not.
     floor: Option<Reached>,
+    /// What whoever asks has already, by which it is measured how far the replica is behind. None: it is not measured.
+    known: Option<Reached>,
 }
 
 /// An answer, and how far the read models were when it was given: read in one snapshot.
@@ -51,7 +53,7 @@ pub struct Page {
 
 impl ViewStore {
     pub fn new(pool: impl Into<Pool>) -> Self {
-        Self { pool: pool.into(), replica: None, floor: None }
+        Self { pool: pool.into(), replica: None, floor: None, known: None }
     }
 
     /// With a replica for those who say how old an answer may be ([`ViewStore::no_older_than`]); all others go on asking
@@ -69,6 +71,12 @@ impl ViewStore {
     #[must_use]
     pub fn no_older_than(&self, floor: Reached) -> Self {
         Self { floor: Some(floor), ..self.clone() }
+    }
+
+    /// The same tables, for somebody who has everything up to there.
+    #[must_use]
+    pub fn measured_by(self, known: Reached) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// How far the read models are.
@@ -99,7 +107,7 @@ impl ViewStore {
     /// Of a statement whose first two columns say how far the tables are.
     async fn fetch_all_dated<'s>(&self, make: impl Fn() -> Statement<'s>) -> Result<Vec<PgRow>, Error> {
         if let (Some(replica), Some(floor)) = (&self.replica, self.floor)
-            && let Some(rows) = replica.fetch_all(&make, floor).await
+            && let Some(rows) = replica.fetch_all(&make, floor, self.known).await
         {
             return Ok(rows);
         }

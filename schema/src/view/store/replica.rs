@@ -56,9 +56,15 @@ impl Replica {
         self.0.staleness_positions
     }
 
-    /// The rows of an answer that is no older than `floor`; none: ask the primary.
-    pub(super) async fn fetch_all<'s>(&self, make: &impl Fn() -> Statement<'s>, floor: Reached) -> Option<Vec<PgRow>> {
-        let asked = self.ask(make, floor).await;
+    /// The rows of an answer that is no older than `floor`; none: ask the primary. How far it is behind is measured by what
+    /// whoever asks has, which may be more than the answer needs.
+    pub(super) async fn fetch_all<'s>(
+        &self,
+        make: &impl Fn() -> Statement<'s>,
+        floor: Reached,
+        known: Option<Reached>,
+    ) -> Option<Vec<PgRow>> {
+        let asked = self.ask(make, floor, known).await;
         let outcome = match &asked {
             Ok(rows) if is_of_standby(rows) => "replica",
             // Where reads are to go, there is none: to a server that was promoted, or the only one there is.
@@ -71,7 +77,12 @@ impl Replica {
         asked.ok()
     }
 
-    async fn ask<'s>(&self, make: &impl Fn() -> Statement<'s>, floor: Reached) -> Result<Vec<PgRow>, Passed> {
+    async fn ask<'s>(
+        &self,
+        make: &impl Fn() -> Statement<'s>,
+        floor: Reached,
+        known: Option<Reached>,
+    ) -> Result<Vec<PgRow>, Passed> {
         if self.rests().is_some_and(|until| Instant::now() < until) {
             return Err(Passed::Resting);
         }
@@ -82,15 +93,17 @@ impl Replica {
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(sqlx::Error::PoolTimedOut),
             };
+            if let (Ok(Some((_, at))), Some(known)) = (&answer, known) {
+                let behind = known.position.0.saturating_sub(at.position.0).max(0);
+                metrics::gauge!("coulomb_replica_behind_positions").set(behind as f64);
+            }
             match answer {
                 Ok(Some((rows, at))) if at.generation == floor.generation && at.position >= floor.position => {
-                    metrics::gauge!("coulomb_replica_behind_positions").set(0.0);
                     self.says(true, "the replica answers");
                     return Ok(rows);
                 }
                 Ok(Some((_, at))) => {
                     let behind = floor.position.0 - at.position.0;
-                    metrics::gauge!("coulomb_replica_behind_positions").set(behind as f64);
                     if attempt == TRIES || at.generation != floor.generation || behind > self.0.staleness_positions {
                         self.rest(REST_BEHIND);
                         self.says(false, "the replica is too far behind; the primary answers");
