@@ -66,7 +66,9 @@ class Overlay:
             if not self.named("Deployment", role):
                 self.problems.append(f"{self.name}: nothing runs {role}")
         self.check_selectors()
+        self.check_scalers()
         self.check_front()
+        self.check_end_of_front()
         self.check_network()
         return self.problems
 
@@ -165,6 +167,20 @@ class Overlay:
                 if source and source["metric"]["name"] not in adapted():
                     self.say(scaler, f"the adapter gives no {source['metric']['name']}")
 
+    def check_scalers(self):
+        """Base goes by what Kubernetes has itself. Where the adapter's metrics are asked for, all of them are."""
+        asked = set()
+        for scaler in self.of("HorizontalPodAutoscaler"):
+            kinds = [metric["type"] for metric in scaler["spec"]["metrics"]]
+            if "Resource" not in kinds:
+                self.say(scaler, "it does not go by processor time")
+            for metric in scaler["spec"]["metrics"]:
+                source = metric.get("pods") or metric.get("external")
+                asked.update([source["metric"]["name"]] if source else [])
+        wanted = set() if self.name == "base.yaml" else adapted()
+        if asked != wanted:
+            self.problems.append(f"{self.name}: autoscalers ask the adapter for {sorted(asked)}, not {sorted(wanted)}")
+
     def check_front(self):
         front = self.named("Deployment", "front")
         for name, value in self.settings(front).items():
@@ -185,6 +201,23 @@ class Overlay:
                     service = self.named("Service", backend["name"])
                     if not service or backend["port"]["name"] not in [port["name"] for port in service["spec"]["ports"]]:
                         self.say(ingress, f"there is no {backend}")
+
+    def check_end_of_front(self):
+        """Its sockets may end by themselves, and one that ends cuts few of all, apart from the next one."""
+        front = self.named("Deployment", "front")
+        process = self.named("ConfigMap", front["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"])
+        cut_after = int(re.search(r"^worker_shutdown_timeout (\d+)s;", process["data"]["nginx.conf"], re.M)[1])
+        pod = front["spec"]["template"]["spec"]
+        stop = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1]
+        forgotten, waits = (int(found) for found in re.findall(r"sleep (\d+)", stop))
+        if cut_after < 300:
+            self.say(front, f"sockets that are open are cut after {cut_after} s")
+        if waits <= cut_after or pod["terminationGracePeriodSeconds"] <= forgotten + waits:
+            self.say(front, f"it is ended before its workers have had their {cut_after} s")
+        if front["spec"]["replicas"] < 3:
+            self.say(front, f"each of {front['spec']['replicas']} that ends cuts a large part of all sockets")
+        if front["spec"].get("minReadySeconds", 0) < 60:
+            self.say(front, "in a rollout all of them end at nearly the same moment")
 
     def may(self, policies, direction, workload, peer, port):
         """Whether a policy lets a workload speak to another one (Egress), or be spoken to (Ingress)."""

@@ -1,8 +1,10 @@
-"""nginx as it stands in front of the cluster, before the program itself: processes are killed while commands and queries run.
+"""nginx as it stands in front of the cluster, before the program itself: one process after another is killed, or ended by
+SIGTERM and started again as a new version is, while commands and queries run.
 
-    DATABASE_URL=... COULOMB_MASTER_KEY=... restarts.py <program>
+    DATABASE_URL=... COULOMB_MASTER_KEY=... restarts.py <program> killed|exchanged
 
-The database has all migrations. Says at the end, as JSON, what was answered how often, and how many processes were killed.
+The database has all migrations. Says at the end, as JSON, what was answered how often, how long the slowest answer took, and
+how many processes were restarted.
 """
 
 import collections
@@ -22,11 +24,15 @@ from pathlib import Path
 import front
 
 OPERATOR = {"email": "restarts@example.org", "password": "not a secret of anybody"}
-ROUNDS = 3
+ROUNDS = {"killed": 3, "exchanged": 2}
 COMMANDERS, READERS = 4, 2
 READY_WAIT_MAX_S = 60
-# Each process that was killed is back, and has had time to be asked, before the next one is.
-BETWEEN_KILLS_S = 0.5
+# For a process to end after SIGTERM, of which it needs two seconds for its notice and its sockets.
+END_WAIT_MAX_S = 40
+# Each process that was restarted is back, and has had time to be asked, before the next one is.
+BETWEEN_RESTARTS_S = 0.5
+# Within which whoever asks has an answer, whatever happens to the processes.
+ANSWER_MAX_S = 10
 
 front.ADDRESSES["realtime-api"] = ["127.0.0.4", "127.0.0.6"]
 
@@ -43,6 +49,7 @@ class Process:
             "COULOMB_DATABASE_CONNECTIONS": "6",
             "COULOMB_HTTP_LISTEN": f"{address}:{port}",
             "COULOMB_DATA_DIR": str(log.parent),
+            "COULOMB_DRAIN_S": "1",
             "RUST_LOG": "warn",
         }
         if role == "command-service":
@@ -68,6 +75,16 @@ class Process:
         self.running.kill()
         self.running.wait()
 
+    def end(self):
+        """As Compose and Kubernetes do."""
+        self.running.terminate()
+        try:
+            status = self.running.wait(END_WAIT_MAX_S)
+        except subprocess.TimeoutExpired:
+            status = f"nothing within {END_WAIT_MAX_S} s"
+        if status != 0:
+            sys.exit(f"{self.command} ended with {status}; it said:\n{self.log.read_text()[-2000:]}")
+
 
 class Load:
     """Chargers are registered, each once, and read, until it is told to stop."""
@@ -75,17 +92,23 @@ class Load:
     def __init__(self, before, token):
         self.front, self.token = before, {"authorization": f"Bearer {token}"}
         self.answers, self.problems, self.stopping = collections.Counter(), [], False
+        self.slowest_s = 0.0
         self.threads = [threading.Thread(target=self.command, args=(number,)) for number in range(COMMANDERS)]
         self.threads += [threading.Thread(target=self.read) for _ in range(READERS)]
         for thread in self.threads:
             thread.start()
 
     def ask(self, method, path, wanted, **request):
+        since = time.monotonic()
         try:
             status, said = self.front.ask(method, path, **request)
         except (OSError, http.client.HTTPException) as error:
             status, said = 0, repr(error)
+        took_s = time.monotonic() - since
         self.answers[f"{method} {status}"] += 1
+        self.slowest_s = max(self.slowest_s, took_s)
+        if took_s > ANSWER_MAX_S:
+            self.problems.append(f"{method} {path}: {status} after {took_s:.1f} s")
         if status != wanted:
             self.problems.append(f"{method} {path}: {status} {said[:300]}")
 
@@ -108,7 +131,8 @@ class Load:
 
 
 def main():
-    program, port, killed = sys.argv[1], front.free_port(), 0
+    program, how = sys.argv[1:]
+    port, restarted = front.free_port(), 0
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         # nginx's workers are of another user when it is started as root.
@@ -132,16 +156,17 @@ def main():
         front.equal(status, 200, f"the login: {said}")
         load = Load(before, json.loads(said)["access_token"])
         try:
-            for _ in range(ROUNDS):
+            for _ in range(ROUNDS[how]):
                 for pair in zip(commands, queries):
                     for process in pair:
-                        time.sleep(BETWEEN_KILLS_S)
-                        process.kill()
+                        time.sleep(BETWEEN_RESTARTS_S)
+                        process.kill() if how == "killed" else process.end()
                         process.start()
-                        killed += 1
+                        restarted += 1
         finally:
             load.stop()
-    print(json.dumps({"killed": killed, "answers": load.answers, "problems": load.problems[:10]}))
+    said = {"restarted": restarted, "answers": load.answers, "slowest_s": round(load.slowest_s, 3)}
+    print(json.dumps(said | {"problems": load.problems[:10]}))
 
 
 main()

@@ -71,21 +71,35 @@ fn shellcheck_finds_nothing_in_the_scripts() {
 
 #[tokio::test]
 async fn processes_that_are_killed_behind_nginx_fail_no_command() {
+    let said = restarted("killed").await;
+    assert!(said["restarted"].as_u64() > Some(4), "{said}");
+}
+
+/// As a new version is brought in: one after the other is asked to end, and started again.
+#[tokio::test]
+async fn processes_that_are_exchanged_behind_nginx_fail_no_command_and_let_none_wait() {
+    let said = restarted("exchanged").await;
+    assert!(said["restarted"].as_u64() > Some(4), "{said}");
+    assert!(said["slowest_s"].as_f64() < Some(10.0), "{said}");
+}
+
+/// What `tests/deploy/restarts.py` says: processes behind the nginx that is shipped are restarted under load.
+async fn restarted(how: &str) -> Value {
     let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
-    let migrate = ProgramBuilder::new(&["migrate"], 0, logs("restarts-migrate"));
+    let migrate = ProgramBuilder::new(&["migrate"], 0, logs(&format!("restarts-{how}-migrate")));
     migrate.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", MASTER_KEY).run().await;
 
     let mut script = tokio::process::Command::new("python3");
-    script.arg(root().join("tests/deploy/restarts.py")).arg(binary::coulomb());
+    script.arg(root().join("tests/deploy/restarts.py")).arg(binary::coulomb()).arg(how);
     script.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", MASTER_KEY).kill_on_drop(true);
     let said = ended_well(script.output().await.expect("Python runs"));
 
     let said: Value = serde_json::from_str(&said).expect("it speaks JSON");
     assert_eq!(said["problems"], serde_json::json!([]), "{said}");
-    assert!(said["killed"].as_u64() > Some(4), "{said}");
     // What was answered is in the log, each command once.
     let pool = sqlx::PgPool::connect(database.url()).await.expect("the database is there");
     let query = "SELECT count(*) FROM events WHERE event_type = 'ChargePointRegistered'";
     let registered: i64 = sqlx::query_scalar(query).fetch_one(&pool).await.expect("the log can be read");
     assert_eq!(said["answers"]["POST 202"].as_i64(), Some(registered), "{said}");
+    said
 }
