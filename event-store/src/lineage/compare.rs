@@ -71,16 +71,16 @@ pub struct Loss {
     pub recorded_at: DateTime<Utc>,
     /// Up to here the log certainly has what Kafka has.
     pub shared_upto: Position,
-    /// The highest position in Kafka.
+    /// The highest position in Kafka that is not known to be lost.
     pub lost_upto: Position,
     pub reason: GenerationReason,
 }
 
 /// The generations that ended, and up to where the next one has their events.
-struct Ends(Vec<(Generation, Position)>);
+pub(crate) struct Ends(Vec<(Generation, Position)>);
 
 impl Ends {
-    async fn load(store: &EventStore) -> Result<Self, sqlx::Error> {
+    pub async fn load(store: &EventStore) -> Result<Self, sqlx::Error> {
         let statement = sqlx::query("SELECT number, shared_upto FROM log_generations ORDER BY number");
         let rows = store.database().fetch_all(statement).await?;
         let end = |row: &sqlx::postgres::PgRow| Ok((Generation(row.try_get(0)?), Position(row.try_get(1)?)));
@@ -88,9 +88,31 @@ impl Ends {
     }
 
     /// Up to where what was written in a generation is part of the log; none: all of it.
-    fn shared_upto(&self, of: Generation) -> Option<Position> {
+    pub fn shared_upto(&self, of: Generation) -> Option<Position> {
         self.0.iter().filter(|(number, _)| *number > of).map(|(_, shared)| *shared).min()
     }
+
+    /// Whether a record is known to be lost: whoever wrote it, and whenever, it says nothing of the log as it goes on. A relay
+    /// that was frozen before the generation began writes such records when it wakes.
+    fn has_lost(&self, tail: &KafkaTail) -> bool {
+        self.shared_upto(tail.generation).is_some_and(|shared| tail.position > shared)
+    }
+
+    /// The highest position in Kafka that the log has to be compared with. While lost positions are filled, those count as well:
+    /// what has come into Kafka since may lie above them.
+    fn highest(&self, look: &Look, tails: &[KafkaTail]) -> Position {
+        let counts = |tail: &&KafkaTail| look.filling_upto.is_some() || !self.has_lost(tail);
+        tails.iter().filter(counts).map(|tail| tail.position).max().unwrap_or_default()
+    }
+}
+
+/// The highest position in Kafka, but for what is known to be lost.
+pub(super) async fn highest_in_kafka(
+    store: &EventStore,
+    look: &Look,
+    tails: &[KafkaTail],
+) -> Result<Position, sqlx::Error> {
+    Ok(Ends::load(store).await?.highest(look, tails))
 }
 
 /// Compares the log with the last record of each partition. Changes nothing.
@@ -173,10 +195,9 @@ pub(super) async fn compare_at(
     }
     let ends = Ends::load(store).await?;
     // What is known to be lost has fillers in its place, which no record in Kafka has to equal.
-    let is_shared = |tail: &&KafkaTail| ends.shared_upto(tail.generation).is_none_or(|shared| tail.position <= shared);
-    let highest = tails.iter().map(|tail| tail.position).max().unwrap_or_default();
+    let highest = ends.highest(look, tails);
     let within: Vec<&KafkaTail> =
-        tails.iter().filter(|tail| tail.position <= look.position).filter(is_shared).collect();
+        tails.iter().filter(|tail| tail.position <= look.position && !ends.has_lost(tail)).collect();
     let ours = events_at(store, &within).await?;
     let (mut agreed, mut other): (Position, Option<Position>) = (Position::START, None);
     for tail in &within {

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::EventStore;
 
+pub(crate) use compare::Ends;
 pub use compare::{Comparison, ForeignTopic, KafkaTail, Loss, compare, halt_if_lost, settle};
 pub(crate) use era::Era;
 pub use generations::Began;
@@ -95,7 +96,9 @@ impl fmt::Display for State {
             Self::Unsure { reason, head } => write!(
                 f,
                 "nothing is appended, since {} at position {head}, until the relay has compared the log with Kafka. If there \
-                 is no relay or no Kafka any more: coulomb log recover --upto {head}",
+                 is no relay or no Kafka any more: with KAFKA_BROKERS unset, coulomb log recover --upto POSITION, the highest \
+                 that anybody has seen: the metric coulomb_log_head_position, the old primary's disk, exports, phones' upto. \
+                 {head}, where the log ends now, only if surely nothing was lost: what is above it would be given out again",
                 because(*reason)
             ),
             Self::Halted(halt) => halt.fmt(f),

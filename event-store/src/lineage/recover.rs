@@ -6,7 +6,7 @@ use schema::log::{Generation, Position};
 use sqlx::Row;
 
 use super::begin::{Begin, Begun};
-use super::compare::{Comparison, ForeignTopic, KafkaTail, compare_at};
+use super::compare::{Comparison, ForeignTopic, KafkaTail, compare_at, highest_in_kafka};
 use super::look::Look;
 use super::own::Own;
 use crate::{EventStore, ranges, read};
@@ -105,7 +105,10 @@ impl Recovery {
             Comparison::Lost(loss) | Comparison::OtherHistory(loss) => Some(loss),
             Comparison::NothingLost => None,
         };
-        let kafka = tails.map(|tails| tails.iter().map(|tail| tail.position).max().unwrap_or_default());
+        let kafka = match tails {
+            Some(tails) => Some(highest_in_kafka(store, &look, tails).await?),
+            None => None,
+        };
         if let (Some(upto), Some(kafka)) = (upto, kafka)
             && upto < kafka
         {

@@ -129,6 +129,10 @@ async fn a_promoted_replica_that_lost_a_tail_takes_nothing_until_it_is_recovered
     let store = EventStore::connect(pool.clone(), options(Successor::Relay)).await.expect("a store");
     let unsure = until(&store, |state| !state.is_open()).await;
     assert!(matches!(unsure, State::Unsure { head: Position(10), .. }), "{unsure:?}");
+    // Typed as it stands, it must not give out again what phones and analysts have.
+    let said = unsure.to_string();
+    assert!(!said.contains("--upto 10") && said.contains("the highest that anybody has seen"), "{said}");
+    assert!(said.contains("KAFKA_BROKERS unset") && said.contains("10, where the log ends now, only if"), "{said}");
     let refused = store.append(one(vec![write(stream(), 0, 1)])).await;
     assert!(matches!(refused, Err(append::Error::Unavailable(_))), "{refused:?}");
 
@@ -366,6 +370,51 @@ async fn a_process_that_starts_halts_the_log_before_it_appends_where_others_have
     assert_eq!(halt_if_lost(&store, &in_kafka).await.expect("compared"), Comparison::NothingLost);
     let (position, generation) = position_of(store.append(one(vec![write(stream(), 0, 1)])).await.expect("appended"));
     assert_eq!((position, generation), (Position(9), Generation(2)));
+    assert_sound(&database).await;
+}
+
+/// A relay that was frozen before the recovery writes what it had at hand when it wakes.
+#[tokio::test]
+async fn what_a_relay_writes_of_a_generation_that_has_ended_is_no_reason_to_halt() {
+    let database = database().await;
+    let store = store_with(&database, options(Successor::Relay)).await;
+    append_some(&store, 4).await;
+    append_some(&store, 3).await;
+    let in_kafka = tails(&store).await;
+    drop(store);
+    take_back(&database, 3).await;
+    let store = store_with(&database, options(Successor::Relay)).await;
+    settle(&store, &in_kafka).await.expect("compared");
+    let stale = |position| KafkaTail {
+        position: Position(position),
+        event_id: Some(uuid::Uuid::now_v7()),
+        ..in_kafka.last().expect("a record").clone()
+    };
+    // Before the recovery it is a further loss.
+    let plan = Recovery::plan(&store, Some(&[stale(8)]), None, LOST_MAX).await.expect("a plan");
+    assert_eq!(plan.lost_upto, Position(8));
+    plan.run(&store, None, |_| ()).await.expect("recovered");
+    append_some(&store, 2).await;
+    let head = Position(11);
+    assert_eq!(store.head().await.expect("the head"), (head, Generation(2)));
+
+    let mut woken = tails(&store).await;
+    woken.push(stale(10));
+    woken.push(stale(50));
+    // A watermark of the same relay.
+    woken.push(KafkaTail { event_id: None, ..stale(60) });
+    assert_eq!(halt_if_lost(&store, &woken).await.expect("compared"), Comparison::NothingLost);
+    assert_eq!(settle(&store, &woken).await.expect("compared"), Comparison::NothingLost);
+    let plan = Recovery::plan(&store, Some(&woken), None, LOST_MAX).await.expect("a plan");
+    assert!(plan.unneeded && plan.lost_upto == head, "{plan:?}");
+    assert!(store.lineage_now().await.expect("asked").is_open());
+    append_some(&store, 1).await;
+    // What is of this generation, or up to where it has the events of the former one, is one as ever.
+    let new = KafkaTail { generation: Generation(2), ..stale(50) };
+    let compared = compare(&store, &[new]).await.expect("compared");
+    assert!(matches!(&compared, Comparison::Lost(loss) if loss.lost_upto == Position(50)), "{compared:?}");
+    let compared = compare(&store, &[stale(3)]).await.expect("compared");
+    assert!(matches!(compared, Comparison::OtherHistory(_)), "{compared:?}");
     assert_sound(&database).await;
 }
 
