@@ -12,6 +12,7 @@ import http.client
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -30,6 +31,8 @@ ADDRESSES = {
     "ocpp-edge": ["127.0.0.5"],
 }
 WAIT_MAX_S = 10
+# A charger whose socket stays open.
+HELD = "/ocpp/HELD"
 
 
 def free_port():
@@ -112,6 +115,10 @@ class StandIn:
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\nfrom " + self.address.encode()
             )
+            if first.split(" ")[1] == HELD:
+                # Until the other side ends it, and says again what it hears.
+                while more := connection.recv(4096):
+                    connection.sendall(more)
             return
         said = self.address.encode()
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
@@ -164,14 +171,18 @@ class Front:
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
-    def upgrade(self, port, path):
+    def opened(self, port, path):
         key = base64.b64encode(os.urandom(16)).decode()
-        with socket.create_connection(("127.0.0.1", port), WAIT_MAX_S) as connection:
-            connection.sendall(
-                f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
-            )
+        connection = socket.create_connection(("127.0.0.1", port), WAIT_MAX_S)
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
+        )
+        return connection
+
+    def upgrade(self, port, path):
+        with self.opened(port, path) as connection:
             text = b""
             while more := connection.recv(4096):
                 text += more
@@ -248,6 +259,33 @@ def restarts(front, roles):
         equal(set(answers), {(200, staying.address)}, f"{path} while one of two is gone")
 
 
+def end(front):
+    """SIGQUIT: nobody new is let in, a socket goes on, and nginx ends by itself with the last one."""
+    with front.opened(front.ocpp, HELD) as connection:
+        text = b""
+        while not text.endswith(b"127.0.0.5"):
+            text += connection.recv(4096)
+        front.process.send_signal(signal.SIGQUIT)
+        until = time.monotonic() + WAIT_MAX_S
+        refused = False
+        while not refused and time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", front.ocpp), 1).close()
+                time.sleep(0.02)
+            except ConnectionRefusedError:
+                refused = True
+        equal(refused, True, "a nginx that ends refuses connections")
+        for said in (b"one", b"two"):
+            connection.sendall(said)
+            equal(connection.recv(16), said, "a socket while nginx ends")
+            time.sleep(0.5)
+        equal(front.process.poll(), None, "nginx waits for its sockets")
+    try:
+        front.process.wait(WAIT_MAX_S)
+    except subprocess.TimeoutExpired:
+        sys.exit("nginx does not end with its last socket")
+
+
 def main():
     port = free_port()
     roles = {address: StandIn(address, port) for addresses in ADDRESSES.values() for address in addresses}
@@ -261,9 +299,10 @@ def main():
             routes(front, roles)
             keys(front, roles)
             restarts(front, roles)
+            end(front)
         finally:
             front.stop()
-    print("nginx: routes, keys and tries are as they should be")
+    print("nginx: routes, keys, tries and its end are as they should be")
 
 
 if __name__ == "__main__":
