@@ -58,16 +58,16 @@ pub(crate) async fn copy(store: WeakStore, options: KafkaOptions) {
     }
 }
 
-/// All that is to be copied. A producer is there only as long as there is something for it.
+/// All that is to be copied, each once: what somebody else holds, or has changed since, is left to the next round. A producer is
+/// there only as long as there is something for it.
 async fn round(database: &Database, options: &KafkaOptions) -> Result<usize, Error> {
     let mut producer = None;
-    let mut copied = 0;
+    let (mut copied, mut at) = (0, 0);
     loop {
-        let rows = database.fetch_all(sqlx::query(include_str!("to_copy.sql")).bind(PAGE)).await?;
+        let rows = database.fetch_all(sqlx::query(include_str!("to_copy.sql")).bind(PAGE).bind(at)).await?;
         let letters = rows.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        if letters.is_empty() {
-            return Ok(copied);
-        }
+        let Some(last) = letters.last() else { return Ok(copied) };
+        at = last.id;
         let producer = match &producer {
             Some(producer) => producer,
             None => producer.insert(connect(options)?),

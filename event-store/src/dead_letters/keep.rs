@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::database::Database;
-use crate::kafka::dead_letters::{DeadLetters, DeadRecord};
+use crate::kafka::dead_letters::{DeadLetters, DeadRecord, Keeping};
 
 /// Records that may wait: further ones are counted, and stand in Kafka.
 const WAITING_MAX: i64 = 10_000;
@@ -75,10 +75,13 @@ impl Keeper {
 
 #[async_trait]
 impl DeadLetters for Keeper {
-    async fn keep(&self, record: DeadRecord) {
-        let DeadRecord { topic, partition, offset, .. } = &record;
-        match self.try_keep(&record).await {
-            Ok(true) => self.complained.store(false, Ordering::Relaxed),
+    async fn keep(&self, record: &DeadRecord) -> Keeping {
+        let DeadRecord { topic, partition, offset, .. } = record;
+        match self.try_keep(record).await {
+            Ok(true) => {
+                self.complained.store(false, Ordering::Relaxed);
+                Keeping::Done
+            }
             Ok(false) => {
                 metrics::counter!("coulomb_dead_letters_refused_total").increment(1);
                 if !self.complained.swap(true, Ordering::Relaxed) {
@@ -89,15 +92,30 @@ impl DeadLetters for Keeper {
                         "{WAITING_MAX} undecodable records wait: further ones are only counted"
                     );
                 }
+                Keeping::Done
+            }
+            Err(error) if is_of_the_record(&error) => {
+                metrics::counter!("coulomb_dead_letters_refused_total").increment(1);
+                tracing::error!(topic, partition, offset, %error, "an undecodable record can't be kept as it is");
+                Keeping::Done
             }
             Err(error) => {
-                metrics::counter!("coulomb_dead_letters_refused_total").increment(1);
                 if !self.complained.swap(true, Ordering::Relaxed) {
-                    tracing::error!(topic, partition, offset, %error, "an undecodable record can't be kept");
+                    tracing::warn!(topic, partition, offset, %error, "an undecodable record can't be kept now, and waits");
+                }
+                match self.database.pool.is_closed() {
+                    true => Keeping::Done,
+                    false => Keeping::Later,
                 }
             }
         }
     }
+}
+
+/// Whether the table takes everything but this: it can't be stored, breaks a constraint, or is too large.
+fn is_of_the_record(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
 
 /// By which a record is known that stands at the same place as another one.

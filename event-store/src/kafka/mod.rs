@@ -10,7 +10,7 @@ mod tail;
 pub mod topics;
 
 pub(crate) use commands::CommandFeed;
-pub use dead_letters::{DeadLetters, DeadRecord};
+pub use dead_letters::{DeadLetters, DeadRecord, Keeping};
 pub use options::KafkaOptions;
 pub use relay::{Doing, Relay, RelayOptions, RelayState};
 pub use tail::KafkaCounts;

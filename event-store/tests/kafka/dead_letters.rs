@@ -143,6 +143,78 @@ async fn a_record_that_nobody_can_decode_is_kept_once_and_copied() {
     assert_eq!(topic(&kafka).len(), 3);
 }
 
+/// Consumers begin at the ends: what is not kept by who has met it is met by nobody again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_met_while_the_table_is_away_is_kept_when_it_is_back() {
+    let (database, kafka) = (database().await, options().await);
+    let pool = database.pool();
+    let follower = store_with(&database, StoreOptions { kafka: Some(kafka.clone()), ..StoreOptions::default() }).await;
+    let _feed = follower.follow(PartitionSet::ALL, From::Position(Position::START));
+    let producer: FutureProducer = kafka.client().create().expect("a producer");
+    let foreign = async |value: &str| {
+        let events = kafka.topics.events();
+        let record = FutureRecord::<str, str>::to(&events).partition(9).payload(value);
+        producer.send(record, Duration::from_secs(10)).await.expect("delivered");
+    };
+    event_store::kafka::topics::ensure(&kafka).await.expect("topics");
+    // Until it stands at the ends.
+    until("a record to be met", async || {
+        foreign("before").await;
+        (follower.kafka_counts().0.undecodable > 0).then_some(())
+    })
+    .await;
+    until("it to be kept", async || Some(all(pool).await).filter(|all| !all.is_empty())).await;
+    sqlx::query("ALTER TABLE dead_letters RENAME TO away").execute(pool).await.expect("renamed");
+    let met = follower.kafka_counts().0.undecodable;
+    for value in ["one", "two", "three"] {
+        foreign(value).await;
+    }
+    until("them to be met", async || (follower.kafka_counts().0.undecodable >= met + 3).then_some(())).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    sqlx::query("ALTER TABLE away RENAME TO dead_letters").execute(pool).await.expect("renamed");
+    let is = |letter: &DeadLetter, value: &str| match &letter.of {
+        Of::Record(record) => record.value.as_deref() == Some(value.as_bytes()),
+        Of::Build { .. } => false,
+    };
+    let kept = until("all of them", async || {
+        let all = all(pool).await;
+        ["one", "two", "three"].iter().all(|value| all.iter().any(|letter| is(letter, value))).then_some(all)
+    })
+    .await;
+    assert_eq!(kept.iter().filter(|letter| !is(letter, "before")).count(), 3, "each once");
+    assert_eq!(follower.kafka_counts().0.undecodable_lost, 0);
+}
+
+/// Somebody's transaction over letters must not make a stream of copies of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_that_another_transaction_holds_are_copied_now_and_then() {
+    const HELD: usize = 100;
+    let (database, kafka) = (database().await, options().await);
+    let pool = database.pool();
+    let insert = "INSERT INTO dead_letters (source, error, topic, kafka_partition, kafka_offset, record_hash, headers)
+                  SELECT 'kafka', 'a test', 'x', 0, n, decode(lpad(to_hex(n), 32, '0'), 'hex'), '[]'
+                  FROM generate_series(1, 150) n";
+    sqlx::query(insert).execute(pool).await.expect("written");
+    let mut holder = pool.begin().await.expect("a transaction");
+    let hold = "SELECT FROM dead_letters ORDER BY dead_letter_id LIMIT $1 FOR UPDATE";
+    sqlx::query(hold).bind(HELD as i64).execute(&mut *holder).await.expect("held");
+    let store = store(&database).await;
+    let _relay = run(&store, relay_options(&kafka));
+    let marked = async || -> i64 {
+        let statement = "SELECT count(*) FROM dead_letters WHERE copied_as = state";
+        sqlx::query_scalar(statement).fetch_one(pool).await.expect("a count")
+    };
+    until("the others to be copied", async || (marked().await == 50).then_some(())).await;
+    let (began, before) = (Instant::now(), topic(&kafka).len());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let copies = topic(&kafka).len() - before;
+    // Once a second at the most, and one that was under way.
+    let rounds = began.elapsed().as_secs() as usize + 2;
+    assert!(copies <= rounds * HELD, "{copies} copies in {:?}", began.elapsed());
+    holder.rollback().await.expect("let go");
+    until("all of them", async || (marked().await == 150).then_some(())).await;
+}
+
 /// An event's record, as somebody has kept it who could not decode it.
 #[tokio::test]
 async fn a_record_is_tried_again() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use event_store::feed::{Error, Feed, From, Log};
-use event_store::kafka::{DeadLetters, DeadRecord, KafkaCounts, KafkaOptions, Relay, RelayOptions};
+use event_store::kafka::{DeadLetters, DeadRecord, KafkaCounts, KafkaOptions, Keeping, Relay, RelayOptions};
 use event_store::{EventStore, PartitionSet, StoreOptions, Wake};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
@@ -127,8 +127,9 @@ struct Kept(Mutex<Vec<DeadRecord>>);
 
 #[async_trait]
 impl DeadLetters for Kept {
-    async fn keep(&self, record: DeadRecord) {
-        self.0.lock().expect("a lock").push(record);
+    async fn keep(&self, record: &DeadRecord) -> Keeping {
+        self.0.lock().expect("a lock").push(record.clone());
+        Keeping::Done
     }
 }
 

@@ -10,7 +10,7 @@ use event_store::{EventStore, Expected, Write};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use schema::log::{NewEvent, Position, StreamId};
+use schema::log::{Generation, NewEvent, Position, StreamId};
 use schema::partition::PARTITION_COUNT;
 use schema::record::{self, Head};
 use schema::stored::StoredEvent;
@@ -94,7 +94,7 @@ pub async fn append_some(store: &EventStore, streams: usize) -> Position {
 #[derive(Debug, Default)]
 pub struct Taken {
     pub events: Vec<StoredEvent>,
-    /// Records that were not above the last one taken.
+    /// Records that were not above the last one taken, by generation and position.
     pub dropped: usize,
     pub watermarks: usize,
 }
@@ -109,8 +109,8 @@ pub async fn take(options: &KafkaOptions, topic: LogTopic, upto: Position) -> Ta
 pub enum History {
     /// Only what the log has: before each record stands the one that it says.
     One,
-    /// Also what the log has lost: before each record stands at least as much as it says.
-    Several,
+    /// Also what the log has lost: before each record stands at least as much as it says. With the generation that it is in.
+    Several(Generation),
 }
 
 /// [`take`], where the log may have lost something.
@@ -130,7 +130,11 @@ fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position, histor
     consumer.assign(&all).expect("assigned");
     let mut taken = Taken::default();
     // Of each partition: the last one taken, and the last event.
-    let mut lasts = [(Position::START, Position::START); PARTITION_COUNT as usize];
+    let mut lasts = [((Generation(0), Position::START), Position::START); PARTITION_COUNT as usize];
+    let generation = match history {
+        History::One => Generation(0),
+        History::Several(generation) => generation,
+    };
     // Which ones have told their end since all was there.
     let mut ended = [false; PARTITION_COUNT as usize];
     let began = Instant::now();
@@ -141,7 +145,8 @@ fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position, histor
             Some(Ok(message)) => message,
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
                 let slot = usize::try_from(partition).expect("a partition");
-                ended[slot] = lasts[slot].0 >= upto;
+                let (of, position) = lasts[slot].0;
+                ended[slot] = of >= generation && position >= upto;
                 continue;
             }
             Some(Err(error)) => panic!("{error}"),
@@ -150,11 +155,12 @@ fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position, histor
         let headers = message.headers().expect("headers");
         let head = record::head(headers.iter().map(|header| (header.key, header.value))).expect("a head");
         let (last, last_event) = &mut lasts[usize::from(partition)];
-        if head.position() <= *last {
+        let place = (head.generation(), head.position());
+        if place <= *last {
             taken.dropped += 1;
             continue;
         }
-        let before = std::mem::replace(last, head.position());
+        let (_, before) = std::mem::replace(last, place);
         match head {
             Head::Watermark { .. } => {
                 assert!(message.key().is_none() && message.payload().is_none());
@@ -163,7 +169,7 @@ fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position, histor
             Head::Event { position, prev, .. } => {
                 match history {
                     History::One => assert_eq!(prev, *last_event, "{topic} {partition}: what is before {position}"),
-                    History::Several => assert!(prev <= before, "{topic} {partition}: before {position} {prev} lacks"),
+                    History::Several(_) => assert!(prev <= before, "{topic} {partition}: before {position} {prev} lacks"),
                 }
                 *last_event = position;
                 let event = record::decode(position, message.payload().expect("a value")).expect("an event");
