@@ -3,6 +3,7 @@
 mod failover;
 mod pooled;
 mod replica;
+mod replication;
 
 use domain::session::SessionEvent;
 use embedded_postgres::testing::TestDatabase;
