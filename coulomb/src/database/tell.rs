@@ -69,9 +69,9 @@ mod tests {
             (Replication::None, None),
         ];
         for (replication, expected) in table {
-            states.send_replace(state(replication));
-            let about = || readiness.told().get("database").cloned().unwrap_or_default();
-            while !about().ends_with(&replication.to_string()) {
+            let now = state(replication);
+            states.send_replace(now.clone());
+            while readiness.told().get("database") != Some(&now.to_string()) {
                 tokio::task::yield_now().await;
             }
             let said = readiness.degraded().get(REPLICATION).cloned();
