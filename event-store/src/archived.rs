@@ -13,7 +13,7 @@ use schema::log::{Position, StreamId};
 use schema::stored::StoredEvent;
 
 pub(crate) use known::{ARCHIVE_POSITIONS, Archives, Wanted};
-pub(crate) use merge::decoded_stored;
+pub(crate) use merge::{FromRow, decoded_stored};
 
 /// A range of positions whose events of one retention class are in an archive, and not in the log any more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -35,8 +35,10 @@ pub struct StoreOptions {
     pub cache_states_max: usize,
     /// A state is stored when it has grown by so many events since it was last.
     pub store_state_every_events: i64,
-    /// Recent events kept for followers.
+    /// Recent events kept for followers, and the bytes of their payloads and metadata, of which the newest is kept in any case.
+    /// Who is further behind reads Postgres.
     pub tail_events_max: usize,
+    pub tail_bytes_max: usize,
     /// Without a notice, how often the head is looked at. With Kafka: what it has not brought within this time is read from
     /// Postgres.
     pub poll_every: Duration,
@@ -80,6 +82,7 @@ impl Default for StoreOptions {
             cache_states_max: 100_000,
             store_state_every_events: 100,
             tail_events_max: 16 * 1024,
+            tail_bytes_max: 64 * 1024 * 1024,
             poll_every: Duration::from_millis(500),
             kafka: None,
             dead_letters: None,

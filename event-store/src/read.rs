@@ -1,5 +1,7 @@
 //! Reading the log: in short transactions over position ranges, since one snapshot held open makes every append dearer.
 
+mod piece;
+
 use std::collections::{BTreeSet, HashSet};
 
 use domain::event::AggregateType;
@@ -94,19 +96,21 @@ impl EventStore {
         Ok((head, generation))
     }
 
-    /// The events of some partitions after `from`, over at most `limit` positions ([`READ_POSITIONS_MAX`]).
+    /// The events of some partitions after `from`, over at most `limit` positions ([`READ_POSITIONS_MAX`]), and over fewer where
+    /// events are large.
     pub async fn read(&self, from: Position, limit: i64, partitions: PartitionSet) -> Result<Stretch, Error> {
         let (head, generation) = self.head().await?;
         let upto = Position(head.0.min(from.0.saturating_add(limit.clamp(1, READ_POSITIONS_MAX))));
         if upto <= from {
             return Ok(Stretch { events: vec![], upto: from, generation });
         }
+        let upto = self.piece(from, upto).await?;
         let events = self.read_range(from, upto, partitions).await?;
         Ok(Stretch { events, upto, generation })
     }
 
     /// The events of some partitions in (`after`, `upto`], where `upto` is not above the head.
-    pub(crate) async fn read_range(
+    async fn read_range(
         &self,
         after: Position,
         upto: Position,

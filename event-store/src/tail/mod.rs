@@ -19,7 +19,7 @@ use uuid::Uuid;
 use ring::Ring;
 
 pub(crate) use follow::{CommandFilter, Follower};
-pub(crate) use ring::{Stretch, Taken};
+pub(crate) use ring::{Limits, Stretch, Taken};
 pub(crate) use watch::run;
 
 #[derive(Debug, Clone)]
@@ -49,8 +49,8 @@ struct Slot {
     fill: Option<Fill>,
     /// How often the ring grew by what Kafka brought.
     brought: u64,
-    /// The log has lost a tail, and is not of another generation yet: what Kafka has may be of what was lost.
-    kafka_is_ahead: bool,
+    /// The log has lost a tail, up to here, and is not of another generation yet: what Kafka has may be of what was lost.
+    lost_upto: Option<Position>,
 }
 
 /// What Kafka has not brought, and Postgres has.
@@ -149,7 +149,7 @@ impl Tail {
     pub fn bring(&self, carried: impl IntoIterator<Item = Carried>, patience: Duration) -> Brought {
         let mut brought = Brought::default();
         let mut slot = self.slot();
-        let Slot { ring: Some(ring), fill, brought: grown, kafka_is_ahead, .. } = &mut *slot else {
+        let Slot { ring: Some(ring), fill, brought: grown, lost_upto, .. } = &mut *slot else {
             return brought;
         };
         let before = ring.upto();
@@ -157,7 +157,7 @@ impl Tail {
         let mut lacks = None;
         for one in carried {
             match one {
-                Carried::Event { event, .. } if *kafka_is_ahead || event.generation != ring.generation() => {
+                Carried::Event { event, .. } if lost_upto.is_some() || event.generation != ring.generation() => {
                     brought.foreign += 1;
                 }
                 Carried::Event { event, bytes } => match ring.take(Stretch::of_one(event, bytes)) {
@@ -239,10 +239,12 @@ impl Tail {
     }
 
     /// What the ring is against a head that was asked for after `mark` was taken: begun anew where it is of another
-    /// generation, or of a tail that the log has lost.
-    pub fn compare(&self, mark: Option<Mark>, head: Position, generation: Generation, events_max: usize) -> Standing {
+    /// generation, or of a tail that the log has lost. Once the log has all the positions again that it had, what Kafka has is
+    /// believed anew: it was a head that came from a server which was behind, or it is for the relay to compare.
+    pub fn compare(&self, mark: Option<Mark>, head: Position, generation: Generation, limits: Limits) -> Standing {
         let mut slot = self.slot();
-        let lost = match (&mut slot.ring, mark) {
+        let lost_before = slot.lost_upto;
+        let lost_upto = match (&mut slot.ring, mark) {
             (Some(ring), Some(mark)) if ring.generation() == generation => {
                 if mark.upto <= head {
                     if mark.highest > head {
@@ -253,17 +255,18 @@ impl Tail {
                     // What can't be decoded leaves no gap in the ring; where it is above the head, the log has not got it.
                     let is_owed = |fill: &Fill| fill.upto > upto && (fill.upto <= head || fill.at > mark.at);
                     slot.fill = slot.fill.filter(|fill| has_gap || is_owed(fill));
+                    slot.lost_upto = lost_before.filter(|lost| head < *lost);
                     return Standing::Upto(upto);
                 }
                 tracing::error!(upto = %mark.upto, %head, "the log ends before what was followed: it has lost a tail");
-                true
+                Some(lost_before.map_or(mark.upto, |before| before.max(mark.upto)))
             }
-            _ => false,
+            _ => None,
         };
-        slot.ring = Some(Ring::starting_at(head, generation, events_max));
+        slot.ring = Some(Ring::starting_at(head, generation, limits));
         slot.begun += 1;
         slot.fill = None;
-        slot.kafka_is_ahead = lost;
+        slot.lost_upto = lost_upto;
         drop(slot);
         // Also where the head is where it was: who waits has to look.
         self.0.moved.send_replace(head);

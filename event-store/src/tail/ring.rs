@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use schema::log::{Generation, Position, RecordedEvent};
 
+use crate::StoreOptions;
 use crate::partitions::PartitionSet;
 
 /// Events that came ahead of what is before them; further ones are dropped, and read from Postgres when their turn comes.
@@ -18,8 +19,22 @@ pub(crate) struct Stretch {
     pub after: Position,
     pub upto: Position,
     pub events: Vec<Arc<RecordedEvent>>,
-    /// About; what bounds those that have to wait.
+    /// About, of all of them: payloads and metadata.
     pub bytes: usize,
+}
+
+/// What the ring may keep.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub events: usize,
+    /// The newest event is kept in any case.
+    pub bytes: usize,
+}
+
+impl Limits {
+    pub fn of(options: &StoreOptions) -> Self {
+        Self { events: options.tail_events_max, bytes: options.tail_bytes_max }
+    }
 }
 
 impl Stretch {
@@ -46,6 +61,9 @@ pub(crate) enum Taken {
 pub(crate) struct Ring {
     /// All events of (`after`, `upto`], in order.
     events: VecDeque<Arc<RecordedEvent>>,
+    /// Of each of them.
+    sizes: VecDeque<usize>,
+    bytes: usize,
     after: Position,
     upto: Position,
     generation: Generation,
@@ -53,7 +71,7 @@ pub(crate) struct Ring {
     early: BTreeMap<Position, Stretch>,
     early_events: usize,
     early_bytes: usize,
-    events_max: usize,
+    limits: Limits,
 }
 
 /// What the ring has for a follower.
@@ -67,16 +85,18 @@ pub(crate) enum Glance {
 }
 
 impl Ring {
-    pub fn starting_at(head: Position, generation: Generation, events_max: usize) -> Self {
+    pub fn starting_at(head: Position, generation: Generation, limits: Limits) -> Self {
         Self {
             events: VecDeque::new(),
+            sizes: VecDeque::new(),
+            bytes: 0,
             after: head,
             upto: head,
             generation,
             early: BTreeMap::new(),
             early_events: 0,
             early_bytes: 0,
-            events_max,
+            limits,
         }
     }
 
@@ -146,12 +166,18 @@ impl Ring {
 
     fn push(&mut self, stretch: Stretch) {
         let known = self.upto;
-        self.events.extend(stretch.events.into_iter().filter(|event| event.position > known));
+        // Of a stretch is known how large it is, and not which of its events are.
+        let each = stretch.bytes.div_ceil(stretch.events.len().max(1));
+        for event in stretch.events.into_iter().filter(|event| event.position > known) {
+            self.events.push_back(event);
+            self.sizes.push_back(each);
+            self.bytes += each;
+        }
         self.upto = self.upto.max(stretch.upto);
-        while self.events.len() > self.events_max {
-            if let Some(oldest) = self.events.pop_front() {
-                self.after = oldest.position;
-            }
+        while self.events.len() > self.limits.events || (self.bytes > self.limits.bytes && self.events.len() > 1) {
+            let (Some(oldest), Some(size)) = (self.events.pop_front(), self.sizes.pop_front()) else { return };
+            self.after = oldest.position;
+            self.bytes -= size;
         }
     }
 

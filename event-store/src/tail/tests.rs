@@ -9,6 +9,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const SECOND: Generation = Generation(2);
+const LIMITS: Limits = Limits { events: 100, bytes: 1_000_000 };
 
 pub fn event(position: i64, generation: Generation) -> Arc<RecordedEvent> {
     let key = Uuid::from_u128(position as u128 % 7);
@@ -41,7 +42,7 @@ fn bring(tail: &Tail, positions: impl IntoIterator<Item = i64>) -> Brought {
 /// A ring of the first generation that begins at a head.
 fn tail_at(head: i64) -> Tail {
     let tail = Tail::new();
-    assert_eq!(tail.compare(None, Position(head), Generation::FIRST, 100), Standing::Begun);
+    assert_eq!(tail.compare(None, Position(head), Generation::FIRST, LIMITS), Standing::Begun);
     tail
 }
 
@@ -74,7 +75,7 @@ fn what_the_log_does_not_have_is_dropped() {
     let tail = tail_at(3);
     bring(&tail, [5, 900]);
     let mark = tail.mark();
-    assert_eq!(tail.compare(mark, Position(6), Generation::FIRST, 100), Standing::Upto(Position(3)));
+    assert_eq!(tail.compare(mark, Position(6), Generation::FIRST, LIMITS), Standing::Upto(Position(3)));
     assert_eq!(tail.mark().map(|mark| mark.highest), Some(Position(5)));
     // Of an older or newer generation.
     assert_eq!(tail.bring([carried(4, SECOND)], PATIENCE), Brought { foreign: 1, ..Brought::default() });
@@ -87,13 +88,37 @@ fn after_a_lost_tail_kafka_is_not_believed_until_there_is_another_generation() {
     let tail = tail_at(3);
     bring(&tail, [4, 5, 6]);
     let mark = tail.mark();
-    assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, 100), Standing::Begun);
+    assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, LIMITS), Standing::Begun);
     assert_eq!(tail.upto(), Position(4));
     assert_eq!(bring(&tail, [5, 6]), Brought { foreign: 2, ..Brought::default() });
     let mark = tail.mark();
-    assert_eq!(tail.compare(mark, Position(9), SECOND, 100), Standing::Begun);
+    assert_eq!(tail.compare(mark, Position(9), SECOND, LIMITS), Standing::Begun);
     assert_eq!(tail.bring([carried(10, SECOND)], PATIENCE).taken, 1);
     assert_eq!(tail.upto(), Position(10));
+}
+
+/// One answer of a server that was behind must not be paid for ever.
+#[test]
+fn kafka_is_believed_again_when_the_log_has_all_that_it_had() {
+    let tail = tail_at(3);
+    bring(&tail, [4, 5, 6]);
+    let compare = |head| tail.compare(tail.mark(), Position(head), Generation::FIRST, LIMITS);
+    let fill = |after: i64, upto: i64| {
+        let events = (after + 1..=upto).map(|position| event(position, Generation::FIRST)).collect();
+        tail.fill(Stretch { after: Position(after), upto: Position(upto), events, bytes: 0 }, PATIENCE)
+    };
+    assert_eq!(compare(4), Standing::Begun);
+    assert_eq!(compare(5), Standing::Upto(Position(4)));
+    assert_eq!(bring(&tail, [5]).foreign, 1);
+    // A second one is behind that: what is to be reached is what it had at first.
+    fill(4, 5);
+    assert_eq!(compare(4), Standing::Begun);
+    fill(4, 5);
+    assert_eq!(compare(5), Standing::Upto(Position(5)));
+    assert_eq!(bring(&tail, [6]).foreign, 1);
+    assert_eq!(compare(6), Standing::Upto(Position(5)));
+    assert_eq!(bring(&tail, [6, 7]).taken, 2);
+    assert_eq!(tail.upto(), Position(7));
 }
 
 /// A record that came while the head was asked for is none of a lost tail.
@@ -103,7 +128,7 @@ fn what_came_since_the_head_was_asked_for_is_kept() {
     bring(&tail, [4]);
     let mark = tail.mark();
     bring(&tail, [5]);
-    assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, 100), Standing::Upto(Position(5)));
+    assert_eq!(tail.compare(mark, Position(4), Generation::FIRST, LIMITS), Standing::Upto(Position(5)));
 }
 
 /// Nobody else waits for what it should have said.
@@ -111,7 +136,7 @@ fn what_came_since_the_head_was_asked_for_is_kept() {
 fn what_cannot_be_read_stays_due_when_the_head_is_asked_for() {
     let is_due = |tail: &Tail| tail.fill_wanted().is_some_and(|fill| fill.at <= Instant::now());
     let garbage = |tail: &Tail, position| tail.bring([Carried::Undecodable(Position(position))], PATIENCE);
-    let compare = |tail: &Tail, mark, head| tail.compare(mark, Position(head), Generation::FIRST, 100);
+    let compare = |tail: &Tail, mark, head| tail.compare(mark, Position(head), Generation::FIRST, LIMITS);
     let tail = tail_at(3);
     garbage(&tail, 4);
     assert_eq!(compare(&tail, tail.mark(), 4), Standing::Upto(Position(3)));

@@ -1,18 +1,15 @@
 //! Keeps the ring up to date with what other processes append: woken by their notices, and by polling in case one is lost.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pool::Pool;
-use schema::log::Position;
 use tokio::sync::mpsc;
 
 use crate::options::Wake;
-use crate::partitions::PartitionSet;
-use crate::read::{self, READ_POSITIONS_MAX};
+use crate::read;
 use crate::store::WeakStore;
-use crate::tail::{Standing, Stretch, Tail};
+use crate::tail::{Limits, Standing, Tail};
 
 const CHANNEL: &str = "coulomb_log";
 /// What another lane of this process has committed and not yet published comes within this; reading it would be in vain.
@@ -57,17 +54,15 @@ async fn look(store: &crate::EventStore, tail: &Tail) -> Result<(), read::Error>
     loop {
         let mark = tail.mark();
         let (head, generation) = store.head().await?;
-        let Standing::Upto(from) = tail.compare(mark, head, generation, store.options().tail_events_max) else {
+        let Standing::Upto(from) = tail.compare(mark, head, generation, Limits::of(store.options())) else {
             return Ok(());
         };
         if from >= head {
             return Ok(());
         }
-        let upto = Position(head.0.min(from.0 + READ_POSITIONS_MAX));
-        let events = store.read_range(from, upto, PartitionSet::ALL).await?;
-        let events = events.into_iter().map(Arc::new).collect();
+        let stretch = store.read_piece(from, head).await?;
         if let Some(upto) = tail.with_ring(|ring| {
-            ring.take(Stretch { after: from, upto, events, bytes: 0 });
+            ring.take(stretch);
             ring.upto()
         }) {
             tail.moved(upto);

@@ -169,7 +169,9 @@ fn take_blocking(options: &KafkaOptions, topic: LogTopic, upto: Position, histor
             Head::Event { position, prev, .. } => {
                 match history {
                     History::One => assert_eq!(prev, *last_event, "{topic} {partition}: what is before {position}"),
-                    History::Several(_) => assert!(prev <= before, "{topic} {partition}: before {position} {prev} lacks"),
+                    History::Several(_) => {
+                        assert!(prev <= before, "{topic} {partition}: before {position} {prev} lacks")
+                    }
                 }
                 *last_event = position;
                 let event = record::decode(position, message.payload().expect("a value")).expect("an event");

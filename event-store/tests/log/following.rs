@@ -2,6 +2,8 @@ use std::collections::HashSet;
 
 use event_store::feed::{Error, Feed, From, Log};
 use event_store::{EventStore, PartitionSet, StoreOptions, Wake};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use schema::log::{Generation, Position};
 use schema::partition::Partition;
 
@@ -131,4 +133,46 @@ async fn a_follower_waits_for_a_ring_of_the_former_generation() {
     sqlx::query("UPDATE log_head SET generation = 2").execute(database.pool()).await.expect("a promotion");
     let mut feed = store.follow(PartitionSet::ALL, From::Position(Position(8)));
     assert_eq!(take(feed.as_mut(), Position(10)).await, [9, 10]);
+}
+
+/// What is read at once is decoded at once, in every process that is behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_events_are_read_few_at_a_time() {
+    const LARGE: i64 = 120;
+    const BYTES: usize = 300_000;
+    let database = database().await;
+    let writer = store(&database).await;
+    append_some(&writer, 100).await;
+    let mut random = StdRng::seed_from_u64(1);
+    for _ in 0..LARGE {
+        let mut large = write(stream(), 0, 1);
+        // Compressed to the half, more or less.
+        let text: String = (0..BYTES).map(|_| char::from(b'a' + random.random_range(0..16))).collect();
+        large.events[0].payload = format!("\"{text}\"");
+        writer.append(append(vec![large])).await.expect("appended");
+    }
+    append_some(&writer, 100).await;
+    let head = Position(200 + LARGE + 200);
+    let (mut at, mut most) = (Position::START, 0);
+    while at < head {
+        let stretch = writer.read(at, 10_000, PartitionSet::ALL).await.expect("read");
+        assert_eq!(stretch.events.len() as i64, stretch.upto.0 - at.0);
+        let is_large = |position: i64| (201..=200 + LARGE).contains(&position);
+        most = most.max(stretch.events.iter().filter(|event| is_large(event.position.0)).count());
+        at = stretch.upto;
+    }
+    assert!(most > 0 && most * BYTES < 24_000_000, "{most} at once");
+
+    // A ring that keeps few of them, and followers who were in it and are behind it.
+    let small = StoreOptions { tail_bytes_max: 2 * BYTES, wake: Wake::Poll, ..StoreOptions::default() };
+    let reader = store_with(&database, small).await;
+    let follow = |from| {
+        let mut feed = reader.follow(PartitionSet::ALL, From::Position(Position(from)));
+        tokio::spawn(async move { take(feed.as_mut(), Position(head.0 + 40)).await })
+    };
+    let followers = [follow(0), follow(head.0)];
+    append_some(&writer, 20).await;
+    for (follower, from) in followers.into_iter().zip([0, head.0]) {
+        assert_eq!(follower.await.expect("a follower"), (from + 1..=head.0 + 40).collect::<Vec<_>>());
+    }
 }

@@ -12,7 +12,6 @@ mod received;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schema::log::Position;
 use schema::partition::Partition;
 use schema::record::Head;
 
@@ -20,10 +19,9 @@ use crate::EventStore;
 use crate::kafka::KafkaOptions;
 use crate::kafka::dead_letters::Letterbox;
 use crate::lineage::Identity;
-use crate::partitions::PartitionSet;
-use crate::read::{self, READ_POSITIONS_MAX};
+use crate::read;
 use crate::store::WeakStore;
-use crate::tail::{Carried, Mark, Standing, Stretch, Tail};
+use crate::tail::{Carried, Limits, Mark, Standing, Tail};
 
 pub(crate) use consumer::{Consumer, Sink};
 pub use counts::KafkaCounts;
@@ -96,7 +94,7 @@ impl Watch {
         let mark = self.tail.mark();
         let (head, generation) = store.head().await?;
         store.learn_identity(head).await;
-        let standing = self.tail.compare(mark, head, generation, store.options().tail_events_max);
+        let standing = self.tail.compare(mark, head, generation, Limits::of(store.options()));
         let (Standing::Upto(mut upto), Some(Mark { brought, .. })) = (standing, mark) else {
             return Ok(());
         };
@@ -113,11 +111,9 @@ impl Watch {
         }
         let mut filled = 0;
         while upto < target {
-            let end = Position(target.0.min(upto.0 + READ_POSITIONS_MAX));
-            let events = store.read_range(upto, end, PartitionSet::ALL).await?;
-            let events = events.into_iter().map(Arc::new).collect();
-            filled += self.tail.fill(Stretch { after: upto, upto: end, events, bytes: 0 }, self.poll_every);
-            upto = end;
+            let stretch = store.read_piece(upto, target).await?;
+            upto = stretch.upto;
+            filled += self.tail.fill(stretch, self.poll_every);
         }
         self.counters.add(Count::Filled, filled.unsigned_abs());
         self.counters.add(Count::Fills, u64::from(filled > 0));
