@@ -10,10 +10,12 @@
 pub mod balancer;
 pub mod binary;
 mod charge;
+pub mod checks;
 pub mod cluster;
 pub mod follow;
 pub mod log;
 mod network;
+pub mod personal;
 mod program;
 mod python;
 mod raw;

@@ -8,10 +8,13 @@ use domain::session::SessionEvent;
 use event_store::{EventStore, PartitionSet, StoreOptions};
 use read_models::fold_all;
 use schema::log::{Position, RecordedEvent};
+use schema::partition::Partition;
 use schema::view::{Model, Row};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Acquire, Row as _};
 use uuid::Uuid;
+
+use crate::{POLL, WAIT_MAX};
 
 /// A look into the database of a platform.
 pub struct Log {
@@ -60,12 +63,39 @@ impl Log {
         self.pool.close().await;
     }
 
-    /// Compares every row of every read model with a fold of the log that was made here, from nothing. The program may go
-    /// on writing meanwhile: rows and how far they are come from one snapshot.
+    /// Waits until the read models have all that the log has now, of every partition.
     ///
     /// # Panics
-    /// At the first difference.
+    /// When one stays behind.
+    pub async fn views_reach_the_head(&self) {
+        let head = self.events().await;
+        let mut behind = vec![];
+        let caught_up = async {
+            loop {
+                let reached: Vec<i64> = sqlx::query_scalar("SELECT partitions FROM views.reached()")
+                    .fetch_one(&self.pool)
+                    .await
+                    .expect("the views say how far they are");
+                behind = lagging(&reached, &head);
+                if behind.is_empty() {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        if tokio::time::timeout(WAIT_MAX, caught_up).await.is_err() {
+            panic!("read models stay behind the log, at {:?}: {behind:?}", head.last().map(|event| event.position));
+        }
+    }
+
+    /// Compares every row of every read model with a fold of the log that was made here, from nothing, once they have all
+    /// that was in it when this began. The program may go on writing meanwhile: rows and how far they are come from one
+    /// snapshot.
+    ///
+    /// # Panics
+    /// At the first difference, or when they stay behind.
     pub async fn views_equal_a_fresh_fold(&self) {
+        self.views_reach_the_head().await;
         let mut connection = self.pool.acquire().await.expect("Postgres answers");
         let mut snapshot = connection.begin().await.expect("a transaction begins");
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -108,6 +138,27 @@ impl Log {
     }
 }
 
+/// A partition whose read models are behind.
+#[derive(Debug, PartialEq, Eq)]
+struct Behind {
+    partition: Partition,
+    reached: i64,
+    head: Position,
+}
+
+/// The partitions that have later events than their read models.
+fn lagging(reached: &[i64], events: &[RecordedEvent]) -> Vec<Behind> {
+    let mut heads = BTreeMap::new();
+    for event in events {
+        heads.insert(event.partition, event.position);
+    }
+    let behind = heads.into_iter().filter_map(|(partition, head)| {
+        let reached = reached.get(usize::from(partition.number())).copied().unwrap_or_default();
+        (reached < head.0).then_some(Behind { partition, reached, head })
+    });
+    behind.collect()
+}
+
 /// # Panics
 /// When it can't be understood.
 pub fn decoded(recorded: &RecordedEvent) -> &Event {
@@ -128,5 +179,28 @@ pub fn is_dense_and_ordered(events: &[RecordedEvent]) {
     }
     for pair in events.windows(2) {
         assert!(pair[0].recorded_at <= pair[1].recorded_at, "time goes back at {}", pair[1].position);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::partition::PARTITION_COUNT;
+
+    use super::*;
+    use crate::checks::made_up::MadeUp;
+
+    #[test]
+    fn a_partition_that_stands_still_is_found() {
+        let mut log = MadeUp::new();
+        log.boots();
+        let own = log.events[0].partition;
+        let mut reached = [0; PARTITION_COUNT as usize];
+        // Nothing is in the others.
+        reached[usize::from(own.number())] = 2;
+        assert_eq!(lagging(&reached, &log.events), []);
+        reached[usize::from(own.number())] = 1;
+        let behind = Behind { partition: own, reached: 1, head: Position(2) };
+        assert_eq!(lagging(&reached, &log.events), [behind]);
+        assert_eq!(lagging(&[], &log.events).len(), 1);
     }
 }

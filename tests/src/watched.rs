@@ -1,25 +1,21 @@
 //! A town that charges, watched from the outside: what was acknowledged to chargers and people, and what phones hold.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::charge_point::ChargePointEvent;
-use domain::event::Event;
-use domain::session::SessionEvent;
-use domain::station_command::{StationAction, StationCommandEvent};
-use domain::word::Flag;
 use futures_util::{StreamExt, stream};
-use schema::log::RecordedEvent;
 use serde_json::Value;
-use simulator::charger::{Acknowledged, Asked, ChargerConfig, Journal};
-use simulator::phone::{Accepted, Account, Line};
+use simulator::charger::{ChargerConfig, Journal};
+use simulator::phone::{Accepted, Account, Line, Person};
 use simulator::town::{CommandWitness, Pace, ResidentConfig, Town, TownConfig};
 
-use crate::follow::{holds_all_open_sessions, holds_what_queries_say};
-use crate::log::{Log, decoded, is_dense_and_ordered};
-use crate::network::{Network, until};
-use crate::within;
+use crate::checks::{everything_acknowledged_is_there_once, nobody_is_billed_twice, nothing_was_asked_twice};
+use crate::follow::{
+    holds_all_open_commands, holds_all_open_sessions, holds_what_queries_say, what_left_is_what_queries_say,
+};
+use crate::log::{Log, is_dense_and_ordered};
+use crate::network::{Network, operator, until};
+use crate::{personal, within};
 
 /// The commands of people that were taken.
 #[derive(Default)]
@@ -46,6 +42,8 @@ pub struct Watched {
     /// With whose they are, and the topic: first the operator's.
     pub lines: Vec<(Line, Account, &'static str)>,
     pub residents: Vec<ResidentConfig>,
+    /// Free text that chargers report, of people.
+    pub free_texts: Vec<String>,
 }
 
 /// Who is watched, and how they live.
@@ -63,6 +61,20 @@ pub struct WatchedConfig {
 
 /// Registrations at a time.
 const REGISTERED_AT_ONCE: usize = 8;
+/// Followers who are compared with queries at a time.
+const COMPARED_AT_ONCE: usize = 8;
+
+/// Somebody with a name and a number that nobody else has.
+fn resident_named(network: &Network, number: usize) -> Person {
+    let name = network.name("Sorgenfrei");
+    let phone = format!("+49 40 5550{number:05}");
+    Person { name: format!("Edeltraud {name}"), phone: Some(phone), ..network.person() }
+}
+
+/// What somebody wrote on a charger's display when it broke.
+fn free_text(somebody: &Person) -> String {
+    format!("{} was here", somebody.name)
+}
 
 impl Watched {
     /// A town of so many chargers and residents, as hectic as can be.
@@ -85,7 +97,9 @@ impl Watched {
         network.plan().await;
         let charger = async |number: usize| {
             let registered = network.charger().await;
+            let somebody = resident_named(network, number);
             ChargerConfig {
+                fault_info: Some(free_text(&somebody)),
                 witness: Some(journal.clone()),
                 sample_interval,
                 answer_wait,
@@ -95,12 +109,12 @@ impl Watched {
                 ..network.simulated(&registered)
             }
         };
-        let chargers = stream::iter((0..chargers).map(charger)).buffered(REGISTERED_AT_ONCE).collect().await;
+        let chargers: Vec<_> = stream::iter((0..chargers).map(charger)).buffered(REGISTERED_AT_ONCE).collect().await;
         let operator = network.operator().await;
         let mut lines = vec![(network.line(&operator, &["fleet"]), operator.clone(), "fleet")];
         let resident = async |number: usize| {
             let card = number.is_multiple_of(2).then(|| format!("CARD{number:04}"));
-            let person = network.person();
+            let person = resident_named(network, number);
             let account = network.customer(person.clone(), card.as_deref()).await;
             (account, ResidentConfig { person, card })
         };
@@ -110,6 +124,7 @@ impl Watched {
             lines.push((network.line(&account, &["me"]), account, "me"));
             residents.push(resident);
         }
+        let free_texts = chargers.iter().filter_map(|charger| charger.fault_info.clone()).collect();
         let town = Town::spawn(TownConfig {
             http: network.http.clone(),
             ws: network.ws.clone(),
@@ -119,7 +134,16 @@ impl Watched {
             witness: Some(commands.clone()),
             seed,
         });
-        Self { journal, commands, town, operator, lines, residents }
+        Self { journal, commands, town, operator, lines, residents, free_texts }
+    }
+
+    /// All that people have given of themselves, and what chargers have said of them.
+    pub fn personal_values(&self) -> Vec<String> {
+        let residents = self.residents.iter();
+        let of_residents =
+            residents.flat_map(|resident| personal::given_by(&resident.person, resident.card.as_deref()));
+        let (email, password) = operator();
+        of_residents.chain(self.free_texts.clone()).chain([email.to_owned(), password.to_owned()]).collect()
     }
 
     /// What is true at any moment: the log is sound, and has everything that was acknowledged, once.
@@ -168,6 +192,18 @@ impl Watched {
             within("nobody to hold a charge that is over", none).await.expect("the line is open");
             holds_what_queries_say(line, account, topic).await;
         }
+        holds_all_open_commands(&self.lines[0].0, &self.operator, "fleet").await;
+        let left = stream::iter(&self.lines)
+            .map(|(line, account, topic)| what_left_is_what_queries_say(line, account, topic))
+            .buffer_unordered(COMPARED_AT_ONCE);
+        let left: Vec<usize> = left.collect().await;
+        println!(
+            "{} of {} followers know how {} ended",
+            left.iter().filter(|left| **left > 0).count(),
+            left.len(),
+            left.iter().sum::<usize>()
+        );
+        assert!(left.iter().any(|left| *left > 0), "somebody was told how something ended");
         let fleet = self.lines[0].0.held();
         let held = fleet.topic("fleet").expect("it is followed");
         for charger in self.town.chargers() {
@@ -177,197 +213,5 @@ impl Watched {
         let log = Log::open(database_url).await;
         self.is_recorded(&log).await;
         log.close().await;
-    }
-}
-
-/// What an acknowledged message and its event have in common.
-type Fact = (String, &'static str, String);
-
-/// How often each fact is in the log.
-fn facts(events: &[RecordedEvent]) -> HashMap<Fact, u32> {
-    let mut identities = HashMap::new();
-    let mut transactions = HashMap::new();
-    let mut facts: HashMap<Fact, u32> = HashMap::new();
-    for recorded in events {
-        let device_at = recorded.envelope.times.as_ref().and_then(|times| times.device_at.clone()).unwrap_or_default();
-        let mut tell = |charge_point, what, detail: String| {
-            let charger: &String = &identities[&charge_point];
-            *facts.entry((charger.clone(), what, detail)).or_default() += 1;
-        };
-        match decoded(recorded) {
-            Event::ChargePoint(ChargePointEvent::ChargePointRegistered(registered)) => {
-                identities.insert(recorded.stream.id, registered.identity.as_str().to_owned());
-            }
-            Event::ChargePoint(ChargePointEvent::ConnectorStatusReported { outlet, ocpp_status, .. }) => {
-                let outlet = outlet.map_or(0, |outlet| outlet.evse_id.0.into());
-                tell(recorded.stream.id, "StatusNotification", status_fact(outlet, ocpp_status, &device_at));
-            }
-            Event::ChargingSession(SessionEvent::TransactionStarted(started)) => {
-                transactions.insert(recorded.stream.id, started.transaction_id.0.clone());
-                let charge_point = started.charge_point_id.0;
-                tell(charge_point, "StartTransaction", format!("{} at {device_at}", started.transaction_id.0));
-            }
-            Event::ChargingSession(SessionEvent::MeterValuesRecorded(recorded_readings)) => {
-                let transaction_id = &transactions[&recorded.stream.id];
-                for reading in &recorded_readings.readings {
-                    let context = reading.reading.sampled[0].context.as_deref().unwrap_or_default();
-                    let detail = format!("{transaction_id} {context} at {}", reading.reading.timestamp);
-                    tell(recorded.partition_key, "MeterValues", detail);
-                }
-            }
-            Event::ChargingSession(SessionEvent::TransactionEnded(_)) => {
-                let transaction_id = &transactions[&recorded.stream.id];
-                tell(recorded.partition_key, "StopTransaction", format!("{transaction_id} at {device_at}"));
-            }
-            _ => {}
-        }
-    }
-    facts
-}
-
-fn status_fact(outlet: i64, status: &str, at: &str) -> String {
-    format!("{outlet} {status} at {at}")
-}
-
-/// The fact that a message must have become.
-fn fact(message: &Acknowledged) -> Option<Fact> {
-    let Acknowledged { charger_id, action, payload, answer } = message;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let detail = match *action {
-        "StatusNotification" => {
-            let outlet = payload["connectorId"].as_i64().unwrap_or_default();
-            status_fact(outlet, &text(&payload["status"]), &text(&payload["timestamp"]))
-        }
-        "StartTransaction" => format!("{} at {}", answer["transactionId"], text(&payload["timestamp"])),
-        "MeterValues" if payload["transactionId"].is_i64() => {
-            let reading = &payload["meterValue"][0];
-            let context = text(&reading["sampledValue"][0]["context"]);
-            format!("{} {context} at {}", payload["transactionId"], text(&reading["timestamp"]))
-        }
-        "StopTransaction" => format!("{} at {}", payload["transactionId"], text(&payload["timestamp"])),
-        _ => return None,
-    };
-    Some((charger_id.clone(), action, detail))
-}
-
-/// # Panics
-/// When something is missing, or there twice.
-pub fn everything_acknowledged_is_there_once(
-    events: &[RecordedEvent],
-    acknowledged: &[Acknowledged],
-    accepted_commands: &[String],
-) {
-    let facts = facts(events);
-    for message in acknowledged {
-        if let Some(fact) = fact(message) {
-            assert_eq!(facts.get(&fact), Some(&1), "{fact:?} of {message:?}");
-        }
-    }
-    let mut begun: HashMap<String, u32> = HashMap::new();
-    for event in events {
-        let command_id = match event.event.as_deref() {
-            Ok(Event::StationCommand(StationCommandEvent::StationCommandRequested(request))) => request.command_id,
-            // At one's own session, which a card began, there was nothing to ask the charger for.
-            Ok(Event::ChargingSession(SessionEvent::StartAnswered { command_id })) => *command_id,
-            _ => continue,
-        };
-        *begun.entry(command_id.to_string()).or_default() += 1;
-    }
-    for command_id in accepted_commands {
-        assert_eq!(begun.get(command_id), Some(&1), "the command {command_id} was taken");
-    }
-    // A transaction is one session's, begun once and ended once at most.
-    let once = |what: &str| {
-        let facts = facts.iter().filter(|((_, action, _), _)| *action == what);
-        let mut transactions: HashMap<(&str, &str), u32> = HashMap::new();
-        for ((charger, _, detail), times) in facts {
-            let transaction_id = detail.split(' ').next().unwrap_or_default();
-            *transactions.entry((charger, transaction_id)).or_default() += times;
-        }
-        for (transaction, times) in transactions {
-            assert_eq!(times, 1, "{what} of {transaction:?}");
-        }
-    };
-    once("StartTransaction");
-}
-
-/// No charger was asked for something physical more often than that very thing was recorded as sent, and for a start with its
-/// one-off tag but once.
-///
-/// # Panics
-/// When one was.
-pub fn nothing_was_asked_twice(events: &[RecordedEvent], asked: &[Asked]) {
-    let mut identities = HashMap::new();
-    let mut requests = HashMap::new();
-    let mut sent: HashMap<(String, String), usize> = HashMap::new();
-    for recorded in events {
-        match decoded(recorded) {
-            Event::ChargePoint(ChargePointEvent::ChargePointRegistered(registered)) => {
-                identities.insert(registered.charge_point_id, registered.identity.as_str().to_owned());
-            }
-            Event::StationCommand(StationCommandEvent::StationCommandRequested(request)) => {
-                let what = match &request.action {
-                    StationAction::RemoteStart { tag, .. } => format!("start {tag}"),
-                    StationAction::RemoteStop { transaction_id } => format!("stop {}", transaction_id.0),
-                    _ => "something else".to_owned(),
-                };
-                requests.insert(recorded.stream.id, (request.charge_point_id, what));
-            }
-            Event::StationCommand(StationCommandEvent::StationCommandSent { .. }) => {
-                let (charge_point_id, what) = &requests[&recorded.stream.id];
-                let charger: &String = &identities[charge_point_id];
-                *sent.entry((charger.clone(), what.clone())).or_default() += 1;
-            }
-            _ => {}
-        }
-    }
-    let mut received: HashMap<(String, String), usize> = HashMap::new();
-    for Asked { charger_id, action, payload } in asked {
-        let what = match action.as_str() {
-            "RemoteStartTransaction" => format!("start {}", payload["idTag"].as_str().unwrap_or_default()),
-            "RemoteStopTransaction" => format!("stop {}", payload["transactionId"]),
-            _ => "something else".to_owned(),
-        };
-        *received.entry((charger_id.clone(), what)).or_default() += 1;
-    }
-    for (of, times) in &received {
-        let recorded = sent.get(of).copied().unwrap_or_default();
-        assert!(*times <= recorded, "{of:?} was asked {times} times, of which {recorded} are recorded as sent");
-        assert!(*times == 1 || !of.1.starts_with("start "), "{of:?} was asked for {times} times");
-    }
-}
-
-/// A transaction of a charger is one session's, which ends once and has each revision of its price once.
-///
-/// # Panics
-/// When one is not.
-pub fn nobody_is_billed_twice(events: &[RecordedEvent]) {
-    let mut session_of = HashMap::new();
-    let mut ended: HashMap<_, u32> = HashMap::new();
-    let mut priced = HashMap::new();
-    for recorded in events {
-        let Event::ChargingSession(event) = decoded(recorded) else { continue };
-        let session = recorded.stream.id;
-        match event {
-            SessionEvent::TransactionStarted(started) => {
-                let transaction = (started.charge_point_id, started.transaction_id.0.clone());
-                let other = session_of.insert(transaction, session);
-                assert!(other.is_none_or(|other| other == session), "{started:?} is of {session} and of {other:?}");
-            }
-            // One that was presumed may be told of by the charger after all.
-            SessionEvent::TransactionEnded(end) if !end.flags.contains(&Flag::PRESUMED_ENDED) => {
-                *ended.entry(session).or_default() += 1;
-            }
-            SessionEvent::SessionPriced { revision, priced: price } => {
-                let before = priced.insert(session, (*revision, price.clone()));
-                let number = before.as_ref().map_or(0, |(revision, _)| *revision);
-                assert_eq!(*revision, number + 1, "a price of {session}");
-                assert!(before.is_none_or(|(_, before)| before != *price), "{session} has the same price twice");
-            }
-            _ => {}
-        }
-    }
-    for (session, times) in ended {
-        assert_eq!(times, 1, "the transaction of {session} ended {times} times");
     }
 }

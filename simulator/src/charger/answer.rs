@@ -25,7 +25,7 @@ impl Station {
     pub fn asked(&mut self, action: &str, payload: &Value, now: Moment) -> Answer {
         if let Some(witness) = self.config.witness.as_ref().filter(|_| Asked::is_physical(action)) {
             let (charger_id, action) = (self.config.id.clone(), action.to_owned());
-            witness.asked(Asked { charger_id, action, payload: payload.clone() });
+            witness.asked(Asked { charger_id, action, payload: payload.clone(), at: self.right(now) });
         }
         match self.config.answers {
             Answers::Mute => return Answer::Silence,

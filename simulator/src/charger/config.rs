@@ -37,6 +37,8 @@ pub struct ChargerConfig {
     pub authorizes_remote_starts: bool,
     /// How far its clock is off.
     pub clock_skew: TimeDelta,
+    /// Free text that it reports of an outlet that is broken.
+    pub fault_info: Option<String>,
     /// How it answers what it is asked; see [`Answers`].
     pub answers: Answers,
     /// Told of every message of the charger that was acknowledged.
@@ -93,6 +95,7 @@ impl ChargerConfig {
             reuses_message_ids: false,
             authorizes_remote_starts: false,
             clock_skew: TimeDelta::zero(),
+            fault_info: None,
             answers: Answers::AsItCan,
             witness: None,
             seed: 0,

@@ -199,6 +199,7 @@ impl Link {
             _ => format!("{:016x}", self.rng.random::<u64>()),
         };
         message.message_id = Some(id.clone());
+        message.said_at = Some(self.station.right(now));
         let text = frame::call(&id, message.action, &message.payload);
         let deadline = now.instant + self.station.config.answer_wait;
         self.in_flight = Some(InFlight { id, message, deadline });

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// When it is full, the oldest readings go first, as in real chargers: starts and stops are money.
@@ -18,6 +19,8 @@ pub struct Outgoing {
     pub refusals: u32,
     /// Of the first attempt, for those chargers that use it again.
     pub message_id: Option<String>,
+    /// When it was last said, by a right clock.
+    pub said_at: Option<DateTime<Utc>>,
 }
 
 /// What becomes of a message when the connection is lost.
@@ -31,7 +34,7 @@ pub enum Keep {
 
 impl Outgoing {
     pub fn of_the_moment(action: &'static str, payload: Value) -> Self {
-        Self { action, payload, keep: Keep::No, refusals: 0, message_id: None }
+        Self { action, payload, keep: Keep::No, refusals: 0, message_id: None, said_at: None }
     }
 
     pub fn of_transaction(action: &'static str, payload: Value, transaction: u64) -> Self {

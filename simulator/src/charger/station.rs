@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -212,11 +213,14 @@ impl Station {
             _ => {}
         }
         if let Some(witness) = &self.config.witness {
+            let answered_at = self.right(now);
             witness.acknowledged(Acknowledged {
                 charger_id: self.config.id.clone(),
                 action: message.action,
                 payload: message.payload,
                 answer: answer.clone(),
+                said_at: message.said_at.unwrap_or(answered_at),
+                answered_at,
             });
         }
         self.announce(now);
@@ -400,11 +404,19 @@ impl Station {
         let status = outlet.status();
         outlet.reported = Some(status);
         let error_code = outlet.fault.as_deref().unwrap_or("NoError");
-        let payload = json!({
+        let mut payload = json!({
             "connectorId": outlet.number, "status": status.word(), "errorCode": error_code,
             "timestamp": now.timestamp(),
         });
+        if let Some(info) = self.config.fault_info.as_ref().filter(|_| outlet.fault.is_some()) {
+            payload["info"] = info.as_str().into();
+        }
         self.outbox.push(Outgoing::of_the_moment("StatusNotification", payload));
+    }
+
+    /// The moment by a right clock.
+    pub(super) fn right(&self, now: Moment) -> DateTime<Utc> {
+        now.at - self.config.clock_skew
     }
 
     /// Of an outlet that is counted from 1.

@@ -1,5 +1,6 @@
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// A message of a charger, with what it was answered.
@@ -9,6 +10,9 @@ pub struct Acknowledged {
     pub action: &'static str,
     pub payload: Value,
     pub answer: Value,
+    /// By a right clock, whatever the charger's own says.
+    pub said_at: DateTime<Utc>,
+    pub answered_at: DateTime<Utc>,
 }
 
 /// Something physical that a charger was asked for.
@@ -17,6 +21,8 @@ pub struct Asked {
     pub charger_id: String,
     pub action: String,
     pub payload: Value,
+    /// By a right clock, whatever the charger's own says.
+    pub at: DateTime<Utc>,
 }
 
 impl Asked {

@@ -18,7 +18,7 @@ pub struct Topic {
     pub upto: Option<i64>,
     /// By key, such as `session:<id>`.
     pub resources: BTreeMap<String, Resource>,
-    /// Those that have left the topic on this connection, with their last state.
+    /// Those that have left the topic, as they were last told. What a snapshot may have passed over is not among them.
     pub left: BTreeMap<String, Resource>,
 }
 
@@ -58,10 +58,15 @@ impl Held {
             return Heard::Other;
         };
         let name = message["topic"].as_str().unwrap_or_default();
+        let is_gapless = topic.has_all_of(message);
         topic.generation = message["generation"].as_i64().or(topic.generation);
         let heard = match message["type"].as_str() {
             Some("snapshot") => {
                 topic.resources = resources(name, &message["data"]);
+                if !is_gapless {
+                    // What of these changed in between is not told.
+                    topic.left.clear();
+                }
                 Heard::News
             }
             Some("resumed" | "live") => Heard::News,
@@ -74,6 +79,12 @@ impl Held {
 }
 
 impl Topic {
+    /// Whether all that a snapshot says has been told before: then nothing lies between the two.
+    fn has_all_of(&self, snapshot: &Value) -> bool {
+        let upto = snapshot["upto"].as_i64();
+        upto.is_some() && upto <= self.upto && snapshot["generation"].as_i64() == self.generation
+    }
+
     fn change(&mut self, message: &Value) -> Heard {
         let key = message["key"].as_str().unwrap_or_default();
         let position = message["position"].as_i64().unwrap_or_default();
@@ -153,6 +164,24 @@ mod tests {
         let topic = held.topic("me").unwrap();
         assert_eq!((topic.generation, topic.upto), (Some(2), Some(3)));
         assert_eq!(topic.resources["session:s"].position, 2);
+    }
+
+    /// Only of what left and could not change unheard is it known how it was last.
+    #[test]
+    fn what_a_snapshot_may_have_passed_over_is_not_taken_for_the_last_word() {
+        let snapshot = |upto: i64, generation: i64| {
+            json!({"type": "snapshot", "topic": "me", "upto": upto, "generation": generation,
+                "data": {"sessions": [], "commands": []}})
+        };
+        let left = json!({"type": "session_stopped", "topic": "me", "key": "session:s", "position": 15, "upto": 15,
+            "data": {"state": "completed"}, "removed": true});
+        for (upto, generation, stays) in [(12, 1, true), (15, 1, true), (16, 1, false), (12, 2, false)] {
+            let mut held = following("me");
+            held.hear(&snapshot(10, 1));
+            held.hear(&left);
+            held.hear(&snapshot(upto, generation));
+            assert_eq!(held.newest("session:s").is_some(), stays, "up to {upto} of generation {generation}");
+        }
     }
 
     #[test]

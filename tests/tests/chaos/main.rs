@@ -6,6 +6,7 @@
 //! run of it: ten minutes are 600. `_FAILOVERS=1` also lets the replica of Postgres take over now and then.
 
 mod disturb;
+mod staff;
 mod topics;
 
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use rand::rngs::SmallRng;
 use simulator::town::Pace;
 use tests::log::Log;
 use tests::watched::{Watched, WatchedConfig};
-use tests::{Network, binary, eventually};
+use tests::{Network, binary};
 
 use disturb::Disturber;
 
@@ -99,9 +100,17 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
     let failovers = from_environment("COULOMB_TEST_CHAOS_FAILOVERS", 0) > 0;
     let mut disturber = Disturber::new(&cluster, SmallRng::seed_from_u64(seed), failovers).await;
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(seconds) || !disturber.has_done_what_is_certain() {
-        disturber.disturb().await;
-        println!("{:5.1} s, {} messages: {}", began.elapsed().as_secs_f64(), watched.journal.len(), disturber.last());
+    let disturbing = async {
+        while began.elapsed() < Duration::from_secs(seconds) || !disturber.has_done_what_is_certain() {
+            disturber.disturb().await;
+            let elapsed_s = began.elapsed().as_secs_f64();
+            println!("{elapsed_s:5.1} s, {} messages: {}", watched.journal.len(), disturber.last());
+        }
+    };
+    // The operator asks for things meanwhile: the same of the same charger, again and again.
+    tokio::select! {
+        () = disturbing => {}
+        () = staff::asks(&watched, SmallRng::seed_from_u64(seed.wrapping_add(1))) => {}
     }
     disturber.is_over().await;
     println!("{}", disturber.summary());
@@ -111,12 +120,11 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
     println!("everybody is at home after {:?}", resting.elapsed());
     let database_url = primary_url(&cluster).await;
     watched.comes_to_rest(&database_url).await;
-    what_left_is_over(&watched).await;
 
     let log = Log::open(&database_url).await;
     let events = log.events().await;
     let brokers = cluster.kafka_brokers().expect("there is Kafka").to_owned();
-    let personal = personal_values(&watched);
+    let personal = watched.personal_values();
     let compared = events.clone();
     let said = tokio::task::spawn_blocking(move || {
         let topics = topics::read(&brokers, &compared);
@@ -131,27 +139,6 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
         never_panicked(&cluster, part).await;
     }
     cluster.stop().await.expect("it stops");
-}
-
-/// What no topic may have in clear.
-fn personal_values(watched: &Watched) -> Vec<String> {
-    let of = watched.residents.iter().flat_map(|resident| {
-        [Some(resident.person.email.clone()), Some(resident.person.password.clone()), resident.card.clone()]
-    });
-    of.flatten().collect()
-}
-
-/// What a phone was told last of what it does not follow any more is how it ended.
-async fn what_left_is_over(watched: &Watched) {
-    for (line, account, topic) in &watched.lines[1..] {
-        let held = line.held();
-        for (key, left) in held.topic(topic).into_iter().flat_map(|topic| &topic.left) {
-            let Some(id) = key.strip_prefix("session:") else { continue };
-            let path = format!("/api/sessions/{id}");
-            let session = eventually(&path, || async { account.get(&path).await.ok() }).await;
-            assert_eq!(left.data["state"], session["state"], "{key} as {topic} was told of it last");
-        }
-    }
 }
 
 async fn never_panicked(cluster: &Cluster, part: Part) {

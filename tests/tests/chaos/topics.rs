@@ -1,6 +1,5 @@
 //! The topics of Kafka, read from their beginning by the consumer's rule, with a client of its own.
 
-use aho_corasick::AhoCorasick;
 use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use schema::partition::{PARTITION_COUNT, partition};
 use schema::record::{self, Head};
 use schema::stored::StoredEvent;
 use schema::topics::{LogTopic, Topics};
+use tests::personal::first_found;
 
 /// For the relay to bring the last of it.
 const READ_MAX: Duration = Duration::from_secs(120);
@@ -146,14 +146,9 @@ impl Read {
     /// # Panics
     /// When one of the texts stands in a record.
     pub fn hold_none_of(&self, texts: &[String]) {
-        let searched = |texts: &[&str]| {
-            let any = AhoCorasick::new(texts).expect("texts can be searched for");
-            let found = self.raw.iter().find_map(|record| any.find(record));
-            found.map(|found| texts[found.pattern().as_usize()].to_owned())
-        };
-        assert!(searched(&["TransactionStarted"]).is_some(), "what stands in the topics is found");
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        assert_eq!(searched(&texts), None, "what is personal stands in a topic");
+        let known = ["transactionSTARTED".to_owned()];
+        assert!(first_found(&self.raw, &known).is_some(), "what stands in the topics is found");
+        assert_eq!(first_found(&self.raw, texts), None, "what is personal stands in a topic");
     }
 }
 
