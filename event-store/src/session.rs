@@ -189,6 +189,13 @@ impl Session {
         self.envelope = envelope;
     }
 
+    /// Under which ids the aggregate's new events are written, if they are: whoever never learns that can look for them later.
+    pub fn event_ids<A: Decide + 'static>(&self, id: impl Into<Uuid>) -> Vec<Uuid> {
+        let stream = stream_of::<A>(id.into());
+        let of_it = self.open.iter().filter(|open| open.stream == stream);
+        of_it.flat_map(|open| &open.events).map(|event| event.event_id).collect()
+    }
+
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.key.is_none() && self.open.iter().all(|open| open.events.is_empty() && open.fence.is_none())

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use domain::charge_point::ChargePoint;
@@ -10,6 +10,7 @@ use domain::station_command::{
 };
 use event_store::Session;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::Link;
 use crate::Error;
@@ -83,16 +84,19 @@ impl Link {
         Ok(events.first().and_then(|request| request.envelope().ok()).and_then(|envelope| envelope.trace_id))
     }
 
-    /// Records that the command is about to be sent. None: it must not be; it was sent before, is settled, or has expired.
+    /// A command that this connection is about to send.
+    pub fn sending(&self, command_id: CommandId) -> Sending {
+        Sending { link: self.clone(), command_id, attempted: Attempted::default() }
+    }
+
+    /// Records that the command is about to be sent, in one attempt. None: it must not be; it was sent before, is settled, or
+    /// has expired.
     pub async fn command_sent(
         &self,
         command_id: CommandId,
         now: DateTime<Utc>,
     ) -> Result<Option<StationRequest>, Error> {
-        let answer_until = now + self.app.settings().answer_timeout;
-        let work = Send { link: self.clone(), command_id, now, answer_until };
-        let envelope = self.command_envelope(command_id, Actor::system("ocpp-edge"));
-        Ok(self.app.work(&envelope, Arc::new(work)).await?.0)
+        self.sending(command_id).record(now).await
     }
 
     /// Records what came of it.
@@ -131,11 +135,49 @@ fn without_secrets(mut answer: Value) -> Value {
     answer
 }
 
+/// The ids of the events by which it may have been recorded that a command is sent.
+type Attempted = Arc<Mutex<Vec<Uuid>>>;
+
+/// What it takes to send a command once: whether the log says so already may be due to an attempt whose outcome was never
+/// learned, and then nobody else sends it.
+pub struct Sending {
+    link: Link,
+    command_id: CommandId,
+    attempted: Attempted,
+}
+
+impl Sending {
+    /// Records that the command is about to be sent, now or by an attempt before. None: it must not be; somebody else has sent it,
+    /// it is settled, or has expired.
+    ///
+    /// The request is answered once: whoever has it writes the frame, and to ask again answers none.
+    ///
+    /// # Errors
+    /// After [`Error::Unavailable`] it may stand in the log all the same: ask again, of the same value.
+    pub async fn record(&self, now: DateTime<Utc>) -> Result<Option<StationRequest>, Error> {
+        let Self { link, command_id, attempted } = self;
+        let answer_until = now + link.app.settings().answer_timeout;
+        let attempted = Arc::clone(attempted);
+        let work = Send { link: link.clone(), command_id: *command_id, now, answer_until, attempted };
+        let envelope = link.command_envelope(*command_id, Actor::system("ocpp-edge"));
+        let request = link.app.work(&envelope, Arc::new(work)).await?.0;
+        if request.is_some() {
+            ids(&self.attempted).clear();
+        }
+        Ok(request)
+    }
+}
+
+fn ids(attempted: &Attempted) -> MutexGuard<'_, Vec<Uuid>> {
+    attempted.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Send {
     link: Link,
     command_id: CommandId,
     now: DateTime<Utc>,
     answer_until: DateTime<Utc>,
+    attempted: Attempted,
 }
 
 impl Work for Send {
@@ -143,12 +185,21 @@ impl Work for Send {
 
     async fn run(&self, session: &mut Session) -> Result<Option<StationRequest>, Error> {
         let id = self.link.charge_point_id;
-        let request = session.load::<StationCommand>(self.command_id).await?.request.clone();
+        let StationCommand { request, state, answer_until, .. } =
+            session.load::<StationCommand>(self.command_id).await?.clone();
+        if state == CommandState::Sent {
+            let may_be_answered = answer_until.is_some_and(|until| self.now < until);
+            return Ok(if may_be_answered && self.is_own(session).await? { request } else { None });
+        }
         let command = StationCommandCommand::Send { now: self.now, answer_until: self.answer_until };
         let events = decide::<StationCommand>(session, self.command_id, id, command).await?;
         self.link.guard(session);
         match events.first() {
-            Some(StationCommandEvent::StationCommandSent { .. }) => Ok(request),
+            Some(StationCommandEvent::StationCommandSent { .. }) => {
+                // Before the append, of which it may never be learned what became of it.
+                ids(&self.attempted).extend(session.event_ids::<StationCommand>(self.command_id));
+                Ok(request)
+            }
             Some(_) => {
                 let command = domain::charge_point::ChargePointCommand::SettleCommand { command_id: self.command_id };
                 decide::<ChargePoint>(session, id, id, command).await?;
@@ -156,6 +207,22 @@ impl Work for Send {
             }
             None => Ok(None),
         }
+    }
+}
+
+impl Send {
+    /// Whether it was an attempt of this very connection by which the command was recorded as sent, and whether that is still the
+    /// newest: what an append's guard sees to otherwise.
+    async fn is_own(&self, session: &mut Session) -> Result<bool, Error> {
+        let attempted = ids(&self.attempted).clone();
+        if attempted.is_empty() {
+            return Ok(false);
+        }
+        if session.load::<ChargePoint>(self.link.charge_point_id).await?.epoch != self.link.epoch {
+            return Err(Error::Fenced);
+        }
+        let events = self.link.app.store().look_at_stream(AggregateType::StationCommand, self.command_id.0, 0).await?;
+        Ok(events.iter().any(|event| attempted.contains(&event.event_id)))
     }
 }
 

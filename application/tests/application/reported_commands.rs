@@ -3,7 +3,7 @@
 use application::CommandContext;
 use application::Error;
 use application::command::{SendStationCommand, send_station_command};
-use application::report::{CommandAnswer, Requested, admit, connect};
+use application::report::{CommandAnswer, Link, Requested, Sending, admit, connect};
 use domain::event::AggregateType;
 use domain::id::{CommandId, ConnectorNumber, Epoch, TenantId};
 use domain::station_command::{CommandState, StationAction};
@@ -94,6 +94,58 @@ async fn the_next_connection_takes_up_what_was_not_sent() {
     assert!(matches!(link.command_answered(unsent, CommandAnswer::TimedOut).await, Ok(()) | Err(Error::Fenced)));
     assert_eq!(world.command(unsent).await.state, CommandState::Requested);
     next.command_sent(unsent, at(0)).await.expect("decided").expect("to be sent");
+}
+
+/// The log commits that the command is sent, and whoever records it does not live to learn that.
+async fn recorded_unheard(world: &World, link: &Link, command_id: CommandId) -> Sending {
+    let sending = link.sending(command_id);
+    {
+        let mut recording = std::pin::pin!(sending.record(at(0)));
+        let under_way = async {
+            while !world.delayed().await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = under_way => {}
+            _ = &mut recording => panic!("it takes a while"),
+        }
+    }
+    while world.command(command_id).await.state != CommandState::Sent {
+        tokio::task::yield_now().await;
+    }
+    sending
+}
+
+#[tokio::test]
+async fn who_never_learned_that_it_was_recorded_sends_it_and_nobody_else() {
+    let world = world().await;
+    let link = world.connect().await;
+    let command_id = ask(&world, StationAction::Reset { hard: false }).await;
+    world.delay_first("StationCommandSent").await;
+    let sending = recorded_unheard(&world, &link, command_id).await;
+    assert_eq!(link.sending(command_id).record(at(0)).await.expect("decided"), None, "another attempt's");
+    let request = sending.record(at(0)).await.expect("decided").expect("to be sent");
+    assert_eq!(request.command_id, command_id);
+    assert_eq!(sending.record(at(0)).await.expect("decided"), None, "the frame is written by now");
+    let history = world.history(AggregateType::StationCommand, command_id).await;
+    assert_eq!(history, ["StationCommandRequested", "StationCommandSent"]);
+}
+
+#[tokio::test]
+async fn what_is_learned_late_is_not_sent_any_more() {
+    let world = world().await;
+    let link = world.connect().await;
+    let command_id = ask(&world, StationAction::Reset { hard: false }).await;
+    world.delay_first("StationCommandSent").await;
+    let sending = recorded_unheard(&world, &link, command_id).await;
+    assert_eq!(sending.record(at(1)).await.expect("decided"), None, "nobody waits for the answer any more");
+    let next = world.connect().await;
+    assert!(matches!(sending.record(at(0)).await, Err(Error::Fenced)), "a newer socket has taken over");
+    next.take_up_commands().await.expect("taken up");
+    assert_eq!(sending.record(at(0)).await.expect("decided"), None, "it has failed");
+    assert_eq!(world.command(command_id).await.state, CommandState::Failed);
 }
 
 #[tokio::test]

@@ -120,6 +120,27 @@ pub fn code(answer: Result<Accepted, Error>) -> String {
 }
 
 impl World {
+    /// The first event of this type is committed, and that takes a moment.
+    pub async fn delay_first(&self, event_type: &str) {
+        for statement in [
+            "CREATE SEQUENCE appends_of_the_test",
+            "CREATE FUNCTION delay_of_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('appends_of_the_test') = 1 THEN PERFORM pg_sleep(0.3); END IF; RETURN NEW; END $$",
+            &format!(
+                "CREATE TRIGGER delay_of_the_test BEFORE INSERT ON events FOR EACH ROW \
+                 WHEN (NEW.event_type = '{event_type}') EXECUTE FUNCTION delay_of_the_test()"
+            ),
+        ] {
+            sqlx::query(statement).execute(self.database.pool()).await.expect("prepared");
+        }
+    }
+
+    /// Whether that event is on its way.
+    pub async fn delayed(&self) -> bool {
+        let query = "SELECT is_called FROM appends_of_the_test";
+        sqlx::query_scalar(query).fetch_one(self.database.pool()).await.expect("asked")
+    }
+
     pub async fn charge_point_id(&self) -> ChargePointId {
         let entry = self.app.chargers().find(TenantId::DEFAULT, &identity("CP001")).await.unwrap();
         entry.expect("registered").charge_point_id

@@ -50,7 +50,8 @@ impl Connection {
         let trace_id = trace_id.unwrap_or_else(|| TraceId::random().to_string());
         let retry_for = self.edge.config.limits.report_retry_for;
         let link = self.link.traced(Some(trace_id.clone()));
-        let sent = persist(retry_for, || link.command_sent(command_id, Utc::now())).await;
+        let sending = link.sending(command_id);
+        let sent = persist(retry_for, || sending.record(Utc::now())).await;
         let request = match sent {
             Ok(Some(request)) => request,
             // Settled meanwhile, expired, or sent before.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::station_command::{CommandState, StationAction};
 use ocpp_edge::Limits;
 use serde_json::json;
 
-use crate::support::{Closed, Edge, Network};
+use crate::support::{Closed, Edge, Network, until};
 
 #[tokio::test]
 async fn what_a_charger_keeps_is_not_answered_and_comes_again() {
@@ -34,5 +35,28 @@ async fn what_a_charger_keeps_is_not_answered_and_comes_again() {
     let mut charger = edge.charger("/CP001").await;
     assert_eq!(charger.call("StopTransaction", stop).await, json!({}));
     assert_eq!(network.count_of("CP001", "TransactionEnded").await, 1);
+    edge.stop().await;
+}
+
+/// The log takes the command as sent, and its answer comes after whoever waits for it has given up, several times over.
+#[tokio::test]
+async fn a_command_whose_recording_was_not_answered_is_sent_all_the_same_and_once() {
+    let network = Network::unheard().await;
+    network.register("CP001", None).await;
+    let edge = Edge::start(&network.app).await;
+    let mut charger = edge.charger("/CP001").await;
+    charger.boot().await;
+    network.delay_first("StationCommandSent").await;
+
+    let command = network.ask("CP001", StationAction::Reset { hard: false }).await;
+    let frame = charger.next().await;
+    assert_eq!((&frame[0], &frame[2]), (&json!(2), &json!("Reset")), "{frame}");
+    assert_eq!(network.command(command).await.state, CommandState::Sent);
+    charger.text(&json!([3, frame[1], {"status": "Accepted"}]).to_string()).await;
+    until(async || network.command(command).await.state == CommandState::Done).await;
+    assert_eq!(network.count_of("CP001", "StationCommandSent").await, 1);
+    // Had it been written twice, that would come before the answer.
+    charger.call("Heartbeat", json!({})).await;
+    assert!(network.delayed().await, "the outcome was unknown for a while");
     edge.stop().await;
 }

@@ -71,6 +71,36 @@ impl Network {
         Self { app, database }
     }
 
+    /// One whose log gives an append up long before [`Self::delay_first`] lets it through.
+    pub async fn unheard() -> Self {
+        let database = testing::database(&schema::MIGRATOR).await;
+        let flush_timeout = Duration::from_millis(300);
+        let options = StoreOptions { flush_timeout, retry_for: Duration::from_millis(10), ..StoreOptions::default() };
+        let app = application_with(&database, MasterKey::new([7; 32]), Settings::default(), options).await;
+        Self { app, database }
+    }
+
+    /// The first event of this type is committed, and that takes a second and a half.
+    pub async fn delay_first(&self, event_type: &str) {
+        for statement in [
+            "CREATE SEQUENCE appends_of_the_test",
+            "CREATE FUNCTION delay_of_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('appends_of_the_test') = 1 THEN PERFORM pg_sleep(1.5); END IF; RETURN NEW; END $$",
+            &format!(
+                "CREATE TRIGGER delay_of_the_test BEFORE INSERT ON events FOR EACH ROW \
+                 WHEN (NEW.event_type = '{event_type}') EXECUTE FUNCTION delay_of_the_test()"
+            ),
+        ] {
+            sqlx::query(statement).execute(self.database.pool()).await.unwrap();
+        }
+    }
+
+    /// Whether an event was delayed.
+    pub async fn delayed(&self) -> bool {
+        let query = "SELECT is_called FROM appends_of_the_test";
+        sqlx::query_scalar(query).fetch_one(self.database.pool()).await.unwrap()
+    }
+
     /// From now on nothing can be appended.
     pub async fn break_log(&self) {
         sqlx::query("ALTER TABLE streams RENAME TO streams_away").execute(self.database.pool()).await.unwrap();
