@@ -63,7 +63,8 @@ pub struct Limits {
     pub stable_after: Duration,
     /// Commands wait so long for the first message of a connection, which may be a BootNotification.
     pub first_message_wait: Duration,
-    /// Over which the sockets of a large edge are closed at the end.
+    /// Over which sockets are closed at the end: evenly, where the chargers are handed over; sooner by an edge that has few, or
+    /// that ends alone.
     pub drain_spread_max: Duration,
     /// When the end has begun, a charger that was sent a command may still answer within this.
     pub drain_answer_wait: Duration,

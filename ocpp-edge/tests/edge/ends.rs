@@ -1,9 +1,11 @@
 //! How connections end, and which of two is heard.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::outlet::OutletStatus;
-use ocpp_edge::Limits;
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use ocpp_edge::{Config, Limits, UnknownChargers};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -131,4 +133,42 @@ async fn a_shutdown_drains() {
     let held = "SELECT count(*) FROM leases WHERE until > clock_timestamp()";
     let held: i64 = sqlx::query_scalar(held).fetch_one(network.database.pool()).await.unwrap();
     assert_eq!(held, 0, "the lease was given back");
+}
+
+/// A charger that is told to go connects anew at once: all of them together would be a storm on whoever takes them.
+#[tokio::test]
+async fn chargers_are_handed_over_evenly_and_over_the_time_that_is_set() {
+    const CHARGERS: usize = 100;
+    const SPREAD: Duration = Duration::from_secs(2);
+    let network = Network::new().await;
+    let config = Config {
+        hands_over: true,
+        unknown_chargers: UnknownChargers::Accept,
+        limits: Limits { drain_spread_max: SPREAD, ..Limits::default() },
+        ..Config::default()
+    };
+    let edge = Edge::start_with(&network.app, config).await;
+    let connecting = (0..CHARGERS).map(|number| {
+        let edge = &edge;
+        async move { edge.charger(&format!("/CP{number:03}")).await }
+    });
+    let connected: Vec<_> = stream::iter(connecting).buffer_unordered(16).collect().await;
+    let began = Instant::now();
+    edge.begin_stop();
+    let closing = connected.into_iter().map(|mut charger| async move {
+        assert_eq!(charger.closed().await, Closed::With(1001));
+        began.elapsed()
+    });
+    let mut closed = join_all(closing).await;
+    closed.sort();
+    let within = |share: f64| closed.iter().filter(|at| **at <= SPREAD.mul_f64(share)).count();
+    let by_quarters = [0.25, 0.5, 0.75, 1.0].map(within);
+    // A slow machine is late with some; none is ever closed too soon.
+    let at_most = [1, 2, 3, 4].map(|quarter| quarter * CHARGERS / 4 + 1);
+    assert!(by_quarters.iter().zip(at_most).all(|(closed, at_most)| *closed <= at_most), "{by_quarters:?}");
+    println!(
+        "{CHARGERS} chargers were sent away by quarters of {SPREAD:?}: {by_quarters:?}, all of them {:?}",
+        closed.last()
+    );
+    edge.stop().await;
 }
