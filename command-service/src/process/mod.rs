@@ -40,6 +40,6 @@ pub async fn run(
     let gate = readiness.gate("process manager: charging");
     let charging = Runner::new(charging, application.store().clone(), pool.clone(), options.clone(), gate);
     let privacy = privacy::run(application.clone(), pool.clone(), shutdown.clone());
-    let edges = EdgeWatch::new(application, pool, options, readiness.gate("process manager: edges"));
+    let edges = EdgeWatch::new(application, pool, options, readiness);
     tokio::join!(charging.run(shutdown.clone()), edges.run(shutdown), privacy);
 }

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use application::Application;
 use application::report::{connect, edge_lease};
+use application::vault::MasterKey;
 use chrono::Utc;
 use domain::charge_point::ChargePoint;
+use event_store::{EventStore, StoreOptions};
 use schema::view::ChargePointRow;
 use service_host::{Readiness, Shutdown};
 use uuid::Uuid;
@@ -33,8 +37,16 @@ async fn project(world: &World, identity: &str, link: &application::report::Link
 }
 
 fn watch(world: &World, options: Options) -> tokio::task::JoinHandle<()> {
-    let gate = Readiness::default().gate("edges");
-    let watch = EdgeWatch::new(world.app.clone(), world.database.pool().clone(), options, gate);
+    watch_with(&world.app, world, options, &Readiness::default())
+}
+
+fn watch_with(
+    app: &Application,
+    world: &World,
+    options: Options,
+    readiness: &Readiness,
+) -> tokio::task::JoinHandle<()> {
+    let watch = EdgeWatch::new(app.clone(), world.database.pool().clone(), options, readiness);
     tokio::spawn(watch.run(Shutdown::new()))
 }
 
@@ -70,4 +82,54 @@ async fn an_edge_that_has_no_lease_for_a_while_is_gone() {
     project(&world, "CP001", &world.link).await;
     let _watch = watch(&world, Options { edge_ttl: Duration::from_millis(100), ..options() });
     world.event(world.link.charge_point_id, "ChargePointDisconnected").await;
+}
+
+/// As if a newer version had written what the log has of one charger: the next charger of its edge is seen to, and the next edge.
+#[tokio::test]
+async fn what_cannot_be_read_of_one_charger_keeps_no_other_online() {
+    let world = World::new(patient()).await;
+    project(&world, "CP001", &world.link).await;
+    let beside = new_charger(&world.app, "CP002").await;
+    project(&world, "CP002", &beside).await;
+    let next = new_charger(&world.app, "CP003").await;
+    let next =
+        connect(&world.app, next.tenant_id, next.charge_point_id, "ocpp1.6", "later-by-name", None, Utc::now()).await;
+    let next = next.expect("connected");
+    project(&world, "CP003", &next).await;
+    let spoilt = world.link.charge_point_id;
+    assert!(spoilt.to_string() < beside.charge_point_id.to_string() && EDGE < "later-by-name", "it comes first");
+    let version = async |version: &str| {
+        let update = format!("UPDATE events SET event_version = {version} WHERE aggregate_id = $1");
+        let updated =
+            sqlx::query(&update).bind(spoilt.to_string()).execute(world.database.pool()).await.expect("updated");
+        assert_ne!(updated.rows_affected(), 0);
+    };
+    version("event_version || '000'").await;
+
+    // One that remembers nothing of the charger.
+    let store = EventStore::connect(world.database.pool().clone(), StoreOptions::default()).await.expect("a store");
+    let app = Application::new(store, world.database.pool().clone(), MasterKey::new([7; 32]), patient());
+    let readiness = Readiness::default();
+    let options = Options { edge_ttl: Duration::from_millis(100), ..options() };
+    let _watch = watch_with(&app, &world, options, &readiness);
+    world.event(next.charge_point_id, "ChargePointDisconnected").await;
+    world.event(beside.charge_point_id, "ChargePointDisconnected").await;
+    let until = async |what: &str, holds: &dyn Fn(&BTreeMap<String, String>) -> bool| {
+        let looking = async {
+            while !holds(&readiness.degraded()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let looked = tokio::time::timeout(Duration::from_secs(30), looking).await;
+        looked.unwrap_or_else(|_| panic!("{what}: {:?}", readiness.degraded()));
+    };
+    let charger = spoilt.to_string();
+    until("it is told", &|degraded| degraded.values().any(|why| why.contains(&charger) && why.contains(EDGE))).await;
+    assert!(readiness.not_ready().await.is_empty(), "the process can do its work");
+    assert_eq!(world.count("ChargePointDisconnected").await, 2);
+
+    version("left(event_version, -3)").await;
+    world.event(spoilt, "ChargePointDisconnected").await;
+    // The read model still has the edge, and what is asked of it now is done.
+    until("it is over", &BTreeMap::is_empty).await;
 }
