@@ -7,6 +7,7 @@ use std::time::Duration;
 use cluster::{Cluster, Part, State};
 use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 
 /// Between two disturbances.
 const CALM: Range<f64> = 0.3..3.0;
@@ -35,6 +36,8 @@ pub struct Disturber<'c> {
     cluster: &'c Cluster,
     rng: SmallRng,
     roles: Vec<Part>,
+    /// Those whose turn it is still: each has one before any has another, so that a short run meets most of them.
+    waiting: Vec<Part>,
     servers: Vec<Part>,
     /// What happens in any case, however short the run is: everybody's servers, killed and frozen.
     certain: Vec<(Part, Deed)>,
@@ -46,10 +49,11 @@ pub struct Disturber<'c> {
 impl<'c> Disturber<'c> {
     pub async fn new(cluster: &'c Cluster, rng: SmallRng, failovers: bool) -> Self {
         let parts = cluster.parts().await;
-        let roles = parts.iter().copied().filter(|part| part.is_role()).collect();
+        let roles: Vec<_> = parts.iter().copied().filter(|part| part.is_role()).collect();
         let servers = vec![Part::Kafka(1), Part::Postgres(1), Part::PgBouncer];
         let certain = servers.iter().flat_map(|server| [(*server, Deed::Killed), (*server, Deed::Frozen)]).collect();
-        Self { cluster, rng, roles, servers, certain, failovers, last: String::new(), done: BTreeMap::new() }
+        let (waiting, last, done) = (vec![], String::new(), BTreeMap::new());
+        Self { cluster, rng, roles, waiting, servers, certain, failovers, last, done }
     }
 
     /// Kills or freezes a part, and has it go on.
@@ -65,10 +69,18 @@ impl<'c> Disturber<'c> {
         } else if self.rng.random_bool(SERVER_PROBABILITY) {
             self.disturb_server().await;
         } else {
-            let part = self.roles[self.rng.random_range(0..self.roles.len())];
+            let part = self.next_role();
             let long = self.rng.random_bool(FROZEN_LONG_PROBABILITY);
             self.disturb_part(part, if long { FROZEN_LONG } else { FROZEN }).await;
         }
+    }
+
+    fn next_role(&mut self) -> Part {
+        if self.waiting.is_empty() {
+            self.waiting.clone_from(&self.roles);
+            self.waiting.shuffle(&mut self.rng);
+        }
+        self.waiting.pop().expect("a cluster has roles")
     }
 
     async fn disturb_server(&mut self) {

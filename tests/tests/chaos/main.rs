@@ -9,6 +9,7 @@ mod disturb;
 mod staff;
 mod topics;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -134,11 +135,21 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
     });
     println!("{}", said.await.expect("the topics are as they should be"));
     log.close().await;
-    println!("{} events, {} acknowledged messages of chargers", events.len(), watched.journal.len());
+    let (acknowledged, asked) = (watched.journal.acknowledged(), watched.journal.asked());
+    let said = counted(acknowledged.iter().map(|message| message.action));
+    let asked = counted(asked.iter().map(|asked| asked.action.as_str()));
+    println!("{} events; acknowledged to chargers: {said}; asked of them: {asked}", events.len());
     for part in cluster.parts().await.into_iter().filter(|part| part.is_role()) {
         never_panicked(&cluster, part).await;
     }
     cluster.stop().await.expect("it stops");
+}
+
+/// How often each is there.
+fn counted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    names.for_each(|name| *counts.entry(name).or_default() += 1);
+    counts.into_iter().map(|(name, times)| format!("{name} {times}")).collect::<Vec<_>>().join(", ")
 }
 
 async fn never_panicked(cluster: &Cluster, part: Part) {
