@@ -3,8 +3,8 @@
 //! The value is the line of JSON that exports have too, made of what is stored: no upcaster stands between, so that a reader
 //! gets the stored text back to the byte. The headers say what a consumer needs to know before it reads the value.
 //!
-//! **The consumer's rule**: of each partition, drop a record or watermark whose position is not above the last one taken.
-//! Then nothing comes twice; and where `prev` is above the last one taken, what lies between is in the log.
+//! **The consumer's rule**: of each partition, drop a record or watermark that is not above the last one taken, by generation and
+//! then by position. Then nothing comes twice; and where `prev` is above the last one taken, what lies between is in the log.
 
 mod read;
 mod write;
