@@ -140,7 +140,8 @@ async fn prepare(store: &EventStore, options: &RelayOptions) -> Result<Prepared,
     }
     let (head, generation) = store.head().await?;
     let identity = store.identity().await?;
-    Ok(Prepared { key, checkpoint, has: tails.lasts(), head, generation, identity, lineage })
+    let has = tails.lasts(&lineage::Ends::load(store).await?);
+    Ok(Prepared { key, checkpoint, has, head, generation, identity, lineage })
 }
 
 async fn run(

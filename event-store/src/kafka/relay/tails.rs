@@ -17,7 +17,7 @@ use super::lasts::Lasts;
 use crate::kafka::KafkaOptions;
 use crate::kafka::asking::{GivenUp, ask};
 use crate::kafka::context::Quiet;
-use crate::lineage::KafkaTail;
+use crate::lineage::{Ends, KafkaTail};
 
 /// How long all partitions together may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,11 +55,14 @@ pub(super) struct Tails {
 }
 
 impl Tails {
-    /// Up to where each partition has everything.
-    pub fn lasts(&self) -> Lasts {
+    /// Up to where each partition has everything. What is known to be lost stands for no more than the generations share: a relay
+    /// that was frozen may have written it after the next generation began, above what that one has yet to write.
+    pub fn lasts(&self, ends: &Ends) -> Lasts {
         let mut lasts = Lasts::NONE;
         for tail in &self.tails {
-            lasts.replace(tail.topic, tail.partition, tail.position);
+            let shared = ends.shared_upto(tail.generation);
+            let position = shared.map_or(tail.position, |shared| shared.min(tail.position));
+            lasts.replace(tail.topic, tail.partition, position);
         }
         lasts
     }
@@ -156,7 +159,7 @@ impl Tails {
         let tail = Tail { topic, partition, position, generation, event_id, log };
         match self.tails.iter_mut().find(|of| of.topic == topic && of.partition == partition) {
             // Somebody writes while we read.
-            Some(known) if known.position >= tail.position => {}
+            Some(known) if (known.generation, known.position) >= (tail.generation, tail.position) => {}
             Some(known) => *known = tail,
             None => self.tails.push(tail),
         }
