@@ -29,6 +29,12 @@ pub struct KafkaArgs {
         value_parser = topics, hide_short_help = true)]
     pub kafka_topic_prefix: Topics,
 
+    /// Copies of each partition of the topics that the relay makes, which waits for as many brokers; without it as many as there are
+    /// brokers by then, and three at most
+    #[arg(long, env = "COULOMB_KAFKA_REPLICAS", global = true, value_name = "COUNT",
+        value_parser = clap::value_parser!(u8).range(1..=9), hide_short_help = true)]
+    pub kafka_replicas: Option<u8>,
+
     /// How the brokers are spoken to
     #[arg(
         long,
@@ -114,6 +120,7 @@ impl KafkaArgs {
         let options = KafkaOptions {
             brokers: brokers.clone(),
             topics: self.kafka_topic_prefix.clone(),
+            replicas: self.kafka_replicas,
             security: self.security()?,
             properties,
         };
@@ -197,6 +204,8 @@ mod tests {
             "a:9092,b:9092",
             "--kafka-topic-prefix",
             "mine",
+            "--kafka-replicas",
+            "3",
             "--kafka-security",
             "sasl-tls",
             "--kafka-ca-file",
@@ -208,6 +217,7 @@ mod tests {
         ]);
         let found = found.expect("fine").expect("some");
         assert_eq!((found.brokers.as_str(), found.topics.prefix()), ("a:9092,b:9092", "mine"));
+        assert_eq!(found.replicas, Some(3));
         let Security::SaslTls(tls, sasl) = found.security else { panic!("{:?}", found.security) };
         assert_eq!(tls, Tls { ca_file: Some(ca.into()), ..Tls::default() });
         let password = Secret("s3cret".to_owned());
@@ -217,10 +227,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let table: [(&[&str], &str); 8] = [
+        let table: [(&[&str], &str); 9] = [
             (&["--kafka-brokers", "a"], "host:port"),
             (&["--kafka-brokers", "a:1,:2"], "host:port"),
             (&["--kafka-brokers", "a:1", "--kafka-topic-prefix", "a b"], "names of topics"),
+            (&["--kafka-brokers", "a:1", "--kafka-replicas", "0"], "--kafka-replicas"),
             (&["--kafka-brokers", "a:1", "--kafka-security", "sasl"], "COULOMB_KAFKA_SASL_USERNAME is needed"),
             (
                 &["--kafka-brokers", "a:1", "--kafka-security", "sasl", "--kafka-sasl-username", "me"],

@@ -9,8 +9,9 @@ use rdkafka::error::KafkaError;
 use schema::topics::Topics;
 
 /// What the program sets itself, because its guarantees rest on it.
-const OURS: [&str; 21] = [
+const OURS: [&str; 22] = [
     "acks",
+    "allow.auto.create.topics",
     "bootstrap.servers",
     "compression.codec",
     "compression.type",
@@ -39,6 +40,8 @@ pub struct KafkaOptions {
     /// `host:port`, separated by commas: some of the brokers, of which the client learns the others.
     pub brokers: String,
     pub topics: Topics,
+    /// Copies of each partition of topics that are made; none: as many as there are brokers, and three at most.
+    pub replicas: Option<u8>,
     pub security: Security,
     pub properties: Properties,
 }
@@ -131,6 +134,7 @@ impl KafkaOptions {
         Self {
             brokers: brokers.into(),
             topics: Topics::default(),
+            replicas: None,
             security: Security::Plaintext,
             properties: Properties::default(),
         }
@@ -151,6 +155,8 @@ impl KafkaOptions {
             config.set(name, value);
         }
         config.set("bootstrap.servers", &self.brokers);
+        // A topic that is deleted is missed, and not made by a broker as it thinks best.
+        config.set("allow.auto.create.topics", "false");
         let (protocol, tls, sasl) = match &self.security {
             Security::Plaintext => ("plaintext", None, None),
             Security::Tls(tls) => ("ssl", Some(tls), None),

@@ -4,8 +4,10 @@
 #[path = "../log/support.rs"]
 mod support;
 
+mod behind;
 mod commands;
 mod dead_letters;
+mod deleted;
 mod ending;
 mod foreign;
 mod heard;
@@ -14,6 +16,7 @@ mod lost_tails;
 mod outages;
 mod relaying;
 mod secured;
+mod shorter;
 mod tail;
 mod teller;
 mod three;

@@ -119,3 +119,11 @@ async fn brokers_that_are_not_there_are_named() {
     assert!(matches!(error, topics::Error::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }
+
+#[tokio::test]
+async fn fewer_brokers_than_copies_are_told() {
+    let kafka = event_store::kafka::KafkaOptions { replicas: Some(2), ..options().await };
+    let error = topics::ensure(&kafka).await.unwrap_err();
+    assert!(matches!(error, topics::Error::FewBrokers { there: 1, wanted: 2, .. }), "{error:?}");
+    assert!(error.to_string().contains("COULOMB_KAFKA_REPLICAS"), "{error}");
+}

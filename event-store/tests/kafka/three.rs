@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use schema::log::Position;
-use schema::topics::LogTopic;
+use schema::topics::{LogTopic, RECORD_BYTES_MAX};
 
 use crate::support::{PATIENCE, database, store};
 use crate::topic::{append_some, assert_relayed, options_at, relay_options, run};
@@ -125,6 +125,40 @@ async fn in_sync(kafka: &KafkaOptions) -> bool {
     tokio::task::spawn_blocking(ask).await.expect("asked")
 }
 
+/// All start together: who asks first sees some of the brokers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_have_the_copies_that_are_set_though_a_broker_starts_later() {
+    let brokers = testing::own(|options| options.nodes = 3).await;
+    let kafka = KafkaOptions { replicas: Some(3), ..options_at(&brokers.brokers()) };
+    brokers.kill(3).await.expect("killed");
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while brokers_of(&kafka).await != 2 {
+        assert!(tokio::time::Instant::now() < until, "it still takes part");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (made, back) = tokio::join!(topics::ensure(&kafka), brokers.restart(3));
+    back.expect("it comes back");
+    made.expect("topics");
+    for topic in LogTopic::ALL.map(|topic| kafka.topics.of(topic)) {
+        let leaders = leaders(&kafka, topic.clone()).await;
+        assert!(leaders.iter().all(|(_, replicas)| *replicas == 3), "{topic}: {leaders:?}");
+        assert_eq!(setting(&kafka, &topic, "min.insync.replicas").await.as_deref(), Some("2"));
+    }
+    // One that is gone later is not waited for: they are there.
+    brokers.kill(3).await.expect("killed");
+    topics::ensure(&kafka).await.expect("as they were");
+    brokers.stop().await;
+}
+
+async fn brokers_of(kafka: &KafkaOptions) -> usize {
+    let config = kafka.client();
+    let ask = move || {
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        consumer.fetch_metadata(None, PATIENCE).expect("metadata").brokers().len()
+    };
+    tokio::task::spawn_blocking(ask).await.expect("asked")
+}
+
 /// Topics made by hand with one copy of each partition: those of a broker that is gone have no leader, and the others go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partition_without_a_leader_holds_up_kafka_and_not_the_log() {
@@ -135,7 +169,10 @@ async fn a_partition_without_a_leader_holds_up_kafka_and_not_the_log() {
     let alone: Vec<[i32; 1]> = (0..64).map(|partition| [partition % 3 + 1]).collect();
     let placed: Vec<&[i32]> = alone.iter().map(|of| of.as_slice()).collect();
     let names = LogTopic::ALL.map(|topic| kafka.topics.of(topic));
-    let by_hand = names.iter().map(|name| NewTopic::new(name, 64, TopicReplication::Variable(&placed)));
+    let bytes = RECORD_BYTES_MAX.to_string();
+    let by_hand = names
+        .iter()
+        .map(|name| NewTopic::new(name, 64, TopicReplication::Variable(&placed)).set("max.message.bytes", &bytes));
     let admin: AdminClient<DefaultClientContext> = kafka.client().create().expect("an admin");
     let made = admin.create_topics(&by_hand.collect::<Vec<_>>(), &AdminOptions::new()).await.expect("asked");
     assert!(made.iter().all(Result::is_ok), "{made:?}");

@@ -57,3 +57,10 @@ impl Checkpoint {
         Ok(true)
     }
 }
+
+/// How far the log was in Kafka at the last checkpoint of a prefix, at whichever brokers.
+pub(super) async fn newest(store: &EventStore, prefix: &str) -> Result<Position, sqlx::Error> {
+    let statement = sqlx::query("SELECT position FROM relay WHERE prefix = $1 ORDER BY written_at DESC LIMIT 1");
+    let row = store.database().fetch_optional(statement.bind(prefix.to_owned())).await?;
+    row.map_or(Ok(Position::START), |row| row.try_get(0).map(Position))
+}

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::error::KafkaError;
 use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
 use schema::topics::LogTopic;
@@ -11,10 +10,11 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::checkpoint::{Checkpoint, Key};
+use super::beginning::Beginning;
+use super::checkpoint::{self, Checkpoint, Key};
 use super::keeper::Keeper;
 use super::lasts::Lasts;
-use super::produce::Producer;
+use super::produce::{self, Producer};
 use super::read::{BATCHES_AHEAD, Batch, Ended, Reader};
 use super::state::{Doing, Stopped};
 use super::tails::{self, Tails};
@@ -43,8 +43,8 @@ pub(super) enum Error {
     Stopped(#[from] Stopped),
     #[error(transparent)]
     Tails(#[from] tails::Error),
-    #[error("Kafka did not take a record")]
-    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Produce(#[from] produce::Error),
     #[error("Kafka has acknowledged nothing for {} s", .0.as_secs())]
     Silent(Duration),
     #[error("the log can't be read")]
@@ -89,12 +89,18 @@ pub(super) async fn lead(
     let mut begins_to_end = ending.clone();
     let leading = async {
         let prepared = tokio::select! {
-            prepared = prepare(store, options) => prepared?,
+            prepared = prepare(store, options, said) => prepared?,
             // Kafka may take its time.
             () = begun(&mut begins_to_end) => return Ok(()),
         };
         tracing::info!(from = %prepared.checkpoint.position, head = %prepared.head, epoch = lease.epoch, "this relay leads");
-        run(prepared, store, options, lease, said, ending, acknowledged).await
+        let key = prepared.key.clone();
+        let ended = run(prepared, store, options, lease, said, ending, &acknowledged).await;
+        if let Err(Error::Produce(produce::Error::MadeAnew { topic })) = ended {
+            let begun = Beginning::anew(store, options, &key, topic, &acknowledged).await;
+            tracing::warn!(%topic, emptied = begun, "a topic was deleted and made anew while it was written to: it is written from the beginning of the log");
+        }
+        ended
     };
     tokio::select! {
         ended = leading => ended,
@@ -106,7 +112,8 @@ pub(super) async fn lead(
 struct Prepared {
     key: Key,
     checkpoint: Checkpoint,
-    /// What Kafka has.
+    /// What Kafka has, and up to where each partition has everything.
+    tails: Tails,
     has: Lasts,
     head: Position,
     generation: Generation,
@@ -117,20 +124,19 @@ struct Prepared {
 }
 
 /// Looks what Kafka has, and whether it is of this log as it is.
-async fn prepare(store: &EventStore, options: &RelayOptions) -> Result<Prepared, Error> {
+async fn prepare(store: &EventStore, options: &RelayOptions, said: &Said) -> Result<Prepared, Error> {
+    let prefix = options.kafka.topics.prefix();
+    // Before Kafka is asked, which may be down: what waits for it is what was never relayed, and not the whole log.
+    said.relayed_before(checkpoint::newest(store, prefix).await?);
     let cluster = topics::ensure(&options.kafka).await?;
-    let key = Key { cluster, prefix: options.kafka.topics.prefix().to_owned() };
-    let mut checkpoint = Checkpoint::read(store, &key).await?;
+    let key = Key { cluster, prefix: prefix.to_owned() };
+    let checkpoint = Checkpoint::read(store, &key).await?;
     let tails = Tails::read(&options.kafka, &checkpoint).await?;
     match lineage::settle(store, &tails.of(&options.kafka)).await? {
         Comparison::NothingLost => {}
         Comparison::Lost(loss) => return Err(Stopped::LostTail(loss).into()),
         Comparison::OtherHistory(loss) => return Err(Stopped::OtherHistory(loss).into()),
         Comparison::Foreign(foreign) => return Err(Stopped::Foreign(foreign).into()),
-    }
-    if tails.made_anew {
-        tracing::warn!(was = %checkpoint.position, "a topic was made anew: it is written from the beginning of the log");
-        checkpoint = Checkpoint::START;
     }
     let mut lineage = store.lineage();
     lineage.mark_unchanged();
@@ -141,7 +147,8 @@ async fn prepare(store: &EventStore, options: &RelayOptions) -> Result<Prepared,
     let (head, generation) = store.head().await?;
     let identity = store.identity().await?;
     let has = tails.lasts(&lineage::Ends::load(store).await?);
-    Ok(Prepared { key, checkpoint, has, head, generation, identity, lineage })
+    let Beginning { checkpoint, has } = Beginning::find(store, checkpoint, &tails, has).await?;
+    Ok(Prepared { key, checkpoint, tails, has, head, generation, identity, lineage })
 }
 
 async fn run(
@@ -151,9 +158,9 @@ async fn run(
     lease: &Lease,
     said: &Said,
     mut ending: watch::Receiver<bool>,
-    acknowledged: watch::Sender<Option<(Key, Checkpoint)>>,
+    acknowledged: &watch::Sender<Option<(Key, Checkpoint)>>,
 ) -> Result<(), Error> {
-    let Prepared { key, checkpoint, has, head, generation, identity, mut lineage } = prepared;
+    let Prepared { key, checkpoint, tails, has, head, generation, identity, mut lineage } = prepared;
     let (batches, mut read) = mpsc::channel(BATCHES_AHEAD);
     let (head, mut heads) = watch::channel(head);
     let reader = Reader { store: store.clone(), at: checkpoint.position, generation, batches, head };
@@ -166,7 +173,7 @@ async fn run(
         store,
         said,
         options,
-        producer: Producer::new(&options.kafka)?,
+        producer: Producer::new(&options.kafka, &tails)?,
         produced: checkpoint,
         has,
         told: has,
@@ -301,10 +308,16 @@ impl Error {
         match self {
             Self::Stopped(why) => Doing::Stopped { why: why.clone() },
             Self::Topics(error) => Option::<Stopped>::from(error).map_or_else(down, |why| Doing::Stopped { why }),
-            Self::Tails(_) | Self::Kafka(_) | Self::Silent(_) => down(),
-            Self::Read(_) | Self::Checkpoint(_) | Self::Reading(_) | Self::TakesNothing | Self::LeaseLost => {
-                Doing::Standby
+            Self::Produce(produce::Error::TooLarge { topic }) => {
+                Doing::Stopped { why: Stopped::TooLarge { topic: topic.clone() } }
             }
+            Self::Tails(_) | Self::Produce(produce::Error::Kafka(_)) | Self::Silent(_) => down(),
+            Self::Produce(produce::Error::MadeAnew { .. })
+            | Self::Read(_)
+            | Self::Checkpoint(_)
+            | Self::Reading(_)
+            | Self::TakesNothing
+            | Self::LeaseLost => Doing::Standby,
         }
     }
 }

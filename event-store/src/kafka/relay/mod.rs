@@ -4,6 +4,7 @@
 //! the same records in the same order, so that whatever a frozen leader still writes is dropped by everybody.
 
 mod at_start;
+mod beginning;
 mod checkpoint;
 mod keeper;
 mod lasts;
@@ -242,6 +243,12 @@ impl Said {
         self.measure();
     }
 
+    /// As it stands written, while nobody here leads: another one may have led since this one did.
+    fn relayed_before(&self, relayed: Position) {
+        self.0.send_if_modified(|state| std::mem::replace(&mut state.relayed, relayed) != relayed);
+        self.measure();
+    }
+
     fn relayed(&self, relayed: Position) {
         self.0.send_modify(|state| {
             state.relayed = relayed;
@@ -286,6 +293,7 @@ impl Said {
         metrics::gauge!("coulomb_relay_leads").set(is(state.doing.is_leading()));
         metrics::gauge!("coulomb_relay_stopped").set(is(state.doing.is_stopped()));
         metrics::gauge!("coulomb_relay_kafka_down").set(is(state.doing.is_kafka_down()));
+        metrics::counter!(beginning::SHORT).increment(0);
         // Who stands by knows not how far the leader is.
         if !state.doing.is_standby() {
             metrics::gauge!("coulomb_relay_position").set(state.relayed.0 as f64);

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use schema::log::{Generation, Position};
+use schema::partition::PARTITION_COUNT;
 use schema::record::{Encoder, watermark_headers};
 use schema::stored::StoredRef;
 use schema::topics::{LogTopic, RECORD_BYTES_MAX};
@@ -18,6 +19,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::checkpoint::Checkpoint;
+use super::tails::Tails;
 use crate::kafka::KafkaOptions;
 use crate::kafka::context::Quiet;
 
@@ -62,11 +64,35 @@ const DEFAULTS: [(&str, &str); 4] = [
     ("socket.nagle.disable", "true"),
 ];
 
+/// Why nothing more is produced.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Error {
+    #[error("Kafka did not take a record")]
+    Kafka(#[source] KafkaError),
+    #[error("Kafka refuses a record of {topic} as too large")]
+    TooLarge { topic: String },
+    /// What was written to it since begins in the middle of the log.
+    #[error("the topic of {topic} was deleted and made anew while it was written to")]
+    MadeAnew { topic: LogTopic },
+}
+
+impl Error {
+    fn of(error: KafkaError, topic: &str) -> Self {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Self::TooLarge { topic: topic.to_owned() },
+            _ => Self::Kafka(error),
+        }
+    }
+}
+
 /// What the acknowledgements say, on librdkafka's thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Acks {
-    failure: Mutex<Option<KafkaError>>,
+    failure: Mutex<Option<Error>>,
     failed: AtomicBool,
+    topics: [String; LogTopic::ALL.len()],
+    /// Which partitions have had a record: none after it is the first.
+    begun: [[AtomicBool; PARTITION_COUNT as usize]; LogTopic::ALL.len()],
     /// Why nothing is acknowledged.
     pub said: Quiet,
     /// A stretch is acknowledged whole, or something failed.
@@ -87,7 +113,7 @@ impl ClientContext for Context {
         tracing::debug!(target: "librdkafka", %error, reason);
         self.0.said.keep(&error, reason);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.0.fail(error);
+            self.0.fail(Error::Kafka(error));
         }
     }
 }
@@ -97,29 +123,53 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, open: Open) {
         match result {
-            Ok(_) => {
+            Ok(message) => {
+                self.0.stands_at(message.topic(), message.partition(), message.offset());
                 if open.fetch_sub(1, Ordering::AcqRel) == 1 {
                     self.0.moved.notify_one();
                 }
             }
-            Err((error, _)) => self.0.fail(error.clone()),
+            Err((error, message)) => self.0.fail(Error::of(error.clone(), message.topic())),
         }
     }
 }
 
 impl Acks {
-    fn fail(&self, error: KafkaError) {
+    fn new(topics: [String; LogTopic::ALL.len()], tails: &Tails) -> Self {
+        let begun = LogTopic::ALL
+            .map(|topic| std::array::from_fn(|partition| AtomicBool::new(tails.has_begun(topic, partition as u8))));
+        Self {
+            failure: Mutex::default(),
+            failed: AtomicBool::new(false),
+            topics,
+            begun,
+            said: Quiet::default(),
+            moved: Notify::new(),
+        }
+    }
+
+    /// Where a record stands: the first one of a partition that had some says that the topic is another one.
+    fn stands_at(&self, topic: &str, partition: i32, offset: i64) {
+        for ((name, of), begun) in self.topics.iter().zip(LogTopic::ALL).zip(&self.begun) {
+            let Some(begun) = begun.get(partition as usize).filter(|_| name == topic) else { continue };
+            if begun.swap(true, Ordering::AcqRel) && offset == 0 {
+                self.fail(Error::MadeAnew { topic: of });
+            }
+        }
+    }
+
+    fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.failed.store(true, Ordering::Release);
         self.moved.notify_one();
     }
 
-    fn check(&self) -> Result<(), KafkaError> {
+    fn check(&self) -> Result<(), Error> {
         if !self.failed.load(Ordering::Acquire) {
             return Ok(());
         }
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Err(failure.unwrap_or(KafkaError::Canceled))
+        Err(failure.unwrap_or(Error::Kafka(KafkaError::Canceled)))
     }
 }
 
@@ -154,15 +204,17 @@ pub(super) struct Opened {
 }
 
 impl Producer {
-    pub fn new(options: &KafkaOptions) -> Result<Self, KafkaError> {
-        let acks = Arc::new(Acks::default());
+    /// `tails`: what there is in Kafka before.
+    pub fn new(options: &KafkaOptions, tails: &Tails) -> Result<Self, Error> {
+        let topics = LogTopic::ALL.map(|topic| options.topics.of(topic));
+        let acks = Arc::new(Acks::new(topics.clone(), tails));
         let config = producer_config(options);
         let client = |_| config.create_with_context(Context(Arc::clone(&acks)));
         Ok(Self {
-            clients: (0..CLIENTS).map(client).collect::<Result<_, _>>()?,
+            clients: (0..CLIENTS).map(client).collect::<Result<_, _>>().map_err(Error::Kafka)?,
             acks,
             encoder: None,
-            topics: LogTopic::ALL.map(|topic| options.topics.of(topic)),
+            topics,
             window: VecDeque::new(),
             events: 0,
             bytes: 0,
@@ -192,9 +244,9 @@ impl Producer {
         event: &StoredRef<'_>,
         prev: Position,
         stretch: &mut Opened,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), Error> {
         let Self { clients, acks, encoder: Some((encoder, _)), topics, .. } = self else {
-            return Err(KafkaError::Canceled);
+            return Err(Error::Kafka(KafkaError::Canceled));
         };
         let mut headers = Some(OwnedHeaders::new_with_capacity(8));
         let encoded = encoder.encode(event, prev, |key, value| {
@@ -227,9 +279,9 @@ impl Producer {
         partition: u8,
         upto: Position,
         generation: Generation,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), Error> {
         let Self { clients, acks, topics, uncounted, encoder: Some((_, log)), .. } = self else {
-            return Err(KafkaError::Canceled);
+            return Err(Error::Kafka(KafkaError::Canceled));
         };
         uncounted.fetch_add(1, Ordering::AcqRel);
         let mut headers = OwnedHeaders::new_with_capacity(3);
@@ -247,7 +299,7 @@ impl Producer {
     ///
     /// # Errors
     /// When something was not taken: no further record of this producer may be.
-    pub fn acknowledged(&mut self) -> Result<Option<Checkpoint>, KafkaError> {
+    pub fn acknowledged(&mut self) -> Result<Option<Checkpoint>, Error> {
         self.acks.check()?;
         let mut then = None;
         while let Some(first) = self.window.front().filter(|first| first.open.load(Ordering::Acquire) == 0) {
@@ -291,7 +343,7 @@ async fn send(
     client: &ThreadedProducer<Context>,
     acks: &Acks,
     mut record: BaseRecord<'_, str, str, Open>,
-) -> Result<(), KafkaError> {
+) -> Result<(), Error> {
     loop {
         match client.send(record) {
             Ok(()) => return Ok(()),
@@ -300,7 +352,7 @@ async fn send(
                 record = again;
                 tokio::time::sleep(QUEUE_WAIT).await;
             }
-            Err((error, _)) => return Err(error),
+            Err((error, record)) => return Err(Error::of(error, record.topic)),
         }
     }
 }

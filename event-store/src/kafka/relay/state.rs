@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use schema::log::Position;
+use schema::topics::RECORD_BYTES_MAX;
 
 use crate::kafka::topics;
 use crate::lineage::{ForeignTopic, Loss};
@@ -50,6 +51,12 @@ pub enum Stopped {
     /// The settings lead to what belongs to another log, for which this one is not halted.
     #[error("Kafka gets nothing, for which the log is not halted: {0}")]
     Foreign(ForeignTopic),
+    #[error(
+        "Kafka refuses a record of the topic {topic} as too large, and none after it can be written: let it take {RECORD_BYTES_MAX} \
+         bytes with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config \
+         max.message.bytes={RECORD_BYTES_MAX}`"
+    )]
+    TooLarge { topic: String },
 }
 
 impl RelayState {
@@ -88,7 +95,7 @@ impl From<&topics::Error> for Option<Stopped> {
             topics::Error::Options(_) | topics::Error::Differ(_) | topics::Error::NotMade { .. } => {
                 Some(Stopped::Topics(with_causes(error)))
             }
-            topics::Error::Unreachable { .. } => None,
+            topics::Error::Unreachable { .. } | topics::Error::FewBrokers { .. } => None,
         }
     }
 }

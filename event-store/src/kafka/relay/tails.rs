@@ -50,8 +50,8 @@ pub(super) struct Tail {
 pub(super) struct Tails {
     /// Of the partitions that have a record.
     pub tails: Vec<Tail>,
-    /// A topic has been made anew since the checkpoint, and lacks what it had.
-    pub made_anew: bool,
+    /// Partitions without a record, of which Kafka has dropped all that they had: by age, or by hand.
+    pub expired: Vec<(LogTopic, u8)>,
 }
 
 impl Tails {
@@ -65,6 +65,17 @@ impl Tails {
             lasts.replace(tail.topic, tail.partition, position);
         }
         lasts
+    }
+
+    /// The position of the last record of a partition.
+    pub fn position(&self, topic: LogTopic, partition: u8) -> Option<Position> {
+        let found = self.tails.iter().find(|tail| tail.topic == topic && tail.partition == partition);
+        found.map(|tail| tail.position)
+    }
+
+    /// Whether a partition has ever had a record, as far as is known.
+    pub fn has_begun(&self, topic: LogTopic, partition: u8) -> bool {
+        self.position(topic, partition).is_some() || self.expired.contains(&(topic, partition))
     }
 
     /// As they are compared with the log.
@@ -104,9 +115,9 @@ impl Tails {
             for partition in 0..PARTITION_COUNT {
                 let had = lasts.get(topic, partition) > Position::START;
                 let has = tails.tails.iter().any(|tail| tail.topic == topic && tail.partition == partition);
-                if had && !has && consumer.fetch_watermarks(&name, partition.into(), PATIENCE)?.1 == 0 {
-                    tails.made_anew = true;
-                    break;
+                // One that has never had any was made anew since the checkpoint, and lacks what it had.
+                if had && !has && consumer.fetch_watermarks(&name, partition.into(), PATIENCE)?.1 > 0 {
+                    tails.expired.push((topic, partition));
                 }
             }
         }

@@ -1,0 +1,93 @@
+//! Topics that are deleted, or altered, under a relay that leads.
+
+use embedded_kafka::{EmbeddedKafka, testing};
+use event_store::kafka::relay::Stopped;
+use event_store::kafka::{Doing, KafkaOptions, topics};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use schema::topics::RECORD_BYTES_MAX;
+
+use crate::support::{database, store};
+use crate::topic::{append_some, assert_relayed, options, options_at, relay_options, run};
+
+fn admin(kafka: &KafkaOptions) -> AdminClient<DefaultClientContext> {
+    kafka.client().create().expect("an admin")
+}
+
+async fn delete(kafka: &KafkaOptions) {
+    let deleted = admin(kafka).delete_topics(&[&kafka.topics.events()], &AdminOptions::new()).await;
+    deleted.expect("asked").remove(0).expect("deleted");
+}
+
+/// As Kafka comes, a broker makes a topic for whoever asks for one that is not there, with one partition.
+async fn making_by_itself() -> EmbeddedKafka {
+    let yes = ("auto.create.topics.enable".to_owned(), "true".to_owned());
+    testing::own(|options| options.properties.push(yes)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_deleted_under_a_leader_is_written_anew() {
+    let database = database().await;
+    let store = store(&database).await;
+    let brokers = making_by_itself().await;
+    let kafka = options_at(&brokers.brokers());
+    let mut relay = run(&store, relay_options(&kafka));
+    let upto = append_some(&store, 30).await;
+    relay.until_relayed(upto).await;
+    delete(&kafka).await;
+    let upto = append_some(&store, 30).await;
+    let state = relay.until(|state| state.relayed >= upto || state.doing.is_stopped()).await;
+    assert!(!state.doing.is_stopped(), "{state:?}");
+    assert_relayed(&store, &kafka, upto).await;
+    brokers.stop().await;
+}
+
+/// Whoever made it was faster than the relay noticed: what it writes then begins in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_made_anew_under_a_leader_is_written_from_the_beginning() {
+    let (database, kafka) = (database().await, options().await);
+    let store = store(&database).await;
+    let mut relay = run(&store, relay_options(&kafka));
+    let upto = append_some(&store, 100).await;
+    relay.until_relayed(upto).await;
+    delete(&kafka).await;
+    topics::ensure(&kafka).await.expect("made anew");
+    let upto = append_some(&store, 30).await;
+    relay.until_relayed(upto).await;
+    let upto = append_some(&store, 30).await;
+    relay.until_relayed(upto).await;
+    assert_relayed(&store, &kafka, upto).await;
+}
+
+async fn let_it_take(kafka: &KafkaOptions, bytes: usize) {
+    let (name, bytes) = (kafka.topics.events(), bytes.to_string());
+    let alter = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", &bytes);
+    let altered = admin(kafka).alter_configs([&alter], &AdminOptions::new()).await;
+    altered.expect("asked").remove(0).expect("altered");
+}
+
+/// At a record that is too large every leader would end, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_takes_no_large_records_stops_the_relay_which_says_what_to_do() {
+    let (database, kafka) = (database().await, options().await);
+    let store = store(&database).await;
+    let mut relay = run(&store, relay_options(&kafka));
+    let upto = append_some(&store, 10).await;
+    relay.until_relayed(upto).await;
+    let_it_take(&kafka, 200).await;
+    let upto = append_some(&store, 10).await;
+    let state = relay.until(|state| state.doing.is_stopped()).await;
+    let Doing::Stopped { why: why @ Stopped::TooLarge { .. } } = &state.doing else { panic!("{state:?}") };
+    let (said, needed) = (why.to_string(), format!("max.message.bytes={RECORD_BYTES_MAX}"));
+    assert!(said.contains(&kafka.topics.events()) && said.contains(&needed), "{said}");
+
+    // Who leads next sees it before it writes anything.
+    drop(relay);
+    let mut relay = run(&store, relay_options(&kafka));
+    let state = relay.until(|state| state.doing.is_stopped()).await;
+    let Doing::Stopped { why: Stopped::Topics(said) } = &state.doing else { panic!("{state:?}") };
+    assert!(said.contains("up to 200 bytes") && said.contains(&needed), "{said}");
+    let_it_take(&kafka, RECORD_BYTES_MAX).await;
+    relay.until_relayed(upto).await;
+    assert_relayed(&store, &kafka, upto).await;
+}
