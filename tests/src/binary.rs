@@ -16,6 +16,11 @@ pub fn coulomb() -> &'static Path {
     })
 }
 
+/// Another build of the program, such as the version before, which tests that know how run beside the one to test.
+pub fn other() -> Option<PathBuf> {
+    std::env::var_os("COULOMB_TEST_OTHER_BINARY").map(PathBuf::from)
+}
+
 /// With the features that the whole workspace has, so that a build of the workspace before this one is not repeated.
 fn build() -> PathBuf {
     let profile = profile_directory();

@@ -19,13 +19,20 @@ pub struct ProgramBuilder {
     /// Where it answers `/ready`.
     admin_port: u16,
     log: PathBuf,
+    /// Another build of the program; none: the one to test.
+    build: Option<PathBuf>,
 }
 
 impl ProgramBuilder {
     /// `admin_port` is where it will answer `/ready`; `log` takes what it says.
     pub fn new(arguments: &[&str], admin_port: u16, log: PathBuf) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { arguments, environment: vec![], admin_port, log }
+        Self { arguments, environment: vec![], admin_port, log, build: None }
+    }
+
+    /// Another build of the program is run from now on, or the one to test again.
+    pub fn run_build(&mut self, build: Option<PathBuf>) {
+        self.build = build;
     }
 
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -76,7 +83,8 @@ pub struct Program {
 
 impl Program {
     fn spawn(builder: &ProgramBuilder) -> Self {
-        let program = cluster::program(binary::coulomb()).args(&builder.arguments);
+        let build = builder.build.as_deref().unwrap_or_else(|| binary::coulomb());
+        let program = cluster::program(build).args(&builder.arguments);
         let program = program.envs(builder.environment.iter().map(|(name, value)| (name, value)));
         let mut process = OwnedProcess::new(pid_file(), &builder.log, Ending::kill());
         process.launch_now(&program).expect("it starts");

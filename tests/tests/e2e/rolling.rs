@@ -1,13 +1,14 @@
 //! How processes end, and are exchanged for others while everything goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use simulator::charger::{Car, Charger, ChargerHandle, ChargerView};
 use simulator::phone::Account;
+use tests::binary;
 use tests::cluster::{Cluster, ClusterConfig, LogBy, Node};
 use tests::log::Log;
 use tests::watched::Watched;
@@ -21,6 +22,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 const NOTICE_S: u64 = 3;
 /// For a charge to begin or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For a command, whatever is exchanged meanwhile: with all its tries.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The status of `/ready`, and what it says.
 async fn ready(node: &Node) -> (u16, String) {
@@ -155,11 +159,22 @@ async fn what_waits_is_answered_and_leases_are_handed_over() {
 }
 
 /// A client that knows what is documented and no more: it comes again, with the same key, when the connection is refused or the
-/// answer is 503 with Retry-After. What else goes wrong is told.
+/// answer is 503 with Retry-After, and has to be answered within [`ANSWERED_WITHIN`]. What else goes wrong is told.
 struct Client {
     network: Network,
     operator: Account,
     ended: AtomicBool,
+    /// Tries that were not the last ones of their commands, and queries that were not answered.
+    again: Again,
+}
+
+#[derive(Debug, Default)]
+struct Again {
+    busy: AtomicUsize,
+    refused: AtomicUsize,
+    queries: AtomicUsize,
+    /// Of a command, from its first try to its answer.
+    longest_ms: AtomicU64,
 }
 
 /// How many commands were taken, and what went wrong.
@@ -173,16 +188,26 @@ impl Client {
     async fn command(&self, account: &Account, path: &str, body: &Value) -> Result<Value, String> {
         let key = uuid::Uuid::now_v7().to_string();
         let token = account.access_token().await.map_err(|error| format!("a token: {error}"))?;
+        let asked = Instant::now();
         loop {
-            let request = reqwest::Client::new().post(format!("{}{path}", self.network.http)).json(body);
-            match request.bearer_auth(&token).header("Idempotency-Key", &key).send().await {
-                Ok(answer) if answer.status() == 202 => return Ok(answer.json().await.expect("it is JSON")),
-                Ok(answer) if is_busy(&answer) => {}
-                Err(error) if error.is_connect() => {}
+            let left = ANSWERED_WITHIN.saturating_sub(asked.elapsed());
+            let request = reqwest::Client::new().post(format!("{}{path}", self.network.http)).json(body).timeout(left);
+            let (why, count) = match request.bearer_auth(&token).header("Idempotency-Key", &key).send().await {
+                Ok(answer) if answer.status() == 202 => {
+                    let took_ms = u64::try_from(asked.elapsed().as_millis()).expect("it is short");
+                    self.again.longest_ms.fetch_max(took_ms, Ordering::Relaxed);
+                    return Ok(answer.json().await.expect("it is JSON"));
+                }
+                Ok(answer) if is_busy(&answer) => (answer.text().await.unwrap_or_default(), &self.again.busy),
+                Err(error) if error.is_connect() => (error.to_string(), &self.again.refused),
                 Ok(answer) => {
                     return Err(format!("{path}: {} {}", answer.status(), answer.text().await.unwrap_or_default()));
                 }
-                Err(error) => return Err(format!("{path}: {error:?}")),
+                Err(error) => return Err(format!("{path}, after {:?}: {error:?}", asked.elapsed())),
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+            if asked.elapsed() >= ANSWERED_WITHIN {
+                return Err(format!("{path}: not taken within {ANSWERED_WITHIN:?}, at last because: {why}"));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -193,10 +218,15 @@ impl Client {
         let request = reqwest::Client::new().get(format!("{}{path}", self.network.queries)).bearer_auth(token);
         match request.send().await {
             Ok(answer) if answer.status() == 200 => Ok(Some(answer.json().await.expect("it is JSON"))),
-            Ok(answer) if is_busy(&answer) => Ok(None),
-            Err(error) if error.is_connect() => Ok(None),
+            Ok(answer) if is_busy(&answer) => Ok(self.asks_again()),
+            Err(error) if error.is_connect() => Ok(self.asks_again()),
             other => Err(format!("{path}: {other:?}")),
         }
+    }
+
+    fn asks_again(&self) -> Option<Value> {
+        self.again.queries.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// What an operator does in an office.
@@ -254,6 +284,7 @@ impl Client {
                 Ok(Some(session)) if waiting.elapsed() > PATIENCE => {
                     return Err(format!("it stays as it is, not {state}: {session}"));
                 }
+                Ok(None) if waiting.elapsed() > PATIENCE => return Err(format!("{path}: no answer")),
                 // It may not have been projected yet.
                 Err(told) if waiting.elapsed() > PATIENCE => return Err(told),
                 _ => {}
@@ -277,8 +308,11 @@ async fn every_process_is_exchanged_under_load_over_kafka() {
     exchanged_under_load("rolling-restart-kafka", LogBy::Kafka).await;
 }
 
-/// One process after another is exchanged while a town charges and clients give commands: no command fails, no charger's
-/// message is lost, and phones hold at last what queries say.
+/// One process after another is exchanged while a town charges and clients give commands: no command fails or takes long, no
+/// charger's message is lost, and phones hold at last what queries say.
+///
+/// With `COULOMB_TEST_OTHER_BINARY`, another build of the program, the two run side by side: each process is exchanged twice, every
+/// other one first for the other program and then for this one again, and those between them the other way about.
 async fn exchanged_under_load(name: &'static str, log: LogBy) {
     let config =
         ClusterConfig { edges: 2, commands: 2, projections: 2, realtimes: 2, ..ClusterConfig::new(name).by(log) };
@@ -287,7 +321,8 @@ async fn exchanged_under_load(name: &'static str, log: LogBy) {
     let network = cluster.network.clone();
     let mut watched = Watched::new(&network, 8, 8, 11).await;
     let operator = network.operator().await;
-    let client = Arc::new(Client { network: network.clone(), operator, ended: AtomicBool::new(false) });
+    let (ended, again) = (AtomicBool::new(false), Again::default());
+    let client = Arc::new(Client { network: network.clone(), operator, ended, again });
     let mut clients: Vec<_> = (0..2).map(|number| tokio::spawn(client.clone().make_plans(number))).collect();
     for _ in 0..2 {
         let charger = Charger::spawn(network.simulated(&network.charger().await));
@@ -295,27 +330,34 @@ async fn exchanged_under_load(name: &'static str, log: LogBy) {
         clients.push(tokio::spawn(client.clone().charge(charger, driver)));
     }
 
-    let Cluster { projections, realtimes, relays, commands, edges, .. } = &mut cluster;
-    let roles = [projections, realtimes, relays, commands, edges];
     let names = ["projection-service", "realtime-api", "relay", "command-service", "ocpp-edge"];
-    for (role, nodes) in names.iter().zip(roles) {
-        for node in nodes {
-            let then = watched.journal.len() + 30;
-            eventually("messages", || async { (watched.journal.len() >= then).then_some(()) }).await;
-            let restarting = Instant::now();
-            node.restart().await;
-            println!("{role} exchanged within {:?}", restarting.elapsed());
+    let other = binary::other();
+    let rounds = if other.is_some() { 2 } else { 1 };
+    for round in 0..rounds {
+        let Cluster { projections, realtimes, relays, commands, edges, .. } = &mut cluster;
+        for (role, nodes) in names.iter().zip([projections, realtimes, relays, commands, edges]) {
+            for (number, node) in nodes.iter_mut().enumerate() {
+                let then = watched.journal.len() + 30;
+                eventually("messages", || async { (watched.journal.len() >= then).then_some(()) }).await;
+                let build = other.clone().filter(|_| (round + number) % 2 == 0);
+                let program = if build.is_some() { "the other program" } else { "this program" };
+                node.builder.run_build(build);
+                let restarting = Instant::now();
+                node.restart().await;
+                println!("{role} {number} exchanged for {program} within {:?}", restarting.elapsed());
+            }
         }
     }
     watched.is_followed().await;
     client.ended.store(true, Ordering::Relaxed);
     let mut all = 0;
-    for client in clients {
-        let (taken, wrong) = within("the clients to end", client).await.expect("it ended");
+    for running in clients {
+        let (taken, wrong) = within("the clients to end", running).await.expect("it ended");
         assert_eq!(wrong, Vec::<String>::new(), "after {taken} commands");
         all += taken;
     }
     println!("{all} commands beside {} acknowledged messages of chargers", watched.journal.len());
+    println!("tried again: {:?}", client.again);
     watched.comes_to_rest(cluster.database.url()).await;
 }
 
