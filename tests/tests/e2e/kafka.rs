@@ -215,6 +215,7 @@ async fn what_the_documentation_tells_consumers_works() {
         recipes.run(Command::new(interpreter()).arg(script).arg(Recipes::root().join("docs/kafka.md")));
     assert!(said_by_duckdb.contains("\"recipes\": 1"), "{said_by_duckdb}");
 
+    nothing_is_hidden_by_a_generation_that_has_ended(&recipes, &network, &store, &database).await;
     dead_letters_are_seen(&recipes, &network).await;
     for topic in ["events", "station-commands", "dead-letters"] {
         let all = recipes.records(topic).iter().map(ToString::to_string).collect::<String>().to_lowercase();
@@ -224,6 +225,64 @@ async fn what_the_documentation_tells_consumers_works() {
         }
     }
     program.stop();
+}
+
+/// A relay that slept through a recovery adds what it had at hand: in each partition, a record of the former generation far
+/// above the log. By the document, what is new comes all the same, and what is no part of the log goes.
+async fn nothing_is_hidden_by_a_generation_that_has_ended(
+    recipes: &Recipes,
+    network: &Network,
+    store: &EventStore,
+    database: &embedded_postgres::testing::TestDatabase,
+) {
+    let shell = recipes.of("kcat");
+    let of_log = shell.iter().copied().filter(|text| text.contains("rule.jq") || text.contains("> log.jsonl"));
+    let of_log: Vec<&str> = of_log.collect();
+    assert_eq!(of_log.len(), 2);
+    let (head, _) = store.head().await.expect("the log");
+    let mut recover = Command::new(tests::binary::coulomb());
+    recover.args(["log", "recover", "--upto", &(head.0 + 5).to_string(), "--yes"]);
+    recover.env("DATABASE_URL", database.url()).env("COULOMB_MASTER_KEY", tests::MASTER_KEY);
+    let recovered = recover.output().expect("it runs");
+    assert!(recovered.status.success(), "{}", both(&recovered));
+
+    let stale = head.0 + 300;
+    let all = recipes.records("events");
+    let is_of_former =
+        |record: &&Value| !record["payload"].is_null() && headers(record).contains(&("generation".into(), "1".into()));
+    let template = all.iter().find(is_of_former).expect("a record");
+    let line = text(&template["payload"]);
+    let of_line = |line: &str, name: &str| serde_json::from_str::<Value>(line).expect("JSON")[name].to_string();
+    let set = |line: &str, name: &str, value: &str| {
+        let set = line.replacen(&format!("\"{name}\":{}", of_line(line, name)), &format!("\"{name}\":{value}"), 1);
+        assert_eq!(of_line(&set, name), value);
+        set
+    };
+    let mut of = headers(template);
+    of.iter_mut().filter(|(name, _)| name == "position").for_each(|(_, value)| *value = stale.to_string());
+    for partition in 0..64 {
+        let line = set(&set(&line, "position", &stale.to_string()), "partition", &partition.to_string());
+        recipes.write("events", &partition.to_string(), &text(&template["key"]), &of, &line);
+    }
+    for _ in 0..3 {
+        a_session(network).await;
+    }
+    let log = settled(store, database.pool()).await;
+    assert!(log.last().is_some_and(|last| last.position.0 < stale), "they stand above the log's end");
+    assert!(log.iter().filter(|event| event.generation.0 == 2).count() > 20, "they stand before new events");
+
+    // Whoever goes on, and whoever begins.
+    for file in ["taken.sqlite", "afresh.sqlite"] {
+        let taken = recipes.run(Command::new(interpreter()).args(["consume.py", file]));
+        assert_eq!(taken.trim(), format!("({0}, {0})", log.len()), "{file}");
+    }
+    for text in of_log {
+        recipes.shell(text);
+    }
+    let of: Vec<_> = recipes.file("log.jsonl").iter().map(|line| text(&line["event_id"])).collect();
+    assert_eq!(of, log.iter().map(|event| event.event_id.to_string()).collect::<Vec<_>>());
+    let kept = recipes.file("events.jsonl").len();
+    assert!(kept > of.len(), "the rule alone leaves what is lost: {kept}");
 }
 
 /// The line fits the message of its type, headers and key what the document says of all.

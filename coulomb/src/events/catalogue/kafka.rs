@@ -55,8 +55,9 @@ pub fn channels(entries: &[Entry]) -> Map<String, Value> {
 
 const EVENTS: &str = "Every event is a record of the partition that its line says; the records of a partition are in the order of \
     positions. Of each partition, drop a record or watermark that is not above the last one taken, by generation and then by \
-    position: then nothing comes twice, and where `prev` is above the last one taken, something is missing. The event is in the version in which it was stored: \
-    of one that is older than the newest, the payload is as that version has it. docs/kafka.md says how to consume it.";
+    position: then nothing comes twice, and where `prev` is above the last one taken, something is missing. The event is in the \
+    version in which it was stored: of one that is older than the newest, the payload is as that version has it. docs/kafka.md \
+    says how to consume it.";
 
 const LETTERS: &str = "What could not be taken in: events that a read model has parked, and records that a consumer could not \
     decode. Each change of one is a record, at least once; the last record of an id counts.";
