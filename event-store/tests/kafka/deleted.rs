@@ -1,22 +1,45 @@
 //! Topics that are deleted, or altered, under a relay that leads.
 
+use std::time::{Duration, Instant};
+
 use embedded_kafka::{EmbeddedKafka, testing};
 use event_store::kafka::relay::Stopped;
-use event_store::kafka::{Doing, KafkaOptions, topics};
+use event_store::kafka::{Doing, KafkaOptions, RelayOptions, topics};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use schema::topics::RECORD_BYTES_MAX;
 
-use crate::support::{database, store};
+use crate::support::{PATIENCE, database, store};
 use crate::topic::{append_some, assert_relayed, options, options_at, relay_options, run};
 
 fn admin(kafka: &KafkaOptions) -> AdminClient<DefaultClientContext> {
     kafka.client().create().expect("an admin")
 }
 
+/// Gives up soon.
+fn impatient(kafka: &KafkaOptions) -> RelayOptions {
+    RelayOptions { kafka_patience: Duration::from_secs(3), ..relay_options(kafka) }
+}
+
+/// It is gone when this returns, or already another one.
 async fn delete(kafka: &KafkaOptions) {
-    let deleted = admin(kafka).delete_topics(&[&kafka.topics.events()], &AdminOptions::new()).await;
+    let name = kafka.topics.events();
+    let deleted = admin(kafka).delete_topics(&[&name], &AdminOptions::new()).await;
     deleted.expect("asked").remove(0).expect("deleted");
+    let consumer: BaseConsumer = kafka.client().create().expect("a consumer");
+    let gone = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
+        let is_there = || {
+            let metadata = consumer.fetch_metadata(Some(&name), PATIENCE).expect("metadata");
+            metadata.topics()[0].partitions().len() == 64
+        };
+        while is_there() {
+            assert!(began.elapsed() < PATIENCE, "it stays");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    gone.await.expect("it goes");
 }
 
 /// As Kafka comes, a broker makes a topic for whoever asks for one that is not there, with one partition.
@@ -31,7 +54,7 @@ async fn a_topic_that_is_deleted_under_a_leader_is_written_anew() {
     let store = store(&database).await;
     let brokers = making_by_itself().await;
     let kafka = options_at(&brokers.brokers());
-    let mut relay = run(&store, relay_options(&kafka));
+    let mut relay = run(&store, impatient(&kafka));
     let upto = append_some(&store, 30).await;
     relay.until_relayed(upto).await;
     delete(&kafka).await;
@@ -47,7 +70,7 @@ async fn a_topic_that_is_deleted_under_a_leader_is_written_anew() {
 async fn a_topic_that_is_made_anew_under_a_leader_is_written_from_the_beginning() {
     let (database, kafka) = (database().await, options().await);
     let store = store(&database).await;
-    let mut relay = run(&store, relay_options(&kafka));
+    let mut relay = run(&store, impatient(&kafka));
     let upto = append_some(&store, 100).await;
     relay.until_relayed(upto).await;
     delete(&kafka).await;
@@ -77,7 +100,10 @@ async fn a_topic_that_takes_no_large_records_stops_the_relay_which_says_what_to_
     let_it_take(&kafka, 200).await;
     let upto = append_some(&store, 10).await;
     let state = relay.until(|state| state.doing.is_stopped()).await;
-    let Doing::Stopped { why: why @ Stopped::TooLarge { .. } } = &state.doing else { panic!("{state:?}") };
+    // A moment later it has looked at the topic again, which says the same.
+    let Doing::Stopped { why: why @ (Stopped::TooLarge { .. } | Stopped::Topics(_)) } = &state.doing else {
+        panic!("{state:?}")
+    };
     let (said, needed) = (why.to_string(), format!("max.message.bytes={RECORD_BYTES_MAX}"));
     assert!(said.contains(&kafka.topics.events()) && said.contains(&needed), "{said}");
 

@@ -356,3 +356,15 @@ async fn send(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_too_large_is_told_from_a_kafka_that_is_down() {
+        let of = |code| Error::of(KafkaError::MessageProduction(code), "x.events");
+        assert!(matches!(of(RDKafkaErrorCode::MessageSizeTooLarge), Error::TooLarge { topic } if topic == "x.events"));
+        assert!(matches!(of(RDKafkaErrorCode::NotEnoughReplicas), Error::Kafka(_)));
+    }
+}
