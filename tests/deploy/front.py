@@ -106,7 +106,10 @@ class StandIn:
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         while len(body) < int(headers.get("content-length", 0)):
-            body += connection.recv(65536)
+            more = connection.recv(65536)
+            if not more:
+                return
+            body += more
         self.asked.append((first.rsplit(" ", 1)[0], headers, body))
         if self.silent:
             return
@@ -264,7 +267,10 @@ def end(front):
     with front.opened(front.ocpp, HELD) as connection:
         text = b""
         while not text.endswith(b"127.0.0.5"):
-            text += connection.recv(4096)
+            more = connection.recv(4096)
+            if not more:
+                sys.exit(f"a charger's socket through nginx was closed: {text!r}")
+            text += more
         front.process.send_signal(signal.SIGQUIT)
         until = time.monotonic() + WAIT_MAX_S
         refused = False
