@@ -77,6 +77,8 @@ pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<C
     let (protocol, name) = (version.subprotocol(), edge.config.name.as_str());
     let now = Utc::now();
     let trace = Some(trace_id.to_string());
+    // Before: whoever sleeps until it is recorded asks whether the charger has moved meanwhile.
+    let standstills = edge.pulse.standstills();
     let record =
         || report::connect(&edge.app, edge.config.tenant_id, charge_point_id, protocol, name, trace.clone(), now);
     let connected = match record().await {
@@ -102,7 +104,7 @@ pub async fn connect(edge: &Arc<Edge>, authenticated: Authenticated) -> Option<C
     metrics::counter!("coulomb_ocpp_edge_openings_total", "outcome" => "accepted").increment(1);
     let opened = handshake::accept(&mut stream, &response).await;
     let socket = Socket::new(stream, opening.read_ahead, edge.config.limits.message_bytes_max);
-    let connection = Connection::new(Arc::clone(edge), identity, link, socket, mailbox, now);
+    let connection = Connection::new(Arc::clone(edge), identity, link, socket, mailbox, now, standstills);
     if opened.is_err() {
         connection.finish(End::Lost).await;
         return None;

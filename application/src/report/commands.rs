@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::charge_point::ChargePoint;
 use domain::envelope::{Actor, Envelope};
 use domain::event::AggregateType;
@@ -25,6 +26,24 @@ const SECRET_KEYS: [&str; 2] = ["AuthorizationKey", "BasicAuthPassword"];
 pub struct Requested {
     pub command_id: CommandId,
     pub trace_id: Option<String>,
+}
+
+/// A command that stands in the log as sent by this connection: its frame is to be written, once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToSend {
+    pub request: StationRequest,
+    /// Nobody waits for an answer after it.
+    pub answer_until: DateTime<Utc>,
+    /// With less of it left, the charger might do what counts as timed out by then.
+    left_min: TimeDelta,
+}
+
+impl ToSend {
+    /// For how long an answer may be waited for. None: recording took so long that the frame must not be written any more.
+    pub fn answer_wait(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let left = self.answer_until - now;
+        left.to_std().ok().filter(|_| left >= self.left_min)
+    }
 }
 
 /// Station commands that wait for a charger that has just connected.
@@ -96,7 +115,7 @@ impl Link {
         command_id: CommandId,
         now: DateTime<Utc>,
     ) -> Result<Option<StationRequest>, Error> {
-        self.sending(command_id).record(now).await
+        Ok(self.sending(command_id).record(now).await?.map(|to_send| to_send.request))
     }
 
     /// Records what came of it.
@@ -150,21 +169,22 @@ impl Sending {
     /// Records that the command is about to be sent, now or by an attempt before. None: it must not be; somebody else has sent it,
     /// it is settled, or has expired.
     ///
-    /// The request is answered once: whoever has it writes the frame, and to ask again answers none.
+    /// The request is answered once: whoever has it writes the frame, if there is time for it, and to ask again answers none.
     ///
     /// # Errors
     /// After [`Error::Unavailable`] it may stand in the log all the same: ask again, of the same value.
-    pub async fn record(&self, now: DateTime<Utc>) -> Result<Option<StationRequest>, Error> {
+    pub async fn record(&self, now: DateTime<Utc>) -> Result<Option<ToSend>, Error> {
         let Self { link, command_id, attempted } = self;
-        let answer_until = now + link.app.settings().answer_timeout;
+        let answer_timeout = link.app.settings().answer_timeout;
+        let answer_until = now + answer_timeout;
         let attempted = Arc::clone(attempted);
         let work = Send { link: link.clone(), command_id: *command_id, now, answer_until, attempted };
         let envelope = link.command_envelope(*command_id, Actor::system("ocpp-edge"));
-        let request = link.app.work(&envelope, Arc::new(work)).await?.0;
-        if request.is_some() {
+        let recorded = link.app.work(&envelope, Arc::new(work)).await?.0;
+        if recorded.is_some() {
             ids(&self.attempted).clear();
         }
-        Ok(request)
+        Ok(recorded.map(|(request, answer_until)| ToSend { request, answer_until, left_min: answer_timeout / 2 }))
     }
 }
 
@@ -181,15 +201,17 @@ struct Send {
 }
 
 impl Work for Send {
-    type Output = Option<StationRequest>;
+    /// Until when an answer is waited for: what the log says, of which attempt it may be.
+    type Output = Option<(StationRequest, DateTime<Utc>)>;
 
-    async fn run(&self, session: &mut Session) -> Result<Option<StationRequest>, Error> {
+    async fn run(&self, session: &mut Session) -> Result<Self::Output, Error> {
         let id = self.link.charge_point_id;
         let StationCommand { request, state, answer_until, .. } =
             session.load::<StationCommand>(self.command_id).await?.clone();
         if state == CommandState::Sent {
-            let may_be_answered = answer_until.is_some_and(|until| self.now < until);
-            return Ok(if may_be_answered && self.is_own(session).await? { request } else { None });
+            let answer_until = answer_until.filter(|until| self.now < *until);
+            let is_to_be_sent = answer_until.is_some() && self.is_own(session).await?;
+            return Ok(request.zip(answer_until).filter(|_| is_to_be_sent));
         }
         let command = StationCommandCommand::Send { now: self.now, answer_until: self.answer_until };
         let events = decide::<StationCommand>(session, self.command_id, id, command).await?;
@@ -198,7 +220,7 @@ impl Work for Send {
             Some(StationCommandEvent::StationCommandSent { .. }) => {
                 // Before the append, of which it may never be learned what became of it.
                 ids(&self.attempted).extend(session.event_ids::<StationCommand>(self.command_id));
-                Ok(request)
+                Ok(request.map(|request| (request, self.answer_until)))
             }
             Some(_) => {
                 let command = domain::charge_point::ChargePointCommand::SettleCommand { command_id: self.command_id };

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::Application;
 
 pub use authorize::Verdict;
-pub use commands::{CommandAnswer, OpenCommands, Requested, Sending};
+pub use commands::{CommandAnswer, OpenCommands, Requested, Sending, ToSend};
 pub use connect::{Standing, admit, connect, edge_lease, presume_disconnected};
 pub use meter_values::MeterValues;
 pub use notice::Notice;

@@ -4,6 +4,7 @@ use application::CommandContext;
 use application::Error;
 use application::command::{SendStationCommand, send_station_command};
 use application::report::{CommandAnswer, Link, Requested, Sending, admit, connect};
+use chrono::TimeDelta;
 use domain::event::AggregateType;
 use domain::id::{CommandId, ConnectorNumber, Epoch, TenantId};
 use domain::station_command::{CommandState, StationAction};
@@ -98,20 +99,22 @@ async fn the_next_connection_takes_up_what_was_not_sent() {
 
 /// The log commits that the command is sent, and whoever records it does not live to learn that.
 async fn recorded_unheard(world: &World, link: &Link, command_id: CommandId) -> Sending {
+    let held = world.hold_first("StationCommandSent").await;
     let sending = link.sending(command_id);
     {
         let mut recording = std::pin::pin!(sending.record(at(0)));
         let under_way = async {
-            while !world.delayed().await {
+            while !world.holds().await {
                 tokio::task::yield_now().await;
             }
         };
         tokio::select! {
             biased;
             () = under_way => {}
-            _ = &mut recording => panic!("it takes a while"),
+            recorded = &mut recording => panic!("it is held, and was answered: {recorded:?}"),
         }
     }
+    held.let_go().await;
     while world.command(command_id).await.state != CommandState::Sent {
         tokio::task::yield_now().await;
     }
@@ -123,14 +126,30 @@ async fn who_never_learned_that_it_was_recorded_sends_it_and_nobody_else() {
     let world = world().await;
     let link = world.connect().await;
     let command_id = ask(&world, StationAction::Reset { hard: false }).await;
-    world.delay_first("StationCommandSent").await;
     let sending = recorded_unheard(&world, &link, command_id).await;
     assert_eq!(link.sending(command_id).record(at(0)).await.expect("decided"), None, "another attempt's");
-    let request = sending.record(at(0)).await.expect("decided").expect("to be sent");
-    assert_eq!(request.command_id, command_id);
+    let to_send = sending.record(at(0)).await.expect("decided").expect("to be sent");
+    assert_eq!(to_send.request.command_id, command_id);
     assert_eq!(sending.record(at(0)).await.expect("decided"), None, "the frame is written by now");
     let history = world.history(AggregateType::StationCommand, command_id).await;
     assert_eq!(history, ["StationCommandRequested", "StationCommandSent"]);
+}
+
+/// Half of the time that the charger has is to be left: it may do what it is asked up to the end of it.
+#[tokio::test]
+async fn an_answer_is_waited_for_as_the_log_says_and_a_frame_that_would_be_late_is_not_written() {
+    let world = world().await;
+    let link = world.connect().await;
+    let command_id = ask(&world, StationAction::Reset { hard: false }).await;
+    let sending = recorded_unheard(&world, &link, command_id).await;
+    let timeout = world.app.settings().answer_timeout;
+    let learned_at = at(0) + timeout / 4;
+    let to_send = sending.record(learned_at).await.expect("decided").expect("to be sent");
+    assert_eq!(to_send.answer_until, at(0) + timeout, "of the attempt that was recorded");
+    assert_eq!(to_send.answer_wait(learned_at), (timeout * 3 / 4).to_std().ok());
+    assert_eq!(to_send.answer_wait(at(0) + timeout / 2), (timeout / 2).to_std().ok());
+    assert_eq!(to_send.answer_wait(at(0) + timeout / 2 + TimeDelta::milliseconds(1)), None);
+    assert_eq!(to_send.answer_wait(at(0) + timeout * 2), None);
 }
 
 #[tokio::test]
@@ -138,7 +157,6 @@ async fn what_is_learned_late_is_not_sent_any_more() {
     let world = world().await;
     let link = world.connect().await;
     let command_id = ask(&world, StationAction::Reset { hard: false }).await;
-    world.delay_first("StationCommandSent").await;
     let sending = recorded_unheard(&world, &link, command_id).await;
     assert_eq!(sending.record(at(1)).await.expect("decided"), None, "nobody waits for the answer any more");
     let next = world.connect().await;

@@ -119,24 +119,43 @@ pub fn code(answer: Result<Accepted, Error>) -> String {
     }
 }
 
+/// No lock of Coulomb's own.
+const HELD_LOCK: i64 = 7_777_777;
+
+/// Keeps an event from being committed.
+pub struct Held(sqlx::Transaction<'static, sqlx::Postgres>);
+
+impl Held {
+    pub async fn let_go(self) {
+        self.0.rollback().await.expect("let go");
+    }
+}
+
 impl World {
-    /// The first event of this type is committed, and that takes a moment.
-    pub async fn delay_first(&self, event_type: &str) {
+    /// The first event of this type is committed when it is let go, and not before.
+    pub async fn hold_first(&self, event_type: &str) -> Held {
         for statement in [
             "CREATE SEQUENCE appends_of_the_test",
-            "CREATE FUNCTION delay_of_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF nextval('appends_of_the_test') = 1 THEN PERFORM pg_sleep(0.3); END IF; RETURN NEW; END $$",
             &format!(
-                "CREATE TRIGGER delay_of_the_test BEFORE INSERT ON events FOR EACH ROW \
-                 WHEN (NEW.event_type = '{event_type}') EXECUTE FUNCTION delay_of_the_test()"
+                "CREATE FUNCTION hold_of_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF nextval('appends_of_the_test') = 1 THEN PERFORM pg_advisory_xact_lock({HELD_LOCK}); END IF; \
+                 RETURN NEW; END $$"
+            ),
+            &format!(
+                "CREATE TRIGGER hold_of_the_test BEFORE INSERT ON events FOR EACH ROW \
+                 WHEN (NEW.event_type = '{event_type}') EXECUTE FUNCTION hold_of_the_test()"
             ),
         ] {
             sqlx::query(statement).execute(self.database.pool()).await.expect("prepared");
         }
+        let mut holder = self.database.pool().begin().await.expect("a connection");
+        let hold = format!("SELECT pg_advisory_xact_lock({HELD_LOCK})");
+        sqlx::query(&hold).execute(&mut *holder).await.expect("nobody else has it");
+        Held(holder)
     }
 
     /// Whether that event is on its way.
-    pub async fn delayed(&self) -> bool {
+    pub async fn holds(&self) -> bool {
         let query = "SELECT is_called FROM appends_of_the_test";
         sqlx::query_scalar(query).fetch_one(self.database.pool()).await.expect("asked")
     }

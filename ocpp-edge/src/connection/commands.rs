@@ -14,6 +14,7 @@ use crate::v16::to_charger::{Command, Verdict, record};
 
 /// Of a charger's own words for an error, in characters.
 const WORDS_MAX_CHARS: usize = 200;
+const RECORDED_LATE: &str = "It took too long to record that it is sent, and it was not sent. Try again.";
 pub(super) const LOST: &str = "The connection was lost before the charger answered.";
 
 impl Connection {
@@ -52,14 +53,19 @@ impl Connection {
         let link = self.link.traced(Some(trace_id.clone()));
         let sending = link.sending(command_id);
         let sent = persist(retry_for, || sending.record(Utc::now())).await;
-        let request = match sent {
-            Ok(Some(request)) => request,
+        let to_send = match sent {
+            Ok(Some(to_send)) => to_send,
             // Settled meanwhile, expired, or sent before.
             Ok(None) => return Ok(()),
             Err(failure) => return self.unless_refused(failure),
         };
         let requested = Requested { command_id, trace_id: Some(trace_id) };
-        let action = request.action.with_outlet(|outlet| self.link.numbers.number_of(outlet));
+        // That may take long, and is not to come between what is left of the time and the frame.
+        self.woken().await?;
+        let Some(answer_wait) = to_send.answer_wait(Utc::now()) else {
+            return self.settle(requested, CommandAnswer::Failed { reason: RECORDED_LATE.to_owned() }).await;
+        };
+        let action = to_send.request.action.with_outlet(|outlet| self.link.numbers.number_of(outlet));
         let command = match Command::try_from(&action) {
             Ok(command) => command,
             Err(error) => {
@@ -74,8 +80,7 @@ impl Connection {
             trace_id = requested.trace_id,
             "sending a command"
         );
-        let answer_timeout = self.edge.app.settings().answer_timeout.to_std().unwrap_or_default();
-        self.send_call(command, Some(requested), Instant::now() + answer_timeout).await
+        self.send_call(command, Some(requested), Instant::now() + answer_wait).await
     }
 
     pub(super) async fn send_call(

@@ -59,7 +59,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Of a charger that stands in the log as connected.
+    /// Of a charger that stands in the log as connected, and did so first after so many standstills of the process.
     pub fn new(
         edge: Arc<Edge>,
         identity: ChargePointIdentity,
@@ -67,9 +67,9 @@ impl Connection {
         socket: Socket,
         mailbox: Arc<Mailbox>,
         connected_at: DateTime<Utc>,
+        standstills: u64,
     ) -> Self {
         let (now, limits) = (Instant::now(), &edge.config.limits);
-        let standstills = edge.pulse.standstills();
         metrics::gauge!("coulomb_ocpp_edge_connections").increment(1.0);
         Self {
             clock: ReportClock::new(connected_at, now),
@@ -270,11 +270,7 @@ impl Connection {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        let standstills = self.edge.pulse.standstills();
-        if standstills != self.standstills {
-            Box::pin(self.is_still_newest()).await?;
-            self.standstills = standstills;
-        }
+        self.woken().await?;
         match timeout(self.edge.config.limits.write_wait_max, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(tungstenite::Error::WriteBufferFull(_))) | Err(_) => Err(End::NotTaking),
@@ -282,7 +278,19 @@ impl Connection {
         }
     }
 
-    /// After a standstill of the process: another edge may have taken the charger, and ended what was about to be sent.
+    /// After a standstill of the process: another edge may have taken the charger, and ended what was about to be sent. It may stand
+    /// still again while it asks.
+    async fn woken(&mut self) -> Result<(), End> {
+        loop {
+            let standstills = self.edge.pulse.standstills();
+            if standstills == self.standstills {
+                return Ok(());
+            }
+            Box::pin(self.is_still_newest()).await?;
+            self.standstills = standstills;
+        }
+    }
+
     async fn is_still_newest(&self) -> Result<(), End> {
         match persist(self.edge.config.limits.report_retry_for, || self.link.standing()).await {
             Ok(Standing::Newest) => Ok(()),

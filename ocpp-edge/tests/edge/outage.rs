@@ -1,12 +1,14 @@
 //! While the log can't be written, nothing is acknowledged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use application::Settings;
+use chrono::TimeDelta;
 use domain::station_command::{CommandState, StationAction};
 use ocpp_edge::Limits;
 use serde_json::json;
 
-use crate::support::{Closed, Edge, Network, until};
+use crate::support::{Closed, Edge, Network, UNHEARD_AFTER, until};
 
 #[tokio::test]
 async fn what_a_charger_keeps_is_not_answered_and_comes_again() {
@@ -41,22 +43,41 @@ async fn what_a_charger_keeps_is_not_answered_and_comes_again() {
 /// The log takes the command as sent, and its answer comes after whoever waits for it has given up, several times over.
 #[tokio::test]
 async fn a_command_whose_recording_was_not_answered_is_sent_all_the_same_and_once() {
-    let network = Network::unheard().await;
+    let network = Network::unheard(Settings::default()).await;
     network.register("CP001", None).await;
     let edge = Edge::start(&network.app).await;
     let mut charger = edge.charger("/CP001").await;
     charger.boot().await;
     network.delay_first("StationCommandSent").await;
 
+    let asked = Instant::now();
     let command = network.ask("CP001", StationAction::Reset { hard: false }).await;
     let frame = charger.next().await;
     assert_eq!((&frame[0], &frame[2]), (&json!(2), &json!("Reset")), "{frame}");
+    assert!(asked.elapsed() > 2 * UNHEARD_AFTER, "the outcome was unknown at first: {:?}", asked.elapsed());
     assert_eq!(network.command(command).await.state, CommandState::Sent);
     charger.text(&json!([3, frame[1], {"status": "Accepted"}]).to_string()).await;
     until(async || network.command(command).await.state == CommandState::Done).await;
     assert_eq!(network.count_of("CP001", "StationCommandSent").await, 1);
     // Had it been written twice, that would come before the answer.
     charger.call("Heartbeat", json!({})).await;
-    assert!(network.delayed().await, "the outcome was unknown for a while");
+    edge.stop().await;
+}
+
+/// The charger might do it when it already counts as timed out.
+#[tokio::test]
+async fn a_command_of_which_it_is_learned_late_that_it_was_recorded_is_not_sent_and_has_failed() {
+    // Of which more than half is over when it is learned.
+    let network = Network::unheard(Settings { answer_timeout: TimeDelta::seconds(11), ..Settings::default() }).await;
+    network.register("CP001", None).await;
+    let edge = Edge::start(&network.app).await;
+    let mut charger = edge.charger("/CP001").await;
+    charger.boot().await;
+    network.delay_first("StationCommandSent").await;
+    let command = network.ask("CP001", StationAction::Reset { hard: false }).await;
+    until(async || network.command(command).await.state == CommandState::Failed).await;
+    assert_eq!(network.count_of("CP001", "StationCommandSent").await, 1);
+    // A frame would have come before the answer.
+    charger.call("Heartbeat", json!({})).await;
     edge.stop().await;
 }

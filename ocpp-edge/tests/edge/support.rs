@@ -33,6 +33,10 @@ use uuid::Uuid;
 /// Far longer than anything takes: a test that hangs fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long an append is waited for where one is delayed: longer than any other takes.
+pub const UNHEARD_AFTER: Duration = Duration::from_secs(2);
+const DELAY_S: u32 = 6;
+
 pub async fn patiently<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("in time")
 }
@@ -72,20 +76,25 @@ impl Network {
     }
 
     /// One whose log gives an append up long before [`Self::delay_first`] lets it through.
-    pub async fn unheard() -> Self {
+    pub async fn unheard(settings: Settings) -> Self {
         let database = testing::database(&schema::MIGRATOR).await;
-        let flush_timeout = Duration::from_millis(300);
-        let options = StoreOptions { flush_timeout, retry_for: Duration::from_millis(10), ..StoreOptions::default() };
-        let app = application_with(&database, MasterKey::new([7; 32]), Settings::default(), options).await;
+        let options = StoreOptions {
+            flush_timeout: UNHEARD_AFTER,
+            retry_for: Duration::from_millis(10),
+            ..StoreOptions::default()
+        };
+        let app = application_with(&database, MasterKey::new([7; 32]), settings, options).await;
         Self { app, database }
     }
 
-    /// The first event of this type is committed, and that takes a second and a half.
+    /// The first event of this type is committed, and that takes [`DELAY_S`].
     pub async fn delay_first(&self, event_type: &str) {
         for statement in [
             "CREATE SEQUENCE appends_of_the_test",
-            "CREATE FUNCTION delay_of_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF nextval('appends_of_the_test') = 1 THEN PERFORM pg_sleep(1.5); END IF; RETURN NEW; END $$",
+            &format!(
+                "CREATE FUNCTION delay_of_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF nextval('appends_of_the_test') = 1 THEN PERFORM pg_sleep({DELAY_S}); END IF; RETURN NEW; END $$"
+            ),
             &format!(
                 "CREATE TRIGGER delay_of_the_test BEFORE INSERT ON events FOR EACH ROW \
                  WHEN (NEW.event_type = '{event_type}') EXECUTE FUNCTION delay_of_the_test()"
@@ -93,12 +102,6 @@ impl Network {
         ] {
             sqlx::query(statement).execute(self.database.pool()).await.unwrap();
         }
-    }
-
-    /// Whether an event was delayed.
-    pub async fn delayed(&self) -> bool {
-        let query = "SELECT is_called FROM appends_of_the_test";
-        sqlx::query_scalar(query).fetch_one(self.database.pool()).await.unwrap()
     }
 
     /// From now on nothing can be appended.
