@@ -130,7 +130,8 @@ impl Link {
     pub async fn disconnect(&self, reason: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let mut envelope = Envelope::new(self.tenant_id, Actor::charger(self.charge_point_id));
         envelope.trace_id.clone_from(&self.trace_id);
-        disconnect(&self.app, envelope, (self.charge_point_id, self.epoch), reason, now).await
+        disconnect(&self.app, envelope, (self.charge_point_id, self.epoch), reason, now).await?;
+        Ok(())
     }
 }
 
@@ -140,14 +141,14 @@ pub fn edge_lease(edge: &str) -> String {
     format!("edge:{edge}")
 }
 
-/// The edge that held the charger is gone, and the charger has not come back elsewhere.
+/// The edge that held the charger is gone, and the charger has not come back elsewhere. Whether that was news.
 pub async fn presume_disconnected(
     app: &Application,
     tenant_id: TenantId,
     charge_point_id: ChargePointId,
     epoch: Epoch,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let envelope = Envelope::new(tenant_id, Actor::system("edge watch"));
     disconnect(app, envelope, (charge_point_id, epoch), "the edge that held it is gone", now).await
 }
@@ -158,10 +159,11 @@ async fn disconnect(
     (charge_point_id, epoch): (ChargePointId, Epoch),
     reason: &str,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let work = Disconnect { charge_point_id, epoch, reason: reason.to_owned(), now };
     match app.work(&Arc::new(envelope), Arc::new(work)).await {
-        Ok(_) | Err(Error::Fenced) => Ok(()),
+        Ok((news, _)) => Ok(news),
+        Err(Error::Fenced) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -174,13 +176,14 @@ struct Disconnect {
 }
 
 impl Work for Disconnect {
-    type Output = ();
+    /// Whether it was connected until now.
+    type Output = bool;
 
-    async fn run(&self, session: &mut Session) -> Result<(), Error> {
+    async fn run(&self, session: &mut Session) -> Result<bool, Error> {
         let command = ChargePointCommand::Disconnect { epoch: self.epoch, reason: self.reason.clone(), at: self.now };
-        decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
+        let events = decide::<ChargePoint>(session, self.charge_point_id, self.charge_point_id, command).await?;
         let stream = stream_of::<ChargePoint>(self.charge_point_id);
         session.guard(Guard { stream, condition: GuardCondition::Fence(self.epoch) });
-        Ok(())
+        Ok(!events.is_empty())
     }
 }

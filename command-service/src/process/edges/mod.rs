@@ -3,19 +3,20 @@
 //! The lapsed lease is taken over first, so that an edge that was only frozen learns of it when it renews. Chargers that
 //! came back elsewhere have another epoch, and nothing happens to them.
 //!
+//! A lease also lapses where nobody could renew it. Time in which the database did not answer is therefore no edge's fault: each
+//! gets a whole term to renew its lease before any is taken over.
+//!
 //! What can't be recorded of one charger keeps no other from being seen to: it is told ([`Troubles`]), and tried again with its
 //! edge.
 
+mod sweep;
 mod troubles;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use application::{Application, report};
-use chrono::Utc;
-use domain::id::{ChargePointId, Epoch, TenantId};
 use event_store::leases::{Lease, ShareOptions, Shares};
-use futures_util::stream::{self, StreamExt};
 use pool::Pool;
 use service_host::{Gate, Readiness, Shutdown};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -24,48 +25,16 @@ use sqlx::{Postgres, Row};
 use uuid::Uuid;
 
 use super::options::Options;
-use troubles::{Troubles, causes};
+use sweep::{Error, Swept};
+use troubles::Troubles;
 
 /// Of its lease: one owner looks at all edges.
 const NAME: &str = "process:edges";
 /// As operators see it.
 const PART: &str = "process manager: edges";
-/// Chargers of one statement.
-const PAGE: i64 = 500;
-/// Disconnections that are appended beside each other.
-const AT_ONCE: usize = 16;
-/// After so many in a row that could not be recorded for want of the log, an edge's others are left for the next time.
-const UNAVAILABLE_MAX: usize = 2 * AT_ONCE;
-/// Chargers of an edge of which the log says that they were passed over, each time.
-const TOLD_MAX: u64 = 10;
-
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("the chargers of the edges can't be read")]
-    Unavailable(#[from] sqlx::Error),
-    #[error("the charger's row can't be read")]
-    Row(#[source] sqlx::Error),
-    #[error("its disconnection can't be recorded")]
-    Append(#[from] application::Error),
-}
-
-impl Error {
-    /// Whether it says more of the database than of this charger.
-    fn is_of_all(&self) -> bool {
-        use application::Error as Append;
-        match self {
-            Self::Unavailable(_) | Self::Append(Append::Unavailable(_) | Append::Busy | Append::Behind) => true,
-            Self::Row(_)
-            | Self::Append(
-                Append::Refused(_)
-                | Append::RefusedBefore(_)
-                | Append::IdempotencyConflict
-                | Append::Fenced
-                | Append::Unreadable(_),
-            ) => false,
-        }
-    }
-}
+/// Of a lease's term: after the database did not answer for so long, an edge may need the rest of the term, or more, to renew
+/// its lease. An edge tries every 4 s of 15.
+const SILENCE_MAX: f64 = 0.4;
 
 pub(super) struct EdgeWatch {
     application: Application,
@@ -77,26 +46,13 @@ pub(super) struct EdgeWatch {
     /// Since when each edge is known, or its chargers were last disconnected. A new one may take a while to have its lease,
     /// and the read models to show what was done.
     since: HashMap<String, Instant>,
+    /// Edges that could not be seen to, the last one last. They come after the others.
+    put_off: Vec<String>,
     troubles: Troubles,
+    /// The last statement that was answered was asked then.
+    asked: Instant,
     /// Edges get this long to renew their leases, after a time in which nobody could.
     wait_until: Option<Instant>,
-}
-
-/// A charger that an edge is said to hold.
-struct Held {
-    charge_point_id: ChargePointId,
-    tenant_id: TenantId,
-    epoch: Epoch,
-}
-
-/// What became of a gone edge's chargers.
-#[derive(Default)]
-struct Swept {
-    disconnected: u64,
-    passed_over: u64,
-    /// Of the first that was passed over.
-    why: Option<String>,
-    unavailable_in_a_row: usize,
 }
 
 impl EdgeWatch {
@@ -109,7 +65,9 @@ impl EdgeWatch {
             readiness: readiness.clone(),
             id: Uuid::now_v7(),
             since: HashMap::new(),
+            put_off: vec![],
             troubles: Troubles::default(),
+            asked: Instant::now(),
             wait_until: None,
         }
     }
@@ -146,6 +104,8 @@ impl EdgeWatch {
             }
         } else {
             self.troubles = Troubles::default();
+            // The edges may become this process's when the database is back: it has to know that it was away.
+            let _ = self.names().await;
         }
         self.readiness.degrade(PART, self.troubles.words());
         self.gate.ready();
@@ -155,19 +115,53 @@ impl EdgeWatch {
         self.wait_until = Some(Instant::now() + self.options.edge_ttl);
     }
 
-    async fn round(&mut self) -> Result<(), Error> {
-        let names = self.fetch_all(sqlx::query(include_str!("names.sql"))).await?;
-        let names = names.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-        self.since.retain(|name, _| names.contains(name));
-        self.troubles.retain(&names);
-        if self.wait_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
+    /// A statement that was asked then has its answer now. If the database may have been away since the one before, edges are
+    /// waited for.
+    fn answered(&mut self, asked: Instant) {
+        if self.was_silent_since(self.asked) {
+            self.let_edges_renew();
         }
+        self.asked = asked;
+    }
+
+    fn was_silent_since(&self, asked: Instant) -> bool {
+        asked.elapsed() > self.options.edge_ttl.mul_f64(SILENCE_MAX)
+    }
+
+    fn waits(&self) -> bool {
+        self.wait_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    async fn names(&mut self) -> Result<Vec<String>, sqlx::Error> {
+        let asked = Instant::now();
+        let names = self.fetch_all(sqlx::query(include_str!("names.sql"))).await?;
+        self.answered(asked);
+        names.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    async fn round(&mut self) -> Result<(), Error> {
+        let mut names = self.names().await?;
+        self.since.retain(|name, _| names.contains(name));
+        self.put_off.retain(|name| names.contains(name));
+        self.troubles.retain(&names);
+        names.sort_by_cached_key(|name| self.put_off.iter().position(|other| other == name));
         for name in names {
-            if let Err(error) = self.see_to(&name).await {
-                self.let_edges_renew();
+            if self.waits() {
+                break;
+            }
+            let seen = self.see_to(&name).await;
+            self.put_off.retain(|other| *other != name);
+            if let Err(error) = seen {
                 tracing::warn!(edge = name, error = &error as &dyn std::error::Error, "an edge can't be seen to");
-                self.troubles.of_edge(name, causes(&error));
+                self.troubles.of_edge(name.clone(), error.words());
+                // The lease that was taken, if any, has to lapse before it is tried again.
+                self.since.insert(name.clone(), Instant::now());
+                self.put_off.push(name);
+                if error.is_of_the_watch() {
+                    self.let_edges_renew();
+                }
+                // What is next is asked anew: the database may have been away.
+                break;
             }
         }
         Ok(())
@@ -176,11 +170,26 @@ impl EdgeWatch {
     /// Nothing, if the edge lives.
     async fn see_to(&mut self, name: &str) -> Result<(), Error> {
         let Some(lease) = self.take_over(name).await? else { return Ok(()) };
-        let Swept { disconnected, passed_over, why, .. } = self.sweep(name, &lease).await?;
-        self.application.store().release_lease(&lease).await?;
-        tracing::info!(edge = name, chargers = disconnected, passed_over, "an edge is gone, its chargers are offline");
+        let (swept, gone) = self.sweep(name, &lease).await?;
+        let asked = Instant::now();
+        let gone = gone && self.application.store().release_lease(&lease).await?;
+        self.answered(asked);
+        let Swept { disconnected, passed_over, .. } = swept;
+        if !gone {
+            tracing::warn!(edge = name, chargers = disconnected, "an edge that was silent has its lease again");
+            self.troubles.over(name);
+            return Ok(());
+        }
+        if disconnected > 0 {
+            tracing::info!(
+                edge = name,
+                chargers = disconnected,
+                passed_over,
+                "an edge is gone, its chargers are offline"
+            );
+        }
         self.since.insert(name.to_owned(), Instant::now());
-        match why {
+        match swept.why {
             Some(why) => {
                 let what = format!("{passed_over} of its chargers can't be recorded as disconnected, such as {why}");
                 self.troubles.of_edge(name.to_owned(), what);
@@ -192,82 +201,31 @@ impl EdgeWatch {
 
     /// The lease of an edge that is gone; none where the edge lives, or has just begun to.
     async fn take_over(&mut self, name: &str) -> Result<Option<Lease>, sqlx::Error> {
-        let (store, ttl) = (self.application.store(), self.options.edge_ttl);
+        let ttl = self.options.edge_ttl;
         let lease = report::edge_lease(name);
         let since = *self.since.entry(name.to_owned()).or_insert_with(Instant::now);
-        if since.elapsed() < ttl && store.lapsed_leases(&lease).await?.is_empty() {
-            return Ok(None);
-        }
-        let taken = store.acquire_lease(&lease, 0, self.id, ttl).await?;
-        if taken.is_none() {
-            // It lives; its chargers are its own affair.
+        // The lease is looked at by itself: to ask for it, and to be answered after an outage, would be to take a living edge's.
+        let asked = Instant::now();
+        let lives = sqlx::query(include_str!("lives.sql")).bind(&lease).bind(self.id);
+        let lives = !self.fetch_all(lives).await?.is_empty();
+        self.answered(asked);
+        if lives {
+            // Its chargers are its own affair.
             self.troubles.over(name);
         }
-        Ok(taken)
-    }
-
-    /// Ends the connections of a gone edge's chargers.
-    async fn sweep(&self, name: &str, lease: &Lease) -> Result<Swept, Error> {
-        let (mut after, mut swept) = (String::new(), Swept::default());
-        loop {
-            let page = sqlx::query(include_str!("chargers.sql")).bind(name).bind(&after).bind(PAGE);
-            let rows = self.fetch_all(page).await?;
-            let keys = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-            let Some(last) = keys.last() else { return Ok(swept) };
-            after.clone_from(last);
-            let held = keys.into_iter().zip(rows.iter().map(held).collect::<Vec<_>>());
-            let mut outcomes = stream::iter(held)
-                .map(|(charger, held)| async { (charger, self.presume_disconnected(held).await) })
-                .buffer_unordered(AT_ONCE);
-            while let Some((charger, outcome)) = outcomes.next().await {
-                swept.note(name, &charger, outcome)?;
-            }
-            if !self.application.store().renew_lease(lease, self.options.edge_ttl).await? {
-                // It lives, after all.
-                return Ok(swept);
-            }
+        if lives || self.waits() {
+            return Ok(None);
         }
-    }
-
-    async fn presume_disconnected(&self, held: Result<Held, sqlx::Error>) -> Result<(), Error> {
-        let Held { charge_point_id, tenant_id, epoch } = held.map_err(Error::Row)?;
-        report::presume_disconnected(&self.application, tenant_id, charge_point_id, epoch, Utc::now()).await?;
-        Ok(())
+        if since.elapsed() < ttl && self.application.store().lapsed_leases(&lease).await?.is_empty() {
+            return Ok(None);
+        }
+        let asked = Instant::now();
+        let taken = self.application.store().acquire_lease(&lease, 0, self.id, ttl).await?;
+        self.answered(asked);
+        Ok(taken)
     }
 
     async fn fetch_all(&self, statement: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
         statement.fetch_all(&self.pool).await
     }
-}
-
-impl Swept {
-    /// Goes on after what concerns one charger. The error: there is no use in going on now.
-    fn note(&mut self, edge: &str, charger: &str, outcome: Result<(), Error>) -> Result<(), Error> {
-        let Err(error) = outcome else {
-            metrics::counter!("coulomb_process_chargers_presumed_disconnected_total").increment(1);
-            self.disconnected += 1;
-            self.unavailable_in_a_row = 0;
-            return Ok(());
-        };
-        metrics::counter!("coulomb_process_chargers_passed_over_total").increment(1);
-        self.passed_over += 1;
-        if self.passed_over <= TOLD_MAX {
-            let error = causes(&error);
-            tracing::error!(edge, charger, error, "a charger of a gone edge can't be recorded as disconnected");
-        }
-        self.why.get_or_insert_with(|| format!("{charger}: {error}"));
-        if error.is_of_all() {
-            self.unavailable_in_a_row += 1;
-        }
-        if self.unavailable_in_a_row < UNAVAILABLE_MAX { Ok(()) } else { Err(error) }
-    }
-}
-
-fn held(row: &PgRow) -> Result<Held, sqlx::Error> {
-    let id = |text: &str| Uuid::parse_str(text).map_err(|error| sqlx::Error::Decode(error.into()));
-    Ok(Held {
-        charge_point_id: ChargePointId(id(row.try_get(0)?)?),
-        tenant_id: TenantId(id(row.try_get(1)?)?),
-        epoch: Epoch(row.try_get(2)?),
-    })
 }

@@ -12,8 +12,9 @@ pub(super) struct Troubles {
 }
 
 impl Troubles {
+    /// Without its causes, which are for the log: anybody can read what is said here.
     pub fn none_can_be_read(&mut self, error: &dyn std::error::Error) {
-        self.of_all = Some(causes(error));
+        self.of_all = Some(error.to_string());
     }
 
     pub fn all_can_be_read(&mut self) {

@@ -83,7 +83,7 @@ async fn the_chargers_of_an_edge_that_is_gone_are_offline() {
 async fn an_edge_that_has_no_lease_for_a_while_is_gone() {
     let world = World::new(patient()).await;
     project(&world, "CP001", &world.link).await;
-    let _watch = watch(&world, Options { edge_ttl: Duration::from_millis(100), ..options() });
+    let _watch = watch(&world, Options { edge_ttl: Duration::from_secs(1), ..options() });
     world.event(world.link.charge_point_id, "ChargePointDisconnected").await;
 }
 
@@ -132,7 +132,7 @@ async fn an_edge_that_cannot_be_seen_to_does_not_keep_the_next_from_it() {
         sqlx::query(statement).execute(world.database.pool()).await.expect("prepared");
     }
     let readiness = Readiness::default();
-    let options = Options { edge_ttl: Duration::from_millis(100), ..options() };
+    let options = Options { edge_ttl: Duration::from_secs(1), ..options() };
     let _watch = watch_with(&another(&world).await, &world, options, &readiness);
     world.event(second.charge_point_id, "ChargePointDisconnected").await;
     assert!(readiness.not_ready().await.is_empty(), "the process can do its work");
@@ -159,7 +159,7 @@ async fn what_cannot_be_read_of_one_charger_keeps_no_other_online() {
     version("event_version || '000'").await;
 
     let readiness = Readiness::default();
-    let options = Options { edge_ttl: Duration::from_millis(100), ..options() };
+    let options = Options { edge_ttl: Duration::from_secs(1), ..options() };
     let _watch = watch_with(&another(&world).await, &world, options, &readiness);
     let until = async |what: &str, holds: &dyn Fn(&BTreeMap<String, String>) -> bool| {
         let looking = async {
@@ -182,4 +182,47 @@ async fn what_cannot_be_read_of_one_charger_keeps_no_other_online() {
     world.event(spoilt, "ChargePointDisconnected").await;
     // The read model still has the edge, and what is asked of it now is done.
     until("it is over", &BTreeMap::is_empty).await;
+}
+
+/// Edges that could not renew their leases for longer than those hold, as the watch could not ask: they get time to do it.
+async fn a_living_edge_is_left_alone_after_an_outage(at_its_end: &str) {
+    const TTL: Duration = Duration::from_secs(2);
+    let world = World::new(patient()).await;
+    project(&world, "CP001", &world.link).await;
+    let other = new_charger(&world.app, "CP002").await;
+    let other = connect(&world.app, other.tenant_id, other.charge_point_id, "ocpp1.6", "living", None, Utc::now());
+    let other = other.await.expect("connected");
+    project(&world, "CP002", &other).await;
+
+    let store = world.app.store();
+    let living = store.acquire_lease(&edge_lease("living"), 0, Uuid::now_v7(), LONG).await.expect("asked");
+    let living = living.expect("free");
+    let _watch = watch(&world, Options { edge_ttl: TTL, lease_ttl: Duration::from_secs(30), ..options() });
+    world.until("SELECT EXISTS (SELECT FROM leases WHERE name = 'process:edges' AND holder IS NOT NULL)").await;
+    assert!(store.renew_lease(&living, TTL).await.expect("asked"));
+    let mut outage = world.database.pool().begin().await.expect("begun");
+    sqlx::query("LOCK TABLE leases").execute(&mut *outage).await.expect("locked");
+    tokio::time::sleep(TTL + TTL / 10).await;
+    sqlx::query(at_its_end).execute(&mut *outage).await.expect("ended");
+    outage.rollback().await.expect("unlocked");
+
+    tokio::time::sleep(TTL / 4).await;
+    assert!(store.renew_lease(&living, LONG).await.expect("asked"), "nobody took it over");
+    // It sees to edges again.
+    world.event(world.link.charge_point_id, "ChargePointDisconnected").await;
+    assert!(online(&world, other.charge_point_id).await);
+}
+
+#[tokio::test]
+async fn a_living_edge_is_left_alone_after_statements_have_failed() {
+    a_living_edge_is_left_alone_after_an_outage(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_living_edge_is_left_alone_after_statements_have_hung() {
+    a_living_edge_is_left_alone_after_an_outage("SELECT 1").await;
 }
