@@ -17,6 +17,9 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A connection that was used since is there, unless the server ended meanwhile.
 const TRUSTED_IDLE: Duration = Duration::from_millis(250);
 
+/// What is under way on a server that is left though it answers has so long to finish.
+const FINISHED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Of the pool on each primary.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -73,7 +76,7 @@ pub async fn follow(hosts: Hosts, options: Options) -> Result<Followed, Unreacha
     let (first, seen) = find(&hosts, &mut lookers, &options).await?;
     let pool = pool_options(&options).connect_with(hosts.each()[first].clone()).await?;
     known.taken(first, &seen);
-    let (node, following) = watch::channel(Node { pool: Some(pool.clone()), number: 0, last: pool });
+    let (node, following) = watch::channel(Node::first(pool));
     let (states, state) = watch::channel(state_of(&hosts, &seen, Some(first), 0));
     tokio::spawn(Follower { hosts, options, lookers, known, node, states, moves: 0 }.run());
     Ok(Followed { pool: Pool::following(following), state })
@@ -188,16 +191,38 @@ impl Follower {
     }
 }
 
-/// Another server's pool from now on; none: there is no server.
+/// Another server's pool from now on; none: there is no server. What is under way on the one before ends at once.
 pub(crate) fn replace(node: &watch::Sender<Node>, pool: Option<PgPool>) {
     node.send_modify(|node| {
         let old = pool.clone().map(|pool| std::mem::replace(&mut node.last, pool));
         node.pool = pool;
         node.number += 1;
+        node.ended_below = node.number;
         if let Some(old) = old {
-            // What is under way on it ends by the change of the number; idle connections are closed here.
+            // Its idle connections are closed here.
             tokio::spawn(async move { old.close().await });
         }
+    });
+}
+
+/// Another server's pool for what begins from now on. What is under way on the one before, which answers, has time to finish.
+pub(crate) fn replace_gently(node: &watch::Sender<Node>, pool: PgPool) {
+    let mut replaced = None;
+    node.send_modify(|node| {
+        node.pool = Some(pool.clone());
+        node.number += 1;
+        replaced = Some((std::mem::replace(&mut node.last, pool), node.number));
+    });
+    let Some((old, number)) = replaced else { return };
+    let node = node.clone();
+    tokio::spawn(async move {
+        // Completes when the last connection has come back.
+        let _ = tokio::time::timeout(FINISHED_WITHIN, old.close()).await;
+        node.send_if_modified(|node| {
+            let ends = node.ended_below < number;
+            node.ended_below = node.ended_below.max(number);
+            ends
+        });
     });
 }
 

@@ -40,8 +40,16 @@ pub(crate) struct Node {
     pub pool: Option<PgPool>,
     /// Another for every change.
     pub number: u64,
+    /// What is under way on one with a lower number ends.
+    pub ended_below: u64,
     /// Of the last pool that there was: for how long a place is waited for, and what to connect to meanwhile.
     pub last: PgPool,
+}
+
+impl Node {
+    pub fn first(pool: PgPool) -> Self {
+        Self { pool: Some(pool.clone()), number: 0, ended_below: 0, last: pool }
+    }
 }
 
 /// Notices when the primary is another node than it was.
@@ -52,14 +60,20 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
+    /// What is under way there has ended.
     pub fn happened(&self) -> bool {
+        self.number < self.node.borrow().ended_below
+    }
+
+    /// What begins now begins elsewhere.
+    fn begun(&self) -> bool {
         self.node.borrow().number != self.number
     }
 
-    /// Completes when it happens; never, when nobody looks any more.
+    /// Completes when it has happened; never, when nobody looks any more.
     pub async fn wait(mut self) {
         let number = self.number;
-        if self.node.wait_for(|node| node.number != number).await.is_err() {
+        if self.node.wait_for(|node| number < node.ended_below).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -182,7 +196,7 @@ impl Pool {
             };
             match got {
                 Ok(got) => return Ok((got, Some(moved))),
-                Err(_) if moved.happened() => {}
+                Err(_) if moved.begun() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -183,10 +183,15 @@ async fn reads_leave_a_standby_that_stays_behind_another() {
     let third = EmbeddedPostgres::start_standby(pair.options("third"), &primary).await.expect("it starts");
     let pool = follow_standby(hosts(&[&second, &third, &primary]), &options());
     reads_from(&pool, "standby", second.port()).await;
+    let mut begun = pool.begin().await.expect("it begins");
     // It answers as before, and what it has is old from now on.
     second.ask("SELECT pg_wal_replay_pause()::text").await.expect("it pauses");
     primary.ask("CREATE TABLE n (n bigint)").await.expect("it takes writes");
     reads_from(&pool, "standby", third.port()).await;
+    // Who reads there notices nothing.
+    let port = sqlx::query_scalar::<_, String>("SELECT current_setting('port')").fetch_one(&mut *begun).await;
+    assert_eq!(port.expect("it answers"), second.port().to_string());
+    begun.rollback().await.expect("it ends");
     // Both are as good: there is no reason to go back.
     second.ask("SELECT pg_wal_replay_resume()::text").await.expect("it goes on");
     primary.ask("INSERT INTO n VALUES (1)").await.expect("it takes writes");
