@@ -7,7 +7,6 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 use schema::topics::{DEAD_LETTER_PARTITIONS, LogTopic, RECORD_BYTES_MAX};
 
 use crate::kafka::KafkaOptions;
@@ -109,17 +108,6 @@ pub async fn ensure(options: &KafkaOptions) -> Result<String, Error> {
         return Err(Error::Differ(differ));
     }
     cluster_id(&config, options).await
-}
-
-/// All records of a topic are deleted; what comes later stands after them.
-pub(super) async fn empty(options: &KafkaOptions, topic: LogTopic) -> Result<(), KafkaError> {
-    let admin: AdminClient<Quiet> = options.client().create_with_context(Quiet::default())?;
-    let (name, mut ends) = (options.topics.of(topic), TopicPartitionList::new());
-    for partition in 0..topic.partitions() {
-        ends.add_partition_offset(&name, partition, Offset::End)?;
-    }
-    let deleted = admin.delete_records(&ends, &AdminOptions::new().request_timeout(Some(PATIENCE))).await?;
-    deleted.elements().iter().try_for_each(|partition| partition.error())
 }
 
 fn wanted(options: &KafkaOptions) -> Vec<Wanted> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use embedded_kafka::{EmbeddedKafka, testing};
 use event_store::kafka::relay::Stopped;
 use event_store::kafka::{Doing, KafkaOptions, RelayOptions, topics};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -65,21 +66,37 @@ async fn a_topic_that_is_deleted_under_a_leader_is_written_anew() {
     brokers.stop().await;
 }
 
-/// Whoever made it was faster than the relay noticed: what it writes then begins in the middle.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_is_made_anew_under_a_leader_is_written_from_the_beginning() {
-    let (database, kafka) = (database().await, options().await);
-    let store = store(&database).await;
-    let mut relay = run(&store, impatient(&kafka));
-    let upto = append_some(&store, 100).await;
-    relay.until_relayed(upto).await;
-    delete(&kafka).await;
-    topics::ensure(&kafka).await.expect("made anew");
-    let upto = append_some(&store, 30).await;
-    relay.until_relayed(upto).await;
-    let upto = append_some(&store, 30).await;
-    relay.until_relayed(upto).await;
-    assert_relayed(&store, &kafka, upto).await;
+/// Whoever made it was faster than the relay noticed: what it writes then stands in the middle. It says so, and goes on; deleted
+/// while no relay runs, the topic is whole again.
+#[test]
+fn a_topic_that_is_made_anew_under_a_leader_is_told_of() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let told = recorder.handle();
+    // All of the relay is on this thread, and nobody else's.
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (database, kafka) = (database().await, options().await);
+        let store = store(&database).await;
+        let mut relay = run(&store, impatient(&kafka));
+        let upto = append_some(&store, 100).await;
+        relay.until_relayed(upto).await;
+        delete(&kafka).await;
+        topics::ensure(&kafka).await.expect("made anew");
+        let upto = append_some(&store, 30).await;
+        relay.until_relayed(upto).await;
+        let text = told.render();
+        let lost =
+            text.lines().find_map(|line| line.strip_prefix("coulomb_relay_lost_partitions_total ")?.parse().ok());
+        assert!(lost.is_some_and(|lost: f64| lost > 0.0), "{text}");
+
+        drop(relay);
+        delete(&kafka).await;
+        let mut relay = run(&store, relay_options(&kafka));
+        let upto = append_some(&store, 30).await;
+        relay.until_relayed(upto).await;
+        assert_relayed(&store, &kafka, upto).await;
+    });
 }
 
 async fn let_it_take(kafka: &KafkaOptions, bytes: usize) {

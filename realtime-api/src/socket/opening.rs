@@ -80,17 +80,16 @@ pub struct Opener<'o> {
 
 impl Opener<'_> {
     pub async fn open(&self, since: Option<Since>) -> Result<Opening, Failed> {
-        let scene = self.api.hub.scene();
-        let since = match since.filter(|since| since.generation == scene.generation) {
+        let of_generation = |since: &Since, scene: &Scene| since.generation == scene.generation;
+        let since = since.filter(|since| of_generation(since, &self.api.hub.scene()));
+        let reachable = match since {
             Some(since) => self.reachable(since.position).await,
             None => None,
         };
-        // Again: the hub may have been waited for.
-        let scene = match since {
-            Some(_) => self.api.hub.scene(),
-            None => scene,
-        };
-        if let Some(since) = since
+        // Only now: the hub may have been waited for, and have reached the position in another generation.
+        let scene = self.api.hub.scene();
+        let reachable = reachable.filter(|_| since.is_some_and(|since| of_generation(&since, &scene)));
+        if let Some(since) = reachable
             && let Some(rows) = self.changed(since, &scene).await?
         {
             return self.opening(rows, &scene, Some(since)).await;

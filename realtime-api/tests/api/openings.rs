@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use domain::id::SessionId;
 use domain::outlet::OutletStatus;
 use domain::session::SessionState;
 use realtime_api::Limits;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Point, World, charging, site};
 
@@ -102,4 +105,22 @@ async fn another_history_sends_everybody_for_a_snapshot() {
         (&snapshot["type"], &snapshot["generation"], &snapshot["upto"]),
         (&"snapshot".into(), &2.into(), &900.into())
     );
+}
+
+/// What the client holds may never have been, though the position that it waits for is reached meanwhile.
+#[tokio::test]
+async fn a_position_that_another_history_reaches_is_not_resumed_from() {
+    let world = World::new().await;
+    world.change(vec![(1_001, Point::new("CP1").row())]).await;
+    world.log_is_at(1_005).await;
+    let mut client = world.driver_socket().await;
+    client.say(json!({"action": "subscribe", "topic": "me", "since": 1_005, "generation": 1})).await;
+    // It waits for the views.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.tell_generation(2, 1_005);
+    let mut kinds = vec![];
+    while let Message::Text(text) = client.receive().await {
+        kinds.push(serde_json::from_str::<Value>(&text).expect("JSON")["type"].clone());
+    }
+    assert!(!kinds.contains(&json!("resumed")), "{kinds:?}");
 }

@@ -11,6 +11,7 @@ mod topics;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Options, Part};
@@ -108,10 +109,11 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
             println!("{elapsed_s:5.1} s, {} messages: {}", watched.journal.len(), disturber.last());
         }
     };
+    let taken = AtomicU32::new(0);
     // The operator asks for things meanwhile: the same of the same charger, again and again.
     tokio::select! {
         () = disturbing => {}
-        () = staff::asks(&watched, SmallRng::seed_from_u64(seed.wrapping_add(1))) => {}
+        () = staff::asks(&watched, SmallRng::seed_from_u64(seed.wrapping_add(1)), &taken) => {}
     }
     disturber.is_over().await;
     println!("{}", disturber.summary());
@@ -136,6 +138,7 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
     println!("{}", said.await.expect("the topics are as they should be"));
     log.close().await;
     let (acknowledged, asked) = (watched.journal.acknowledged(), watched.journal.asked());
+    staff::was_heard(&taken, &asked);
     let said = counted(acknowledged.iter().map(|message| message.action));
     let asked = counted(asked.iter().map(|asked| asked.action.as_str()));
     println!("{} events; acknowledged to chargers: {said}; asked of them: {asked}", events.len());

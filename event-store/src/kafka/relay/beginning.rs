@@ -2,27 +2,22 @@
 //! anything is on a disk, so the last records of one broker are gone with its power; a volume may be an old copy, an election
 //! unclean, a topic deleted. A watermark above such a hole would hide it from everybody.
 
-use std::time::Duration;
-
 use schema::log::{Generation, Position};
 use schema::partition::PARTITION_COUNT;
 use schema::topics::{LogTopic, STATION_COMMANDS};
 use sqlx::Row;
-use tokio::sync::watch;
 
-use super::RelayOptions;
-use super::checkpoint::{Checkpoint, Key};
+use super::checkpoint::Checkpoint;
 use super::lasts::Lasts;
 use super::tails::Tails;
 use crate::EventStore;
-use crate::kafka::topics;
 use crate::read::READ_POSITIONS_MAX;
 
 /// Partitions that were found to have lost something.
-pub(super) const SHORT: &str = "coulomb_relay_lost_partitions_total";
+pub(super) const LOST: &str = "coulomb_relay_lost_partitions_total";
 /// Partitions that are named.
 const NAMED_MAX: usize = 8;
-/// Stretches of the log that are searched for the event before a hole; where it is older, the log is read from its beginning.
+/// Stretches of the log that are searched for the event before a hole; where it is older, or in an archive, none is told of.
 const SEARCHED_MAX: usize = 100;
 
 pub(super) struct Beginning {
@@ -68,49 +63,6 @@ impl Beginning {
     }
 }
 
-/// How long it may take until the checkpoint is written that says so.
-const ANEW_WITHIN: Duration = Duration::from_secs(10);
-/// What was on its way to a topic has arrived by then.
-const ARRIVED_AFTER: Duration = Duration::from_secs(2);
-
-impl Beginning {
-    /// A topic was made anew while it was written to, and begins in the middle of the log. Nobody's producer is left: whoever leads
-    /// next begins with the log, and finds the topic empty. False: it keeps what it has, where older records will lack. Where even
-    /// the checkpoint is not written, whoever is next finds that partitions lack what they had.
-    pub async fn anew(
-        store: &EventStore,
-        options: &RelayOptions,
-        key: &Key,
-        topic: LogTopic,
-        checkpoints: &watch::Sender<Option<(Key, Checkpoint)>>,
-    ) -> bool {
-        checkpoints.send_replace(Some((key.clone(), Checkpoint::START)));
-        let written = async {
-            tokio::time::sleep(ARRIVED_AFTER).await;
-            while !matches!(Checkpoint::read(store, key).await, Ok(Checkpoint::START)) {
-                tokio::time::sleep(options.checkpoint_every).await;
-            }
-        };
-        if tokio::time::timeout(ANEW_WITHIN, written).await.is_err() {
-            return false;
-        }
-        let name = options.kafka.topics.of(topic);
-        match topics::empty(&options.kafka, topic).await {
-            Ok(()) => true,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(
-                    error,
-                    topic = name,
-                    "what was written to a topic that was made anew can't be deleted, so that the topic begins in the middle of the log: \
-                     delete it while no relay runs, and it is made and written anew"
-                );
-                false
-            }
-        }
-    }
-}
-
 fn partitions() -> impl Iterator<Item = (LogTopic, u8)> {
     LogTopic::ALL.into_iter().flat_map(|topic| (0..PARTITION_COUNT).map(move |partition| (topic, partition)))
 }
@@ -137,10 +89,11 @@ fn tell(checkpoint: &Checkpoint, short: &[Short], from: Position) {
         %from,
         "Kafka has lost records that it had acknowledged: they are written again from the log"
     );
-    metrics::counter!(SHORT).increment(short.len() as u64);
+    metrics::counter!(LOST).increment(short.len() as u64);
 }
 
-/// How things stood at a position, as far as they are needed: of those that lack something, which event was the last.
+/// How things stood at a position, as far as they are needed: of those that lack something, which event was the last. None where
+/// that is far back: the partition has it, and `prev` says less than it could.
 async fn at(
     store: &EventStore,
     position: Position,
@@ -154,7 +107,7 @@ async fn at(
     }
     let mut upto = position;
     for _ in 0..SEARCHED_MAX {
-        if upto == Position::START {
+        if upto == Position::START || open.is_empty() {
             return Ok(found);
         }
         let after = Position((upto.0 - READ_POSITIONS_MAX).max(0));
@@ -163,12 +116,15 @@ async fn at(
             .bind(upto.0)
             .bind(STATION_COMMANDS.map(str::to_owned).to_vec());
         let rows = store.database().fetch_all(statement).await?;
-        let mut events = 0;
+        let events = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(4))?;
+        // The rest of it is in archives, and may hold later ones than these.
+        if events < upto.0 - after.0 {
+            break;
+        }
         for row in &rows {
             let partition = row.try_get::<i16, _>(0)?;
             let lasts: [Option<i64>; 2] = [row.try_get(1)?, row.try_get(2)?];
             found.generation = found.generation.max(Generation(row.try_get(3)?));
-            events = row.try_get::<i64, _>(4)?;
             for (topic, last) in LogTopic::ALL.into_iter().zip(lasts) {
                 let is_it = |of: &(LogTopic, u8)| of.0 == topic && i16::from(of.1) == partition;
                 let (Some(last), Some(at)) = (last, open.iter().position(is_it)) else { continue };
@@ -176,16 +132,10 @@ async fn at(
                 found.lasts.replace(topic, partition, Position(last));
             }
         }
-        if open.is_empty() {
-            return Ok(found);
-        }
-        // The rest of it is in archives.
-        if events < upto.0 - after.0 {
-            break;
-        }
         upto = after;
     }
-    Ok(Checkpoint::START)
+    // Nothing of it is in the log itself: not even the generation is known.
+    Ok(if upto == position { Checkpoint::START } else { found })
 }
 
 #[cfg(test)]
@@ -195,7 +145,7 @@ mod tests {
 
     fn tail(topic: LogTopic, partition: u8, position: i64) -> Tail {
         let position = Position(position);
-        Tail { topic, partition, position, generation: Generation::FIRST, event_id: None, log: None }
+        Tail { topic, partition, offset: 0, position, generation: Generation::FIRST, event_id: None, log: None }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::beginning::Beginning;
+use super::beginning::{Beginning, LOST};
 use super::checkpoint::{self, Checkpoint, Key};
 use super::keeper::Keeper;
 use super::lasts::Lasts;
@@ -94,11 +94,15 @@ pub(super) async fn lead(
             () = begun(&mut begins_to_end) => return Ok(()),
         };
         tracing::info!(from = %prepared.checkpoint.position, head = %prepared.head, epoch = lease.epoch, "this relay leads");
-        let key = prepared.key.clone();
         let ended = run(prepared, store, options, lease, said, ending, &acknowledged).await;
-        if let Err(Error::Produce(produce::Error::MadeAnew { topic })) = ended {
-            let begun = Beginning::anew(store, options, &key, topic, &acknowledged).await;
-            tracing::warn!(%topic, emptied = begun, "a topic was deleted and made anew while it was written to: it is written from the beginning of the log");
+        if let Err(Error::Produce(error @ produce::Error::WentBack { .. })) = &ended {
+            tracing::error!(
+                %error,
+                "Kafka has lost records that it had acknowledged, or a topic was deleted and made anew while it was written to; what \
+                 can be is written again, and consumers see by `prev` where the rest is missing. To have the topic whole: stop all relays, \
+                 delete it, start them"
+            );
+            metrics::counter!(LOST).increment(1);
         }
         ended
     };
@@ -112,6 +116,8 @@ pub(super) async fn lead(
 struct Prepared {
     key: Key,
     checkpoint: Checkpoint,
+    /// The position of the checkpoint that is written already.
+    written: Position,
     /// What Kafka has, and up to where each partition has everything.
     tails: Tails,
     has: Lasts,
@@ -131,6 +137,7 @@ async fn prepare(store: &EventStore, options: &RelayOptions, said: &Said) -> Res
     let cluster = topics::ensure(&options.kafka).await?;
     let key = Key { cluster, prefix: prefix.to_owned() };
     let checkpoint = Checkpoint::read(store, &key).await?;
+    let written = checkpoint.position;
     let tails = Tails::read(&options.kafka, &checkpoint).await?;
     match lineage::settle(store, &tails.of(&options.kafka)).await? {
         Comparison::NothingLost => {}
@@ -148,7 +155,7 @@ async fn prepare(store: &EventStore, options: &RelayOptions, said: &Said) -> Res
     let identity = store.identity().await?;
     let has = tails.lasts(&lineage::Ends::load(store).await?);
     let Beginning { checkpoint, has } = Beginning::find(store, checkpoint, &tails, has).await?;
-    Ok(Prepared { key, checkpoint, tails, has, head, generation, identity, lineage })
+    Ok(Prepared { key, checkpoint, written, tails, has, head, generation, identity, lineage })
 }
 
 async fn run(
@@ -160,7 +167,13 @@ async fn run(
     mut ending: watch::Receiver<bool>,
     acknowledged: &watch::Sender<Option<(Key, Checkpoint)>>,
 ) -> Result<(), Error> {
-    let Prepared { key, checkpoint, tails, has, head, generation, identity, mut lineage } = prepared;
+    let Prepared { key, checkpoint, written, tails, has, head, generation, identity, mut lineage } = prepared;
+    // One that says less would hide from whoever leads next what partitions had, and that they lack it still.
+    let keep = |then: Checkpoint| {
+        if then.position >= written {
+            acknowledged.send_replace(Some((key.clone(), then)));
+        }
+    };
     let (batches, mut read) = mpsc::channel(BATCHES_AHEAD);
     let (head, mut heads) = watch::channel(head);
     let reader = Reader { store: store.clone(), at: checkpoint.position, generation, batches, head };
@@ -192,7 +205,7 @@ async fn run(
             biased;
             () = acks.moved.notified() => {
                 if let Some(then) = leader.acknowledged()? {
-                    acknowledged.send_replace(Some((key.clone(), then)));
+                    keep(then);
                 }
             }
             _ = watermarks.tick() => leader.watermarks().await?,
@@ -209,7 +222,7 @@ async fn run(
     let farewell = tokio::time::Instant::now() + FAREWELL;
     while !leader.producer.is_idle() && tokio::time::timeout_at(farewell, acks.moved.notified()).await.is_ok() {
         if let Some(then) = leader.acknowledged()? {
-            acknowledged.send_replace(Some((key.clone(), then)));
+            keep(then);
         }
     }
     let last = acknowledged.borrow().clone();
@@ -312,7 +325,7 @@ impl Error {
                 Doing::Stopped { why: Stopped::TooLarge { topic: topic.clone() } }
             }
             Self::Tails(_) | Self::Produce(produce::Error::Kafka(_)) | Self::Silent(_) => down(),
-            Self::Produce(produce::Error::MadeAnew { .. })
+            Self::Produce(produce::Error::WentBack { .. })
             | Self::Read(_)
             | Self::Checkpoint(_)
             | Self::Reading(_)

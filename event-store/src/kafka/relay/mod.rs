@@ -293,7 +293,7 @@ impl Said {
         metrics::gauge!("coulomb_relay_leads").set(is(state.doing.is_leading()));
         metrics::gauge!("coulomb_relay_stopped").set(is(state.doing.is_stopped()));
         metrics::gauge!("coulomb_relay_kafka_down").set(is(state.doing.is_kafka_down()));
-        metrics::counter!(beginning::SHORT).increment(0);
+        metrics::counter!(beginning::LOST).increment(0);
         // Who stands by knows not how far the leader is.
         if !state.doing.is_standby() {
             metrics::gauge!("coulomb_relay_position").set(state.relayed.0 as f64);

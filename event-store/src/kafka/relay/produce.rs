@@ -1,7 +1,7 @@
 //! The producer, and what of it Kafka has acknowledged.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,9 +71,11 @@ pub(super) enum Error {
     Kafka(#[source] KafkaError),
     #[error("Kafka refuses a record of {topic} as too large")]
     TooLarge { topic: String },
-    /// What was written to it since begins in the middle of the log.
-    #[error("the topic of {topic} was deleted and made anew while it was written to")]
-    MadeAnew { topic: LogTopic },
+    /// It has lost records, or the topic is another one now.
+    #[error(
+        "Kafka put a record of partition {partition} of {topic} at offset {offset}, and had acknowledged one at {before}"
+    )]
+    WentBack { topic: String, partition: i32, offset: i64, before: i64 },
 }
 
 impl Error {
@@ -91,8 +93,8 @@ pub(super) struct Acks {
     failure: Mutex<Option<Error>>,
     failed: AtomicBool,
     topics: [String; LogTopic::ALL.len()],
-    /// Which partitions have had a record: none after it is the first.
-    begun: [[AtomicBool; PARTITION_COUNT as usize]; LogTopic::ALL.len()],
+    /// Where the last record of each partition stands, -1 where that is not known. Later ones stand after it.
+    ends: [[AtomicI64; PARTITION_COUNT as usize]; LogTopic::ALL.len()],
     /// Why nothing is acknowledged.
     pub said: Quiet,
     /// A stretch is acknowledged whole, or something failed.
@@ -136,25 +138,25 @@ impl ProducerContext for Context {
 
 impl Acks {
     fn new(topics: [String; LogTopic::ALL.len()], tails: &Tails) -> Self {
-        let begun = LogTopic::ALL
-            .map(|topic| std::array::from_fn(|partition| AtomicBool::new(tails.has_begun(topic, partition as u8))));
+        let end = |topic, partition: usize| AtomicI64::new(tails.offset(topic, partition as u8).unwrap_or(-1));
+        let ends = LogTopic::ALL.map(|topic| std::array::from_fn(|partition| end(topic, partition)));
         Self {
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             topics,
-            begun,
+            ends,
             said: Quiet::default(),
             moved: Notify::new(),
         }
     }
 
-    /// Where a record stands: the first one of a partition that had some says that the topic is another one.
+    /// Where a record stands; a negative offset says that the broker didn't tell.
     fn stands_at(&self, topic: &str, partition: i32, offset: i64) {
-        for ((name, of), begun) in self.topics.iter().zip(LogTopic::ALL).zip(&self.begun) {
-            let Some(begun) = begun.get(partition as usize).filter(|_| name == topic) else { continue };
-            if begun.swap(true, Ordering::AcqRel) && offset == 0 {
-                self.fail(Error::MadeAnew { topic: of });
-            }
+        let ends = self.topics.iter().position(|name| name == topic).map(|topic| &self.ends[topic]);
+        let Some(end) = ends.and_then(|ends| ends.get(partition as usize)) else { return };
+        let before = end.fetch_max(offset, Ordering::AcqRel);
+        if (0..=before).contains(&offset) {
+            self.fail(Error::WentBack { topic: topic.to_owned(), partition, offset, before });
         }
     }
 
@@ -360,6 +362,26 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_below_an_acknowledged_one_ends_the_producer() {
+        let acks = Acks::new(["x.events".to_owned(), "x.station-commands".to_owned()], &Tails::default());
+        for (topic, partition, offset) in [
+            // The first one, the next ones, and one of which the broker didn't say where it stands.
+            ("x.events", 3, 7),
+            ("x.events", 3, 8),
+            ("x.events", 3, -1),
+            ("x.events", 3, 9),
+            ("x.events", 4, 0),
+            ("x.station-commands", 3, 0),
+            ("another", 3, 0),
+        ] {
+            acks.stands_at(topic, partition, offset);
+            assert!(acks.check().is_ok(), "{topic} {partition} {offset}");
+        }
+        acks.stands_at("x.events", 3, 0);
+        assert!(matches!(acks.check(), Err(Error::WentBack { partition: 3, offset: 0, before: 9, .. })));
+    }
 
     #[test]
     fn a_record_that_is_too_large_is_told_from_a_kafka_that_is_down() {

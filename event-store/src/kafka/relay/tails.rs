@@ -36,6 +36,7 @@ pub enum Error {
 pub(super) struct Tail {
     pub topic: LogTopic,
     pub partition: u8,
+    pub offset: i64,
     /// Of an event or a watermark.
     pub position: Position,
     pub generation: Generation,
@@ -73,9 +74,10 @@ impl Tails {
         found.map(|tail| tail.position)
     }
 
-    /// Whether a partition has ever had a record, as far as is known.
-    pub fn has_begun(&self, topic: LogTopic, partition: u8) -> bool {
-        self.position(topic, partition).is_some() || self.expired.contains(&(topic, partition))
+    /// Where the last record of a partition stands.
+    pub fn offset(&self, topic: LogTopic, partition: u8) -> Option<i64> {
+        let found = self.tails.iter().find(|tail| tail.topic == topic && tail.partition == partition);
+        found.map(|tail| tail.offset)
     }
 
     /// As they are compared with the log.
@@ -167,7 +169,7 @@ impl Tails {
         };
         let event_id = event_id.and_then(|id| Uuid::try_parse_ascii(id).ok());
         let (position, generation, log) = (head.position(), head.generation(), head.log());
-        let tail = Tail { topic, partition, position, generation, event_id, log };
+        let tail = Tail { topic, partition, offset: message.offset(), position, generation, event_id, log };
         match self.tails.iter_mut().find(|of| of.topic == topic && of.partition == partition) {
             // Somebody writes while we read.
             Some(known) if (known.generation, known.position) >= (tail.generation, tail.position) => {}

@@ -74,7 +74,7 @@ impl Client {
         u16::from_be_bytes([frames[close + 2], frames[close + 3]])
     }
 
-    async fn receive(&mut self) -> Message {
+    pub async fn receive(&mut self) -> Message {
         loop {
             let received = tokio::time::timeout(PATIENCE, self.ws.next()).await.expect("something in time");
             match received.expect("open").expect("a message") {
