@@ -192,11 +192,8 @@ async fn reads_leave_a_standby_that_stays_behind_another() {
     let port = sqlx::query_scalar::<_, String>("SELECT current_setting('port')").fetch_one(&mut *begun).await;
     assert_eq!(port.expect("it answers"), second.port().to_string());
     begun.rollback().await.expect("it ends");
-    // Both are as good: there is no reason to go back.
-    second.ask("SELECT pg_wal_replay_resume()::text").await.expect("it goes on");
-    primary.ask("INSERT INTO n VALUES (1)").await.expect("it takes writes");
-    reads_from(&pool, "standby", third.port()).await;
-    drop((second, primary));
+    // That nobody goes back without need is in a table of the choice: here a look that took too long would be one.
+    drop((second, third, primary));
 }
 
 /// Commits hang where the server waits for a standby that is not there, and that is said.
