@@ -294,6 +294,9 @@ fn describe(hosts: &Hosts, seen: &[Result<Seen, sqlx::Error>], but: Option<usize
 
 #[cfg(test)]
 mod tests {
+    use embedded_postgres::EmbeddedPostgres;
+    use embedded_postgres::testing::Replicated;
+
     use super::*;
 
     fn primary(timeline: u32) -> Result<Seen, ()> {
@@ -333,5 +336,34 @@ mod tests {
         for (nth, (known, seen, expected)) in table.into_iter().enumerate() {
             assert_eq!(known.choose(&seen), expected, "row {nth}");
         }
+    }
+    /// Of one server.
+    fn pool_of(server: &EmbeddedPostgres) -> PgPool {
+        let options = Options { connections_max: 4, acquire_wait_max: Duration::from_secs(60) };
+        pool_options(&options).connect_lazy(&server.tcp_url_of("postgres")).expect("a URL")
+    }
+
+    async fn port_of(connection: impl sqlx::PgExecutor<'_>) -> Result<String, sqlx::Error> {
+        sqlx::query_scalar("SELECT current_setting('port')").fetch_one(connection).await
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_on_a_server_that_is_left_gently_goes_on_and_otherwise_ends() {
+        let mut pair = Replicated::start(false).await.expect("both start");
+        let (one, two) = (pair.primary.take().expect("started"), pair.standby.take().expect("started"));
+        let [at_one, at_two] = [&one, &two].map(|server| server.port().to_string());
+        let (node, following) = watch::channel(Node::first(pool_of(&one)));
+        let pool = Pool::following(following);
+        let mut begun = pool.begin().await.expect("it begins");
+        replace_gently(&node, pool_of(&two));
+        assert_eq!(port_of(&pool).await.expect("it answers"), at_two);
+        assert_eq!(port_of(&mut *begun).await.expect("it goes on"), at_one);
+        begun.rollback().await.expect("it ends");
+
+        let mut begun = pool.begin().await.expect("it begins");
+        replace(&node, Some(pool_of(&one)));
+        assert_eq!(port_of(&pool).await.expect("it answers"), at_one);
+        let ended = port_of(&mut *begun).await.expect_err("it has ended");
+        assert!(ended.to_string().contains("another server"), "{ended}");
     }
 }

@@ -6,7 +6,8 @@ use embedded_postgres::EmbeddedPostgres;
 use embedded_postgres::testing::Replicated;
 use pool::{Followed, Hosts, Options, Pool, Replication, follow, follow_standby};
 
-const SOON: Duration = Duration::from_secs(15);
+/// Looks of a busy machine take long.
+const SOON: Duration = Duration::from_secs(60);
 
 fn options() -> Options {
     Options { connections_max: 8, acquire_wait_max: Duration::from_secs(2) }
@@ -183,16 +184,12 @@ async fn reads_leave_a_standby_that_stays_behind_another() {
     let third = EmbeddedPostgres::start_standby(pair.options("third"), &primary).await.expect("it starts");
     let pool = follow_standby(hosts(&[&second, &third, &primary]), &options());
     reads_from(&pool, "standby", second.port()).await;
-    let mut begun = pool.begin().await.expect("it begins");
     // It answers as before, and what it has is old from now on.
     second.ask("SELECT pg_wal_replay_pause()::text").await.expect("it pauses");
     primary.ask("CREATE TABLE n (n bigint)").await.expect("it takes writes");
     reads_from(&pool, "standby", third.port()).await;
-    // Who reads there notices nothing.
-    let port = sqlx::query_scalar::<_, String>("SELECT current_setting('port')").fetch_one(&mut *begun).await;
-    assert_eq!(port.expect("it answers"), second.port().to_string());
-    begun.rollback().await.expect("it ends");
-    // That nobody goes back without need is in a table of the choice: here a look that took too long would be one.
+    // What is under way meanwhile, and that nobody goes back without need, is tested where a slow machine changes nothing: here a
+    // look that took too long would be a reason to leave, and to end all at once.
     drop((second, third, primary));
 }
 

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use embedded_kafka::{EmbeddedKafka, testing};
 use event_store::kafka::relay::Stopped;
 use event_store::kafka::{Doing, KafkaOptions, RelayOptions, topics};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use schema::topics::RECORD_BYTES_MAX;
 
 use crate::support::{PATIENCE, database, store};
-use crate::topic::{append_some, assert_relayed, options, options_at, relay_options, run};
+use crate::topic::{append_some, assert_relayed, measured, metric, options, options_at, relay_options, run};
 
 fn admin(kafka: &KafkaOptions) -> AdminClient<DefaultClientContext> {
     kafka.client().create().expect("an admin")
@@ -70,12 +69,7 @@ async fn a_topic_that_is_deleted_under_a_leader_is_written_anew() {
 /// while no relay runs, the topic is whole again.
 #[test]
 fn a_topic_that_is_made_anew_under_a_leader_is_told_of() {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let told = recorder.handle();
-    // All of the relay is on this thread, and nobody else's.
-    let _here = metrics::set_default_local_recorder(&recorder);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    measured(async |told| {
         let (database, kafka) = (database().await, options().await);
         let store = store(&database).await;
         let mut relay = run(&store, impatient(&kafka));
@@ -86,9 +80,8 @@ fn a_topic_that_is_made_anew_under_a_leader_is_told_of() {
         let upto = append_some(&store, 30).await;
         relay.until_relayed(upto).await;
         let text = told.render();
-        let lost =
-            text.lines().find_map(|line| line.strip_prefix("coulomb_relay_lost_partitions_total ")?.parse().ok());
-        assert!(lost.is_some_and(|lost: f64| lost > 0.0), "{text}");
+        let lost = metric(&text, "coulomb_relay_lost_partitions_total");
+        assert!(lost.is_some_and(|lost| lost > 0.0), "{text}");
 
         drop(relay);
         delete(&kafka).await;

@@ -4,7 +4,7 @@ use event_store::kafka::Relay;
 use schema::log::Position;
 
 use crate::support::{database, store};
-use crate::topic::{append_some, assert_relayed, options, relay_options, run, until};
+use crate::topic::{append_some, assert_relayed, options, relay_options, run, until, until_written};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_relay_takes_over_from_one_that_was_killed() {
@@ -111,12 +111,7 @@ async fn a_checkpoint_that_could_not_be_written_is_written_later() {
     // It fails some times.
     tokio::time::sleep(Duration::from_millis(900)).await;
     sqlx::query("ALTER TABLE away RENAME TO relay").execute(database.pool()).await.expect("back");
-    let written = async {
-        let text = "SELECT coalesce(max(position), 0) FROM relay";
-        while sqlx::query_scalar::<_, i64>(text).fetch_one(database.pool()).await.expect("asked") < upto.0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written by itself");
+    // By itself.
+    until_written(database.pool(), upto).await;
     assert!(relay.state.borrow().doing.is_leading(), "it leads all the while");
 }

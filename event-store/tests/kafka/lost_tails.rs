@@ -18,7 +18,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgPool};
 
 use crate::support::{PATIENCE, append as one, assert_sound_at, database, stream, write};
 use crate::teller::Teller;
-use crate::topic::{History, append_some, log, options, relay_options, run, take_of};
+use crate::topic::{History, append_some, log, options, relay_options, run, take_of, until_written};
 
 /// What follows of a log that was found to be an older one: the positions that were lost are told of in the event that begins
 /// the generation.
@@ -99,13 +99,7 @@ impl Older {
             for topic in LogTopic::ALL {
                 take_of(&kafka, topic, upto, History::One).await;
             }
-            let written = async {
-                let checkpoint = "SELECT coalesce(max(position), 0) FROM relay";
-                while sqlx::query_scalar::<_, i64>(checkpoint).fetch_one(&first).await.expect("asked") < upto.0 {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            };
-            tokio::time::timeout(PATIENCE, written).await.expect("there is a checkpoint");
+            until_written(&first, upto).await;
             upto
         };
         first.close().await;

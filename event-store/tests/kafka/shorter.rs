@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use embedded_kafka::testing;
 use event_store::EventStore;
@@ -14,23 +13,13 @@ use schema::log::{Generation, Position};
 use schema::topics::LogTopic;
 use sqlx::PgPool;
 
-use crate::support::{PATIENCE, database, store};
+use crate::support::{database, store};
 use crate::teller::Teller;
-use crate::topic::{append_some, assert_relayed, options, options_at, relay_options, run};
+use crate::topic::{append_some, assert_relayed, options, options_at, relay_options, run, until_written};
 
 /// Of each partition of the topic of events, the last event that the relay knows to be in Kafka.
 async fn checkpoint(pool: &PgPool) -> Vec<i64> {
     sqlx::query_scalar("SELECT last_events FROM relay").fetch_one(pool).await.expect("a checkpoint")
-}
-
-async fn until_written(pool: &PgPool, upto: Position) {
-    let written = async {
-        let text = "SELECT coalesce(max(position), 0) FROM relay";
-        while sqlx::query_scalar::<_, i64>(text).fetch_one(pool).await.expect("asked") < upto.0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, written).await.expect("there is a checkpoint");
 }
 
 /// Relays all that is appended, and ends when a checkpoint says so.

@@ -7,6 +7,7 @@ use embedded_kafka::testing;
 use event_store::kafka::{KafkaOptions, Relay, RelayOptions, RelayState};
 use event_store::stored::Filter;
 use event_store::{EventStore, Expected, Write};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -15,6 +16,7 @@ use schema::partition::PARTITION_COUNT;
 use schema::record::{self, Head};
 use schema::stored::StoredEvent;
 use schema::topics::{LogTopic, Topics};
+use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -88,6 +90,31 @@ pub async fn append_some(store: &EventStore, streams: usize) -> Position {
         upto = upto.max(outcome.expect("appended").position());
     }
     upto
+}
+
+/// Until a checkpoint says that everything up to there is in Kafka.
+pub async fn until_written(pool: &PgPool, upto: Position) {
+    let written = async {
+        let text = "SELECT coalesce(max(position), 0) FROM relay";
+        while sqlx::query_scalar::<_, i64>(text).fetch_one(pool).await.expect("asked") < upto.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, written).await.expect("there is a checkpoint");
+}
+
+/// Runs a test with metrics of its own: all of a relay is on this thread, and nobody else's.
+pub fn measured(test: impl AsyncFnOnce(PrometheusHandle)) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let told = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(test(told));
+}
+
+/// The value of a metric without labels.
+pub fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// What a consumer gets of a topic.

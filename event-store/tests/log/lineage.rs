@@ -251,6 +251,20 @@ async fn take_back(database: &TestDatabase, count: i64) {
     database.pool().execute(text.as_str()).await.expect("taken back");
 }
 
+/// A log of seven positions of which Kafka has all, taken back to the fourth, and a process that has not seen more: as after a
+/// restart. The server's timeline is what it was.
+async fn taken_back() -> (TestDatabase, EventStore, Vec<KafkaTail>) {
+    let database = database().await;
+    let store = store_with(&database, options(Successor::Relay)).await;
+    append_some(&store, 4).await;
+    append_some(&store, 3).await;
+    let in_kafka = tails(&store).await;
+    drop(store);
+    take_back(&database, 3).await;
+    let store = store_with(&database, options(Successor::Relay)).await;
+    (database, store, in_kafka)
+}
+
 #[tokio::test]
 async fn a_process_that_has_seen_more_than_the_log_has_notices() {
     let database = database().await;
@@ -316,15 +330,7 @@ async fn a_process_that_appends_while_it_looks_notices_nothing() {
 
 #[tokio::test]
 async fn a_tail_above_the_head_halts_a_log_that_looks_as_ever() {
-    let database = database().await;
-    let store = store_with(&database, options(Successor::Relay)).await;
-    append_some(&store, 4).await;
-    append_some(&store, 3).await;
-    let in_kafka = tails(&store).await;
-    drop(store);
-    take_back(&database, 3).await;
-    // A process that has not seen more, as after a restart: the server's timeline is what it was.
-    let store = store_with(&database, options(Successor::Relay)).await;
+    let (database, store, in_kafka) = taken_back().await;
     append_some(&store, 1).await;
     let compared = settle(&store, &in_kafka).await.expect("compared");
     let Comparison::Lost(loss) = &compared else { panic!("{compared:?}") };
@@ -376,14 +382,7 @@ async fn a_process_that_starts_halts_the_log_before_it_appends_where_others_have
 /// A relay that was frozen before the recovery writes what it had at hand when it wakes.
 #[tokio::test]
 async fn what_a_relay_writes_of_a_generation_that_has_ended_is_no_reason_to_halt() {
-    let database = database().await;
-    let store = store_with(&database, options(Successor::Relay)).await;
-    append_some(&store, 4).await;
-    append_some(&store, 3).await;
-    let in_kafka = tails(&store).await;
-    drop(store);
-    take_back(&database, 3).await;
-    let store = store_with(&database, options(Successor::Relay)).await;
+    let (database, store, in_kafka) = taken_back().await;
     settle(&store, &in_kafka).await.expect("compared");
     let stale = |position| KafkaTail {
         position: Position(position),
@@ -420,14 +419,7 @@ async fn what_a_relay_writes_of_a_generation_that_has_ended_is_no_reason_to_halt
 
 #[tokio::test]
 async fn other_events_at_the_same_positions_are_another_history() {
-    let database = database().await;
-    let store = store_with(&database, options(Successor::Relay)).await;
-    append_some(&store, 4).await;
-    append_some(&store, 3).await;
-    let in_kafka = tails(&store).await;
-    drop(store);
-    take_back(&database, 3).await;
-    let store = store_with(&database, options(Successor::Relay)).await;
+    let (database, store, in_kafka) = taken_back().await;
     append_some(&store, 20).await;
     let compared = compare(&store, &in_kafka).await.expect("compared");
     let Comparison::OtherHistory(loss) = &compared else { panic!("{compared:?}") };

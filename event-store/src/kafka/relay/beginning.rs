@@ -71,7 +71,7 @@ fn partitions() -> impl Iterator<Item = (LogTopic, u8)> {
 fn short(lasts: &Lasts, tails: &Tails) -> Vec<Short> {
     let expired = |of: &(LogTopic, u8)| tails.expired.contains(of);
     let of = |(topic, partition)| {
-        let has = tails.position(topic, partition).unwrap_or_default();
+        let has = tails.last(topic, partition).map(|tail| tail.position).unwrap_or_default();
         let had = lasts.get(topic, partition);
         (has < had).then_some(Short { topic, partition, has, had })
     };

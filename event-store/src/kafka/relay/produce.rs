@@ -138,7 +138,8 @@ impl ProducerContext for Context {
 
 impl Acks {
     fn new(topics: [String; LogTopic::ALL.len()], tails: &Tails) -> Self {
-        let end = |topic, partition: usize| AtomicI64::new(tails.offset(topic, partition as u8).unwrap_or(-1));
+        let end =
+            |topic, partition: usize| AtomicI64::new(tails.last(topic, partition as u8).map_or(-1, |tail| tail.offset));
         let ends = LogTopic::ALL.map(|topic| std::array::from_fn(|partition| end(topic, partition)));
         Self {
             failure: Mutex::default(),

@@ -68,16 +68,9 @@ impl Tails {
         lasts
     }
 
-    /// The position of the last record of a partition.
-    pub fn position(&self, topic: LogTopic, partition: u8) -> Option<Position> {
-        let found = self.tails.iter().find(|tail| tail.topic == topic && tail.partition == partition);
-        found.map(|tail| tail.position)
-    }
-
-    /// Where the last record of a partition stands.
-    pub fn offset(&self, topic: LogTopic, partition: u8) -> Option<i64> {
-        let found = self.tails.iter().find(|tail| tail.topic == topic && tail.partition == partition);
-        found.map(|tail| tail.offset)
+    /// The last record of a partition.
+    pub fn last(&self, topic: LogTopic, partition: u8) -> Option<&Tail> {
+        self.tails.iter().find(|tail| tail.topic == topic && tail.partition == partition)
     }
 
     /// As they are compared with the log.
@@ -116,7 +109,7 @@ impl Tails {
             tails.of_topic(&consumer, topic, &name, || began.elapsed() > PATIENCE || given_up())?;
             for partition in 0..PARTITION_COUNT {
                 let had = lasts.get(topic, partition) > Position::START;
-                let has = tails.tails.iter().any(|tail| tail.topic == topic && tail.partition == partition);
+                let has = tails.last(topic, partition).is_some();
                 // One that has never had any was made anew since the checkpoint, and lacks what it had.
                 if had && !has && consumer.fetch_watermarks(&name, partition.into(), PATIENCE)?.1 > 0 {
                     tails.expired.push((topic, partition));
