@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use application::Application;
-use service_host::{Readiness, Shutdown};
+use service_host::{Readiness, Shutdown, drain_step, tell_evenly};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
@@ -22,9 +22,6 @@ use crate::open::{authenticated, connect};
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Between the sockets of an edge that ends alone: nobody else takes its chargers, and whoever stops it waits.
 const DRAIN_STEP_MAX: Duration = Duration::from_millis(5);
-/// An edge that hands its chargers over closes that many sockets over the whole time. One that has fewer is through sooner: they
-/// are no storm.
-const DRAIN_STEPS_MIN: u32 = 50;
 
 /// Why the edge can't run.
 #[derive(Debug, thiserror::Error)]
@@ -155,15 +152,12 @@ async fn begin(
 async fn drain(edge: &Edge, connections: &TaskTracker) -> bool {
     let limits = &edge.config.limits;
     let mailboxes = edge.mailboxes.all();
-    let step = drain_step(mailboxes.len(), limits.drain_spread_max, edge.config.hands_over);
-    let mut at = Instant::now();
+    let step = match edge.config.hands_over {
+        true => drain_step(mailboxes.len(), limits.drain_spread_max),
+        false => alone_step(mailboxes.len(), limits.drain_spread_max),
+    };
     tracing::info!(sockets = mailboxes.len(), step_us = step.as_micros(), "closing sockets");
-    for mailbox in mailboxes {
-        // What is due, however much that is: a timer is not as fine as the steps of a large edge.
-        sleep_until(at).await;
-        mailbox.end(Ending::Draining);
-        at += step;
-    }
+    tell_evenly(mailboxes, step, |mailbox| mailbox.end(Ending::Draining)).await;
     let is_clean = timeout(limits.drain_wait_max, connections.wait()).await.is_ok();
     if !is_clean {
         tracing::warn!(open = connections.len(), "connections did not end in time");
@@ -171,13 +165,9 @@ async fn drain(edge: &Edge, connections: &TaskTracker) -> bool {
     is_clean
 }
 
-/// Between two of `sockets` that are closed evenly within `spread`.
-fn drain_step(sockets: usize, spread: Duration, hands_over: bool) -> Duration {
-    let sockets = u32::try_from(sockets).unwrap_or(u32::MAX).max(1);
-    match hands_over {
-        true => spread / sockets.max(DRAIN_STEPS_MIN),
-        false => (spread / sockets).min(DRAIN_STEP_MAX),
-    }
+/// Between two of `sockets` of an edge that nobody takes over from: it does not wait for the sake of the others.
+fn alone_step(sockets: usize, spread: Duration) -> Duration {
+    (spread / u32::try_from(sockets).unwrap_or(u32::MAX).max(1)).min(DRAIN_STEP_MAX)
 }
 
 #[cfg(test)]
@@ -186,20 +176,12 @@ mod tests {
 
     /// Sockets, seconds of the setting, and how long they are closed over in milliseconds.
     #[test]
-    fn chargers_are_handed_over_in_the_time_that_is_set() {
-        let over = |sockets: u32, spread_s, hands_over| {
-            let step = drain_step(sockets as usize, Duration::from_secs(spread_s), hands_over);
-            (step * sockets).as_millis()
-        };
-        for (sockets, spread_s, handing_over_ms, alone_ms) in [
-            (0, 30, 0, 0),
-            (3, 30, 1_800, 15),
-            (50, 30, 30_000, 250),
-            (1_000, 30, 30_000, 5_000),
-            (1_000, 0, 0, 0),
-            (100_000, 30, 30_000, 30_000),
-        ] {
-            assert_eq!([over(sockets, spread_s, true), over(sockets, spread_s, false)], [handing_over_ms, alone_ms]);
+    fn an_edge_that_is_alone_is_soon_gone_unless_it_has_many() {
+        for (sockets, spread_s, over_ms) in
+            [(0, 30, 0), (3, 30, 15), (50, 30, 250), (1_000, 30, 5_000), (1_000, 0, 0), (100_000, 30, 30_000)]
+        {
+            let over = alone_step(sockets as usize, Duration::from_secs(spread_s)) * sockets;
+            assert_eq!(over.as_millis(), over_ms, "{sockets} sockets");
         }
     }
 }

@@ -361,9 +361,10 @@ mod tests {
         begun.rollback().await.expect("it ends");
 
         let mut begun = pool.begin().await.expect("it begins");
+        let under_way = tokio::spawn(async move { sqlx::query("SELECT pg_sleep(600)").execute(&mut *begun).await });
         replace(&node, Some(pool_of(&one)));
         assert_eq!(port_of(&pool).await.expect("it answers"), at_one);
-        let ended = port_of(&mut *begun).await.expect_err("it has ended");
+        let ended = under_way.await.expect("no panic").expect_err("it has ended");
         assert!(ended.to_string().contains("another server"), "{ended}");
     }
 }

@@ -15,6 +15,7 @@
 
 mod bearer;
 pub mod config;
+mod drain;
 mod host;
 mod json;
 pub mod logging;
@@ -27,6 +28,7 @@ mod shutdown;
 mod trace;
 
 pub use bearer::{bearer, required_bearer};
+pub use drain::{drain_step, tell_evenly};
 pub use host::{BODY_BYTES_MAX, Host};
 pub use json::{Json, Path, Query};
 pub use problem::{Code, Problem};

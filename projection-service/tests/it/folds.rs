@@ -1,12 +1,32 @@
 //! Folds of programs that differ.
 
 use domain::envelope::Retention;
+use event_store::EventStore;
+use read_models::testing::{Network, fold_log};
 use read_models::{ChargePoints, Fact, FoldError, Folds, ReadModel, Sessions};
+use schema::log::Position;
 use schema::view::{ChargePointRow, Model, SessionRow};
+
+use crate::support::{grow, log};
 
 /// Two read models whose folds refuse some events, always the same ones.
 pub fn refusing() -> Folds {
     Folds::of_today().with::<RefusingSessions>().with::<RefusingChargePoints>()
+}
+
+/// Grows until enough is refused: some events of sessions, and one that others of its key come after.
+pub async fn grow_refused(store: &EventStore, network: &mut Network) -> Position {
+    let mut head = grow(store, network, 600).await;
+    loop {
+        let log = log(store).await;
+        let facts = log.iter().filter_map(|event| Fact::of(event).ok());
+        let of_sessions = facts.filter(|fact| Sessions::key(fact).is_some() && refuses(fact)).count();
+        let waits = fold_log(&refusing(), &log).parked.values().any(|parked| !parked.waiting.is_empty());
+        if of_sessions > 2 && waits {
+            return head;
+        }
+        head = grow(store, network, 50).await;
+    }
 }
 
 pub fn refuses(fact: &Fact<'_>) -> bool {

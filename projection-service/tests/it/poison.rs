@@ -12,7 +12,7 @@ use schema::view::{Model, Row, ViewStore};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
-use crate::folds::{refuses, refusing};
+use crate::folds::{grow_refused, refuses, refusing};
 use crate::support::{Process, assert_same, contained, empty, grow, log, store_options, tables};
 
 pub fn operator() -> Operator {
@@ -150,7 +150,7 @@ async fn what_one_program_refuses_another_applies() {
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
-    let head = grow(&store, &mut network, 600).await;
+    let head = grow_refused(&store, &mut network).await;
     let process = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;
     let folded = fold_log(&refusing(), &log(&store).await);
@@ -186,11 +186,11 @@ async fn an_event_that_is_skipped_is_left_out() {
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let views = ViewStore::new(pool.clone());
     let mut network = Network::new(seed);
-    let head = grow(&store, &mut network, 600).await;
+    let head = grow_refused(&store, &mut network).await;
     let _process = Process::start_with_folds(database.url(), "refusing", true, refusing());
     contained(&views, head).await;
     let folded = fold_log(&refusing(), &log(&store).await);
-    let ((model, key), parked_key) = folded.parked.first_key_value().unwrap();
+    let ((model, key), parked_key) = folded.parked.iter().find(|(_, parked)| !parked.waiting.is_empty()).unwrap();
     let elsewhere = Position(head.0 + 1_000);
     let refused = parked::skip(pool, &store, &operator(), *model, *key, elsewhere).await.unwrap_err();
     assert!(refused.to_string().contains("no event of"), "{refused}");

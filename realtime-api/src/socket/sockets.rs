@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use service_host::{drain_step, tell_evenly};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::{HubHandle, Signal};
-
-/// Steps of a drain: sockets are closed in so many groups, evenly.
-const DRAIN_STEPS: u32 = 50;
 
 /// Cheap to clone.
 #[derive(Clone, Default)]
@@ -66,12 +64,8 @@ impl Sockets {
     pub async fn drain(&self, hub: &HubHandle, over: Duration) {
         let sockets: Vec<_> = hub.shards().iter().flat_map(|shard| shard.sockets()).collect();
         tracing::info!(sockets = sockets.len(), over_s = over.as_secs(), "closing sockets");
-        let step = sockets.len().div_ceil(DRAIN_STEPS as usize).max(1);
-        let mut steps = tokio::time::interval((over / DRAIN_STEPS).max(Duration::from_millis(1)));
-        for group in sockets.chunks(step) {
-            steps.tick().await;
-            group.iter().for_each(|mailbox| mailbox.call(Signal::DRAIN));
-        }
+        let step = drain_step(sockets.len(), over);
+        tell_evenly(sockets, step, |mailbox| mailbox.call(Signal::DRAIN)).await;
         // Those that were opening when it began.
         for mailbox in hub.shards().iter().flat_map(|shard| shard.sockets()) {
             mailbox.call(Signal::DRAIN);

@@ -18,6 +18,8 @@ use crate::process::options::Options;
 
 /// More chargers than are seen to at a time, and than the edge is given up after.
 const MANY: usize = 40;
+/// By its name.
+const LATER: &str = "later-than-the-first";
 const LONG: Duration = Duration::from_secs(600);
 
 /// What projection-service does.
@@ -99,10 +101,10 @@ async fn two_edges(world: &World) -> (Vec<Link>, Link) {
         first.push(new_charger(&world.app, &identity).await);
         project(world, &identity, &first[number]).await;
     }
-    let (second, later) = (new_charger(&world.app, "CP200").await, "later-by-name");
-    assert!(EDGE < later);
+    assert!(EDGE < LATER);
+    let second = new_charger(&world.app, "CP200").await;
     let second =
-        connect(&world.app, second.tenant_id, second.charge_point_id, "ocpp1.6", later, None, Utc::now()).await;
+        connect(&world.app, second.tenant_id, second.charge_point_id, "ocpp1.6", LATER, None, Utc::now()).await;
     let second = second.expect("connected");
     project(world, "CP200", &second).await;
     (first, second)
@@ -184,8 +186,59 @@ async fn what_cannot_be_read_of_one_charger_keeps_no_other_online() {
     until("it is over", &BTreeMap::is_empty).await;
 }
 
+/// The edge came back, or another watch is at it: the chargers that are left are not this one's affair any more.
+#[tokio::test]
+async fn an_edge_whose_lease_is_lost_amid_its_chargers_keeps_the_others() {
+    let world = World::new(patient()).await;
+    let (first, second) = two_edges(&world).await;
+    // What is recorded of the first edge's chargers waits for the test.
+    for statement in [
+        "CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END $$",
+        &format!(
+            "CREATE TRIGGER wait_for_the_test BEFORE INSERT ON events FOR EACH ROW \
+             WHEN (NEW.partition_key = ANY ('{{{}}}')) EXECUTE FUNCTION wait_for_the_test()",
+            first.iter().map(|link| link.charge_point_id.to_string()).collect::<Vec<_>>().join(",")
+        ),
+    ] {
+        sqlx::query(statement).execute(world.database.pool()).await.expect("prepared");
+    }
+    let mut waited_for = world.database.pool().begin().await.expect("begun");
+    sqlx::query("SELECT pg_advisory_xact_lock(7)").execute(&mut *waited_for).await.expect("locked");
+    let store = world.app.store();
+    let gone = store.acquire_lease(&edge_lease(EDGE), 0, Uuid::now_v7(), Duration::ZERO).await.expect("asked");
+    let _watch = watch_with(
+        &another(&world).await,
+        &world,
+        Options { edge_ttl: Duration::from_secs(1), ..options() },
+        &Readiness::default(),
+    );
+    let held =
+        format!("SELECT holder <> '{}' FROM leases WHERE name = '{}'", gone.expect("free").holder, edge_lease(EDGE));
+    world.until(&held).await;
+    world.until("SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted").await;
+    let back =
+        "UPDATE leases SET holder = $1, epoch = epoch + 1, until = now() + interval '10 minutes' WHERE name = $2";
+    let back = sqlx::query(back).bind(Uuid::now_v7()).bind(edge_lease(EDGE));
+    assert_eq!(back.execute(world.database.pool()).await.expect("taken").rows_affected(), 1);
+    // It is through with that edge: it sees to the next one, whose charger waits for the log.
+    world.until(&format!("SELECT EXISTS (SELECT FROM leases WHERE name = '{}')", edge_lease(LATER))).await;
+
+    waited_for.rollback().await.expect("unlocked");
+    world.event(second.charge_point_id, "ChargePointDisconnected").await;
+    let third = new_charger(&world.app, "CP300").await;
+    let third = connect(&world.app, third.tenant_id, third.charge_point_id, "ocpp1.6", "the-last", None, Utc::now());
+    let third = third.await.expect("connected");
+    project(&world, "CP300", &third).await;
+    world.event(third.charge_point_id, "ChargePointDisconnected").await;
+    // Only what was under way when the lease was lost may have come to its end.
+    let disconnected = world.count("ChargePointDisconnected").await;
+    assert!((2..2 + MANY as i64 / 2).contains(&disconnected), "{disconnected} of {MANY}, and two of others");
+}
+
 /// Edges that could not renew their leases for longer than those hold, as the watch could not ask: they get time to do it.
-async fn a_living_edge_is_left_alone_after_an_outage(at_its_end: &str) {
+/// `watches`: whether the process that is looked at is the one that watches, or becomes it after the outage.
+async fn a_living_edge_is_left_alone_after_an_outage(at_its_end: &str, watches: bool) {
     const TTL: Duration = Duration::from_secs(2);
     let world = World::new(patient()).await;
     project(&world, "CP001", &world.link).await;
@@ -197,14 +250,21 @@ async fn a_living_edge_is_left_alone_after_an_outage(at_its_end: &str) {
     let store = world.app.store();
     let living = store.acquire_lease(&edge_lease("living"), 0, Uuid::now_v7(), LONG).await.expect("asked");
     let living = living.expect("free");
-    let _watch = watch(&world, Options { edge_ttl: TTL, lease_ttl: Duration::from_secs(30), ..options() });
-    world.until("SELECT EXISTS (SELECT FROM leases WHERE name = 'process:edges' AND holder IS NOT NULL)").await;
+    if !watches {
+        let other = store.acquire_lease("process:edges", 0, Uuid::now_v7(), LONG).await.expect("asked");
+        other.expect("free");
+    }
+    let lease_ttl = if watches { Duration::from_secs(30) } else { options().lease_ttl };
+    let _watch = watch(&world, Options { edge_ttl: TTL, lease_ttl, ..options() });
+    let runs = "SELECT EXISTS (SELECT FROM leases WHERE name = 'process:edges' AND holder IS NOT NULL)
+                   AND EXISTS (SELECT FROM lease_workers WHERE name = 'process:edges')";
+    world.until(runs).await;
     assert!(store.renew_lease(&living, TTL).await.expect("asked"));
     let mut outage = world.database.pool().begin().await.expect("begun");
-    sqlx::query("LOCK TABLE leases").execute(&mut *outage).await.expect("locked");
+    sqlx::query("LOCK TABLE leases, views.charge_points").execute(&mut *outage).await.expect("locked");
     tokio::time::sleep(TTL + TTL / 10).await;
     sqlx::query(at_its_end).execute(&mut *outage).await.expect("ended");
-    outage.rollback().await.expect("unlocked");
+    outage.commit().await.expect("unlocked");
 
     tokio::time::sleep(TTL / 4).await;
     assert!(store.renew_lease(&living, LONG).await.expect("asked"), "nobody took it over");
@@ -218,11 +278,18 @@ async fn a_living_edge_is_left_alone_after_statements_have_failed() {
     a_living_edge_is_left_alone_after_an_outage(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()",
+        true,
     )
     .await;
 }
 
 #[tokio::test]
 async fn a_living_edge_is_left_alone_after_statements_have_hung() {
-    a_living_edge_is_left_alone_after_an_outage("SELECT 1").await;
+    a_living_edge_is_left_alone_after_an_outage("SELECT 1", true).await;
+}
+
+#[tokio::test]
+async fn a_living_edge_is_left_alone_by_who_watches_only_since_the_outage() {
+    let watches_no_more = "UPDATE leases SET until = now() - interval '1 second' WHERE name = 'process:edges'";
+    a_living_edge_is_left_alone_after_an_outage(watches_no_more, false).await;
 }

@@ -11,7 +11,7 @@ use read_models::testing::{Network, fold_log};
 use schema::view::{Model, ViewStore};
 
 use super::rebuilder;
-use crate::folds::refusing;
+use crate::folds::{grow_refused, refusing};
 use crate::poison::assert_as_folded;
 use crate::support::{Process, assert_tables_are_the_fold, contained, empty, fill, grow, log, store_options};
 
@@ -52,7 +52,7 @@ async fn a_key_that_can_not_be_filled_is_parked() {
     let database = empty().await;
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
-    let head = grow(&store, &mut Network::new(seed), 600).await;
+    let head = grow_refused(&store, &mut Network::new(seed)).await;
     rebuilder(pool, refusing()).await.fill(head, |_, _| {}).await.unwrap();
     let folded = fold_log(&refusing(), &log(&store).await);
     assert!(!parked::list(pool, None, None, 10).await.unwrap().is_empty());

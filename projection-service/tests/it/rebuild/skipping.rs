@@ -12,9 +12,9 @@ use schema::view::{Model, ViewStore};
 use sqlx::postgres::PgPool;
 
 use super::{build, rebuilder};
-use crate::folds::refusing;
+use crate::folds::{grow_refused, refusing};
 use crate::poison::operator;
-use crate::support::{Process, contained, empty, grow, log, store_options, tables};
+use crate::support::{Process, contained, empty, log, store_options, tables};
 
 /// Skips whatever the sessions can't apply, until nothing of them is parked. Answers how many events that were.
 async fn skip_all(pool: &PgPool, store: &EventStore, views: &ViewStore) -> usize {
@@ -40,7 +40,7 @@ async fn a_later_build_goes_on_without_what_was_skipped() {
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let views = ViewStore::new(pool.clone());
-    let head = grow(&store, &mut Network::new(21), 600).await;
+    let head = grow_refused(&store, &mut Network::new(21)).await;
     let _process = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;
     assert!(skip_all(pool, &store, &views).await > 2);
@@ -56,7 +56,7 @@ async fn a_later_build_goes_on_without_what_was_skipped_even_if_its_fold_could_a
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let views = ViewStore::new(pool.clone());
-    let head = grow(&store, &mut Network::new(21), 600).await;
+    let head = grow_refused(&store, &mut Network::new(21)).await;
     let refusing = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;
     assert!(skip_all(pool, &store, &views).await > 2);
@@ -80,7 +80,7 @@ async fn what_is_skipped_while_a_build_is_made_is_skipped_in_it_too() {
     let pool = database.pool();
     let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
     let views = ViewStore::new(pool.clone());
-    let head = grow(&store, &mut Network::new(22), 600).await;
+    let head = grow_refused(&store, &mut Network::new(22)).await;
     let _process = Process::start_with_folds(database.url(), "refusing", false, refusing());
     contained(&views, head).await;
 
