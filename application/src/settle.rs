@@ -37,9 +37,19 @@ pub(crate) async fn advance(
 ) -> Result<(), Error> {
     decide::<StationCommand>(session, command_id, charge_point_id, command).await?;
     if session.load::<StationCommand>(command_id).await?.state.is_settled() {
-        let command = ChargePointCommand::SettleCommand { command_id };
-        decide::<ChargePoint>(session, charge_point_id, charge_point_id, command).await?;
+        leave_queue(session, charge_point_id, command_id).await?;
     }
+    Ok(())
+}
+
+/// A settled command waits for its charger no more.
+pub(crate) async fn leave_queue(
+    session: &mut Session,
+    charge_point_id: ChargePointId,
+    command_id: CommandId,
+) -> Result<(), Error> {
+    let command = ChargePointCommand::SettleCommand { command_id };
+    decide::<ChargePoint>(session, charge_point_id, charge_point_id, command).await?;
     Ok(())
 }
 

@@ -208,11 +208,9 @@ impl Session {
         let mut written = Vec::with_capacity(open.len());
         for Open { stream, state, version, from_cache, events, fence } in open {
             if events.is_empty() && fence.is_none() {
-                // What was only read is checked as well: several processes change the same things, and none hears of the
-                // others' changes before it asks. The owner of a fence has no need to.
-                let is_own =
-                    |guard: &Guard| guard.stream == stream && matches!(guard.condition, GuardCondition::Fence(_));
-                if from_cache && !guards.iter().any(is_own) {
+                // What was only read, or decided upon without an event, is checked as well: several processes change the same
+                // things, the owner of a fence's among them, and none hears of the others' changes before it asks.
+                if from_cache {
                     guards.push(Guard { stream, condition: GuardCondition::Version(version) });
                 }
                 continue;

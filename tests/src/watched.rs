@@ -9,7 +9,10 @@ use simulator::charger::{ChargerConfig, Journal};
 use simulator::phone::{Accepted, Account, Line, Person};
 use simulator::town::{CommandWitness, Pace, ResidentConfig, Town, TownConfig};
 
-use crate::checks::{everything_acknowledged_is_there_once, nobody_is_billed_twice, nothing_was_asked_twice};
+use crate::checks::{
+    everything_acknowledged_is_there_once, nobody_is_billed_twice, nothing_is_held_by_what_is_over,
+    nothing_was_asked_twice,
+};
 use crate::follow::{
     holds_all_open_commands, holds_all_open_sessions, holds_what_queries_say, what_left_is_what_queries_say,
 };
@@ -158,6 +161,7 @@ impl Watched {
         everything_acknowledged_is_there_once(&events, &acknowledged, &accepted);
         nothing_was_asked_twice(&events, &asked);
         nobody_is_billed_twice(&events);
+        nothing_is_held_by_what_is_over(&events);
         log.views_equal_a_fresh_fold().await;
     }
 

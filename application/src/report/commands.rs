@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Link;
 use crate::Error;
-use crate::settle::advance;
+use crate::settle::{advance, leave_queue};
 use crate::work::{Work, decide};
 
 /// Configuration keys whose values are passwords (1.6 security whitepaper; OCPP 2.0.1, SecurityCtrlr).
@@ -85,7 +85,9 @@ impl Link {
                     let link = self.traced(self.trace_of(command_id).await?);
                     link.command_answered(command_id, CommandAnswer::Failed { reason }).await?;
                 }
-                // Accepted: its effect is awaited. Settled: another one has seen to it.
+                // Somebody settled it this moment, or an older program left it where it was.
+                (state, _) if state.is_settled() => self.leaves_queue(command_id).await?,
+                // Accepted: its effect is awaited.
                 _ => {}
             }
         }
@@ -95,6 +97,11 @@ impl Link {
             open.unsent.push(Requested { command_id, trace_id: self.trace_of(command_id).await? });
         }
         Ok(open)
+    }
+
+    async fn leaves_queue(&self, command_id: CommandId) -> Result<(), Error> {
+        let envelope = self.command_envelope(command_id, Actor::system("ocpp-edge"));
+        self.app.work(&envelope, Arc::new(LeaveQueue { link: self.clone(), command_id })).await.map(|_| ())
     }
 
     /// In which trace a command was requested.
@@ -223,8 +230,7 @@ impl Work for Send {
                 Ok(request.map(|request| (request, self.answer_until)))
             }
             Some(_) => {
-                let command = domain::charge_point::ChargePointCommand::SettleCommand { command_id: self.command_id };
-                decide::<ChargePoint>(session, id, id, command).await?;
+                leave_queue(session, id, self.command_id).await?;
                 Ok(None)
             }
             None => Ok(None),
@@ -245,6 +251,22 @@ impl Send {
         }
         let events = self.link.app.store().look_at_stream(AggregateType::StationCommand, self.command_id.0, 0).await?;
         Ok(events.iter().any(|event| attempted.contains(&event.event_id)))
+    }
+}
+
+/// What is settled is no charger's any more.
+struct LeaveQueue {
+    link: Link,
+    command_id: CommandId,
+}
+
+impl Work for LeaveQueue {
+    type Output = ();
+
+    async fn run(&self, session: &mut Session) -> Result<(), Error> {
+        leave_queue(session, self.link.charge_point_id, self.command_id).await?;
+        self.link.guard(session);
+        Ok(())
     }
 }
 

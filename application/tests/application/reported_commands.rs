@@ -1,16 +1,20 @@
 //! Commands on their way to a charger: sent once, and settled whatever happens to the connection.
 
+use std::sync::Arc;
+
 use application::CommandContext;
 use application::Error;
 use application::command::{SendStationCommand, send_station_command};
 use application::report::{CommandAnswer, Link, Requested, Sending, admit, connect};
 use chrono::TimeDelta;
+use domain::charge_point::{ChargePoint, ChargePointCommand};
+use domain::envelope::{Actor, Envelope};
 use domain::event::AggregateType;
 use domain::id::{CommandId, ConnectorNumber, Epoch, TenantId};
 use domain::station_command::{CommandState, StationAction};
 use serde_json::json;
 
-use crate::support::{World, at, identity, operator, start_of, told, world};
+use crate::support::{World, at, identity, operator, process, start_of, told, world};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -49,6 +53,51 @@ async fn sent_once_and_settled() {
     let answer = CommandAnswer::Rejected { answer: json!({"status": "Rejected"}), reason: "Rejected".into() };
     link.command_answered(rejected, answer).await.expect("recorded");
     assert_eq!(world.command(rejected).await.state, CommandState::Rejected);
+    assert!(world.charge_point().await.open_commands.is_empty());
+}
+
+/// The edge's process has the charger in memory from before another process queued the command.
+#[tokio::test]
+async fn what_another_process_asks_for_leaves_the_queue_once_it_is_done() {
+    let world = world().await;
+    let edge = process(&world.database, &world.master).await;
+    let id = world.charge_point_id().await;
+    let link = connect(&edge, TenantId::DEFAULT, id, "ocpp1.6", "edge", None, at(0)).await.expect("connected");
+    for (action, state) in [
+        (StationAction::Reset { hard: false }, CommandState::Done),
+        (StationAction::ClearCache {}, CommandState::Failed),
+        (StationAction::ClearCache {}, CommandState::Done),
+    ] {
+        let command_id = ask(&world, action).await;
+        link.command_sent(command_id, at(0)).await.expect("decided").expect("to be sent");
+        let answer = match state {
+            CommandState::Failed => CommandAnswer::Failed { reason: "The charger answered with an error.".to_owned() },
+            _ => CommandAnswer::Accepted(json!({"status": "Accepted"})),
+        };
+        link.command_answered(command_id, answer).await.expect("recorded");
+        assert_eq!(world.command(command_id).await.state, state);
+        assert!(world.charge_point().await.open_commands.is_empty());
+    }
+}
+
+/// Older programs left what another process had queued; 64 of those, and the charger could be asked for nothing more.
+#[tokio::test]
+async fn what_is_settled_and_still_queued_leaves_the_queue_with_the_next_connection() {
+    let world = world().await;
+    let link = world.connect().await;
+    let command_id = ask(&world, StationAction::ClearCache {}).await;
+    link.command_sent(command_id, at(0)).await.expect("decided").expect("to be sent");
+    link.command_answered(command_id, CommandAnswer::TimedOut).await.expect("recorded");
+    let envelope = Arc::new(Envelope::new(TenantId::DEFAULT, Actor::system("test")));
+    let mut session = world.app.store().session(envelope);
+    let queue = ChargePointCommand::QueueCommand { command_id };
+    let queued = session.decide::<ChargePoint>(link.charge_point_id, link.charge_point_id, queue).await;
+    assert_eq!(queued.expect("loaded").expect("decided").len(), 1);
+    session.commit().await.expect("appended");
+    assert!(world.charge_point().await.open_commands.contains(&command_id));
+
+    let open = world.connect().await.take_up_commands().await.expect("read");
+    assert_eq!(open.unsent, []);
     assert!(world.charge_point().await.open_commands.is_empty());
 }
 

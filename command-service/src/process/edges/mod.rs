@@ -107,7 +107,9 @@ impl EdgeWatch {
             // The edges may become this process's when the database is back: it has to know that it was away.
             let _ = self.names().await;
         }
-        self.readiness.degrade(PART, self.troubles.words());
+        let troubles = self.troubles.words();
+        metrics::gauge!("coulomb_process_edges_degraded").set(f64::from(u8::from(troubles.is_some())));
+        self.readiness.degrade(PART, troubles);
         self.gate.ready();
     }
 
