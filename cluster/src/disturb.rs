@@ -1,5 +1,7 @@
 //! What can befall the parts of a cluster, one by one or all.
 
+use std::process::ExitStatus;
+
 use futures_util::future::join_all;
 use owned_process::{OwnedProcess, State};
 
@@ -52,6 +54,11 @@ impl Cluster {
             _ if self.process(part)?.lock().await.owned.kill().await => Ok(()),
             _ => Err(Error::NotRunning(part)),
         }
+    }
+
+    /// How the process of a role ended that does not run; none of another part.
+    pub async fn ended_with(&self, part: Part) -> Option<ExitStatus> {
+        self.process(part).ok()?.lock().await.owned.ended_with()
     }
 
     /// SIGSTOP to all processes of the part: it keeps its connections and does nothing.

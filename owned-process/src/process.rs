@@ -227,6 +227,12 @@ impl OwnedProcess {
         }
     }
 
+    /// How it ended; none while it runs, or when it was never started.
+    pub fn ended_with(&mut self) -> Option<ExitStatus> {
+        self.reap();
+        self.status
+    }
+
     /// Completes when it has ended. Cancelling loses nothing.
     ///
     /// # Errors

@@ -124,7 +124,8 @@ impl<'c> Disturber<'c> {
         let log = std::fs::read_to_string(self.cluster.log(part).await.expect("it is a part")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines[lines.len().saturating_sub(SAID_LINES)..].join("\n");
-        panic!("{part} {otherwise}: {error}; the end of its log:\n{last}");
+        let ended = self.cluster.ended_with(part).await.map(|status| format!(", it ended with {status}"));
+        panic!("{part} {otherwise}: {error}{}; the end of its log:\n{last}", ended.unwrap_or_default());
     }
 
     async fn rest(&mut self, seconds: Range<f64>) {
