@@ -1,5 +1,6 @@
 //! Whoever is cancelled while a transaction begins leaves nothing behind for the next one on that connection.
 
+use std::process::Command;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,10 +10,8 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 
-/// After which the server has answered.
-const ANSWERED: Duration = Duration::from_millis(10);
-/// The server may be so fast that there is nothing to give up.
-const ATTEMPTS_MAX: usize = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy)]
 enum Begins {
@@ -21,18 +20,24 @@ enum Begins {
     Statement,
 }
 
-/// Whether it was given up when the server had begun and nobody had noticed yet.
-async fn given_up<T>(begin: impl Future<Output = T>, others: &PgPool) -> bool {
+fn signal(name: &str, backend: i32) {
+    let sent = Command::new("kill").args([name, &backend.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill {name}");
+}
+
+/// Begins, and gives it up when the server has begun and nobody has noticed yet. While the future runs, its server stands still:
+/// however fast it is, it answers between two of its steps.
+async fn give_up<T>(begin: impl Future<Output = T>, backend: i32, others: &PgPool) {
     let mut begin = std::pin::pin!(begin);
+    let text = "SELECT state = 'idle in transaction' FROM pg_stat_activity WHERE pid = $1";
     loop {
-        if std::future::poll_fn(|context| Poll::Ready(begin.as_mut().poll(context).is_ready())).await {
-            return false;
-        }
-        tokio::time::sleep(ANSWERED).await;
-        let text = "SELECT EXISTS (SELECT FROM pg_stat_activity \
-                    WHERE datname = current_database() AND state = 'idle in transaction')";
-        if sqlx::query_scalar(text).fetch_one(others).await.unwrap() {
-            return true;
+        signal("-STOP", backend);
+        let is_over = std::future::poll_fn(|context| Poll::Ready(begin.as_mut().poll(context).is_ready())).await;
+        signal("-CONT", backend);
+        assert!(!is_over, "it was answered by a server that stood still");
+        tokio::time::sleep(LOOK_EVERY).await;
+        if sqlx::query_scalar(text).bind(backend).fetch_one(others).await.unwrap() {
+            return;
         }
     }
 }
@@ -47,22 +52,19 @@ async fn what_is_run_after_a_begin_that_was_given_up_is_committed() {
         let one = PgPoolOptions::new().max_connections(1).connect(database.url()).await.unwrap();
         let direct = Pool::from(one);
         let carried = direct.clone().carried(Some(direct.clone()));
-        let mut attempts = 0;
-        loop {
-            let given_up = match begins {
-                Begins::Pool => given_up(direct.begin(), others).await,
+        let backend = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&direct).await.unwrap();
+        let gives_up = async {
+            match begins {
+                Begins::Pool => give_up(direct.begin(), backend, others).await,
                 Begins::Connection => {
                     let mut connection = direct.acquire().await.unwrap();
-                    given_up(connection.begin(), others).await
+                    give_up(connection.begin(), backend, others).await;
                 }
-                Begins::Statement => given_up(sqlx::query("SELECT 1").execute(&carried), others).await,
-            };
-            if given_up {
-                break;
+                Begins::Statement => give_up(sqlx::query("SELECT 1").execute(&carried), backend, others).await,
             }
-            attempts += 1;
-            assert!(attempts < ATTEMPTS_MAX, "{begins:?}: it always began at once");
-        }
+        };
+        let given_up = tokio::time::timeout(PATIENCE, gives_up).await;
+        assert!(given_up.is_ok(), "{begins:?}: it never began");
         sqlx::query("INSERT INTO written VALUES (1)").execute(&direct).await.unwrap();
         let written: i64 = sqlx::query_scalar("SELECT count(*) FROM written").fetch_one(others).await.unwrap();
         assert_eq!(written, nth as i64 + 1, "{begins:?}: nobody else sees what was written after");
