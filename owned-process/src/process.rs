@@ -22,6 +22,8 @@ use crate::word;
 
 const SCRIPT: &str = include_str!("launch.sh");
 const POLL_EVERY: Duration = Duration::from_millis(10);
+/// For each thread to come to where it is stopped.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Of a process that may run for ever.
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(100);
 
@@ -152,7 +154,7 @@ impl OwnedProcess {
         }
     }
 
-    /// SIGSTOP: it keeps its connections and does nothing. False: it does not run.
+    /// SIGSTOP: it keeps its connections and does nothing, from the return of this on. False: it does not run.
     pub fn freeze(&self) -> bool {
         self.set_frozen(true)
     }
@@ -169,6 +171,10 @@ impl OwnedProcess {
             // The first process first, so that it makes no more of them.
             send(pid, Signal::SIGSTOP);
             self.with_all(pid, Signal::SIGSTOP);
+            let deadline = Instant::now() + STOP_WAIT_MAX;
+            while !word::stands_still(pid) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         } else {
             self.with_all(pid, Signal::SIGCONT);
         }

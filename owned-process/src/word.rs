@@ -18,6 +18,14 @@ pub fn lives(pid: u32) -> bool {
     field(pid, STATE).is_some_and(|state| state != "Z" && state != "X")
 }
 
+/// Whether no thread of a process runs any more: SIGSTOP reaches one after another.
+pub(crate) fn stands_still(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut threads = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    // Found by its number as a process is, though not listed there.
+    threads.all(|thread| field(thread, STATE).is_none_or(|state| ["T", "t", "Z", "X"].contains(&state.as_str())))
+}
+
 /// The process that left its word in the file, if it lives. A pid alone could by now belong to another process.
 pub(crate) fn living(file: &Path) -> Option<u32> {
     let text = std::fs::read_to_string(file).ok()?;

@@ -114,6 +114,7 @@ async fn one_that_is_frozen_stands_still_with_all_below_it_and_goes_on_when_it_i
     let all = descendants(pid);
     assert!(one.freeze());
     assert_eq!(one.state(), State::Frozen);
+    assert!(stands_still(pid), "it does not run on for a moment");
     until("all to stand still", || all.iter().all(|pid| stands_still(*pid))).await;
     assert!(one.thaw());
     assert_eq!(one.state(), State::Running);
