@@ -6,8 +6,7 @@ use embedded_postgres::EmbeddedPostgres;
 use embedded_postgres::testing::Replicated;
 use pool::{Followed, Hosts, Options, Pool, Replication, follow, follow_standby};
 
-/// Looks of a busy machine take long.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(15);
 
 fn options() -> Options {
     Options { connections_max: 8, acquire_wait_max: Duration::from_secs(2) }

@@ -111,7 +111,7 @@ async fn a_checkpoint_that_could_not_be_written_is_written_later() {
     // It fails some times.
     tokio::time::sleep(Duration::from_millis(900)).await;
     sqlx::query("ALTER TABLE away RENAME TO relay").execute(database.pool()).await.expect("back");
-    // By itself.
-    until_written(database.pool(), upto).await;
+    let written = until_written(database.pool(), upto);
+    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written by itself");
     assert!(relay.state.borrow().doing.is_leading(), "it leads all the while");
 }
