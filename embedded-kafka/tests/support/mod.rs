@@ -8,6 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka_mended as _;
 
 /// For what a test waits for. Reached only when it never comes.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);

@@ -9,6 +9,9 @@ pub mod relay;
 mod tail;
 pub mod topics;
 
+// Every program with librdkafka in it needs it.
+use rdkafka_mended as _;
+
 pub(crate) use commands::CommandFeed;
 pub use dead_letters::{DeadLetters, DeadRecord, Keeping};
 pub use options::KafkaOptions;

@@ -1,6 +1,6 @@
 //! One outlet with the car on it.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -17,8 +17,12 @@ pub(super) struct Moment {
 
 impl Moment {
     pub fn timestamp(&self) -> String {
-        self.at.to_rfc3339_opts(SecondsFormat::Millis, true)
+        timestamp(self.at)
     }
+}
+
+fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Somebody may charge here, as soon as there is a car.
@@ -62,6 +66,8 @@ pub(super) struct Outlet {
     /// What the edge was told, and what it has acknowledged.
     pub reported: Option<Status>,
     pub acknowledged: Option<Status>,
+    /// Of the newest report.
+    reported_at: Option<DateTime<Utc>>,
     register_wh: f64,
 }
 
@@ -80,6 +86,7 @@ impl Outlet {
             fault: None,
             reported: None,
             acknowledged: None,
+            reported_at: None,
             register_wh,
         }
     }
@@ -97,6 +104,15 @@ impl Outlet {
             (None, None) if self.permit.is_some() => Status::Preparing,
             (None, None) => Status::Available,
         }
+    }
+
+    /// The moment of a report as it is told. No two reports have the same one, not even those of what happens while the edge
+    /// asks for it: so it can be said of each whether it was recorded.
+    pub fn reported_at(&mut self, now: Moment) -> String {
+        let next = self.reported_at.map(|at| at + TimeDelta::milliseconds(1));
+        let at = next.map_or(now.at, |next| next.max(now.at));
+        self.reported_at = Some(at);
+        timestamp(at)
     }
 
     pub fn may_start(&self) -> bool {

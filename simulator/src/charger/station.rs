@@ -406,7 +406,7 @@ impl Station {
         let error_code = outlet.fault.as_deref().unwrap_or("NoError");
         let mut payload = json!({
             "connectorId": outlet.number, "status": status.word(), "errorCode": error_code,
-            "timestamp": now.timestamp(),
+            "timestamp": outlet.reported_at(now),
         });
         if let Some(info) = self.config.fault_info.as_ref().filter(|_| outlet.fault.is_some()) {
             payload["info"] = info.as_str().into();

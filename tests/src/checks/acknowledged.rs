@@ -9,7 +9,7 @@ use domain::id::ChargePointId;
 use domain::session::SessionEvent;
 use domain::station_command::StationCommandEvent;
 use domain::word::Flag;
-use schema::log::RecordedEvent;
+use schema::log::{Position, RecordedEvent};
 use serde_json::Value;
 use simulator::charger::Acknowledged;
 
@@ -23,8 +23,8 @@ const RECORDED_DIGITS: u16 = 6;
 /// What the log has of what chargers said.
 #[derive(Default)]
 struct Recorded {
-    /// How often it has each fact of a charger.
-    facts: HashMap<(String, Fact), u32>,
+    /// Where it has each fact of a charger, and when that arrived.
+    facts: HashMap<(String, Fact), Vec<(Position, Option<DateTime<Utc>>)>>,
     /// When what has no time of its own arrived here: by the charger and what it is.
     arrived: HashMap<(String, &'static str), Vec<DateTime<Utc>>>,
     /// The numbers that were given to what began at an outlet of a charger in one moment.
@@ -49,7 +49,7 @@ impl Recorded {
                 Event::ChargePoint(ChargePointEvent::ConnectorStatusReported { outlet, ocpp_status, .. }) => {
                     let outlet = chargers.number(id, *outlet);
                     let fact = Fact::Status { outlet, status: ocpp_status.clone(), at: device_at() };
-                    recorded.tell(&chargers, id, fact);
+                    recorded.tell(&chargers, event, fact);
                 }
                 Event::ChargePoint(ChargePointEvent::ChargePointBooted { .. }) => {
                     recorded.arrives(&chargers, id, "BootNotification", event);
@@ -65,7 +65,7 @@ impl Recorded {
                     let outlet = chargers.number(id, *outlet);
                     for reading in readings {
                         let reading = recorded_reading(reading);
-                        recorded.tell(&chargers, id, Fact::ReadingOfOutlet { outlet, reading });
+                        recorded.tell(&chargers, event, Fact::ReadingOfOutlet { outlet, reading });
                     }
                 }
                 Event::ChargingSession(SessionEvent::TransactionStarted(started)) => {
@@ -78,7 +78,7 @@ impl Recorded {
                     if !started.flags.contains(&Flag::START_MISSING) {
                         let began = (chargers.identity(id).to_owned(), outlet, device_at());
                         recorded.numbers.entry(began).or_default().push(transaction_id.clone());
-                        recorded.tell(&chargers, id, Fact::Start { transaction_id, outlet, at: device_at() });
+                        recorded.tell(&chargers, event, Fact::Start { transaction_id, outlet, at: device_at() });
                     }
                 }
                 Event::ChargingSession(SessionEvent::MeterValuesRecorded(readings)) => {
@@ -86,13 +86,13 @@ impl Recorded {
                     for reading in &readings.readings {
                         let (transaction_id, reading) = (transaction_id.clone(), recorded_reading(&reading.reading));
                         let of_outlet = Fact::ReadingOfOutlet { outlet: *outlet, reading: reading.clone() };
-                        recorded.tell(&chargers, id, of_outlet);
-                        recorded.tell(&chargers, id, Fact::Reading { transaction_id, reading });
+                        recorded.tell(&chargers, event, of_outlet);
+                        recorded.tell(&chargers, event, Fact::Reading { transaction_id, reading });
                     }
                 }
                 Event::ChargingSession(SessionEvent::TransactionEnded(_)) => {
                     let transaction_id = transactions[&event.stream.id].0.clone();
-                    recorded.tell(&chargers, id, Fact::Stop { transaction_id, at: device_at() });
+                    recorded.tell(&chargers, event, Fact::Stop { transaction_id, at: device_at() });
                 }
                 _ => {}
             }
@@ -100,8 +100,10 @@ impl Recorded {
         recorded
     }
 
-    fn tell(&mut self, chargers: &Chargers, id: ChargePointId, fact: Fact) {
-        *self.facts.entry((chargers.identity(id).to_owned(), fact)).or_default() += 1;
+    fn tell(&mut self, chargers: &Chargers, event: &RecordedEvent, fact: Fact) {
+        let charger = chargers.identity(ChargePointId(event.partition_key)).to_owned();
+        let arrived_at = event.envelope.times.as_ref().map(|times| times.received_at);
+        self.facts.entry((charger, fact)).or_default().push((event.position, arrived_at));
     }
 
     fn arrives(&mut self, chargers: &Chargers, id: ChargePointId, action: &'static str, event: &RecordedEvent) {
@@ -143,7 +145,8 @@ pub fn everything_acknowledged_is_there_once(
     for message in acknowledged {
         for fact in facts_of(message) {
             let fact = (message.charger_id.clone(), fact);
-            assert_eq!(recorded.facts.get(&fact), Some(&1), "how often {fact:?} is recorded, of {message:?}");
+            let at = recorded.facts.get(&fact).map_or(&[][..], Vec::as_slice);
+            assert_eq!(at.len(), 1, "how often {fact:?} is recorded (at {at:?}), of {message:?}");
         }
         if recorded.is_recorded_by_time(message) {
             assert_eq!(recorded.arrived_within(message), 1, "how often it is recorded: {message:?}");

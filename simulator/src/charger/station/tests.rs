@@ -84,6 +84,19 @@ fn it_boots_before_it_says_anything_else() {
 }
 
 #[test]
+fn reports_of_the_same_in_one_moment_can_be_told_apart() {
+    let mut bench = Bench::online();
+    bench.said.clear();
+    bench.station.plug(1, Car::default(), bench.now).unwrap();
+    let ask = json!({"requestedMessage": "StatusNotification", "connectorId": 1});
+    assert_eq!(bench.asked("TriggerMessage", ask), json!({"status": "Accepted"}));
+    bench.exchange();
+    let [(_, first), (_, second)] = &bench.said[..] else { panic!("{:?}", bench.said) };
+    assert_eq!((&first["status"], &second["status"]), (&json!("Preparing"), &json!("Preparing")));
+    assert_ne!(first["timestamp"], second["timestamp"]);
+}
+
+#[test]
 fn a_start_from_afar_waits_for_a_car_and_not_for_ever() {
     let mut bench = Bench::online();
     let start = json!({"connectorId": 1, "idTag": "AB"});
