@@ -20,11 +20,14 @@ use crate::log::decoded;
 /// Digits of a second in an event's times.
 const RECORDED_DIGITS: u16 = 6;
 
+/// Of an event in the log, and when what it tells arrived.
+type Place = (Position, Option<DateTime<Utc>>);
+
 /// What the log has of what chargers said.
 #[derive(Default)]
 struct Recorded {
-    /// Where it has each fact of a charger, and when that arrived.
-    facts: HashMap<(String, Fact), Vec<(Position, Option<DateTime<Utc>>)>>,
+    /// Where it has each fact of a charger.
+    facts: HashMap<(String, Fact), Vec<Place>>,
     /// When what has no time of its own arrived here: by the charger and what it is.
     arrived: HashMap<(String, &'static str), Vec<DateTime<Utc>>>,
     /// The numbers that were given to what began at an outlet of a charger in one moment.
