@@ -1,12 +1,14 @@
 //! Whether what followers hold is what queries say.
 
-use serde_json::Value;
-use simulator::phone::{Account, Error, Line, Resource};
+use serde_json::{Value, json};
+use simulator::phone::{Account, Error, Held, Line, Resource};
 
 use crate::{WAIT_MAX, eventually};
 
 /// Between two looks at what is not as it should be yet.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
+/// To be told whether a line is alive.
+const ANSWERED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Every resource that the line holds of the topic is, or becomes, what its GET says, and is in the same state as long as
 /// it is at the same position.
@@ -73,6 +75,34 @@ pub async fn what_left_is_what_queries_say(line: &Line, account: &Account, topic
         }
     }
     keys.len()
+}
+
+/// No charge is held any more: all are over.
+///
+/// # Panics
+/// When one stays.
+pub async fn holds_no_session(line: &Line, account: &Account, topic: &str) {
+    let of = |held: &Held| {
+        let resources = held.topic(topic).map(|topic| topic.resources.clone()).unwrap_or_default();
+        resources.into_iter().filter(|(key, _)| key.starts_with("session:")).collect::<Vec<_>>()
+    };
+    if let Ok(none) = tokio::time::timeout(WAIT_MAX, line.wait_for(|held| of(held).is_empty())).await {
+        none.expect("the line is open");
+        return;
+    }
+    let held = line.held();
+    let (upto, generation) = held.topic(topic).map(|topic| (topic.upto, topic.generation)).unwrap_or_default();
+    let pong = tokio::time::timeout(ANSWERED_WITHIN, line.ask(json!({"action": "ping"}))).await;
+    let mut stay = vec![];
+    for (key, told) in of(&held) {
+        let answer = account.get(&path(&key)).await;
+        stay.push(format!("{key} was told last as {told:?}; as queries have it: {answer:?}"));
+    }
+    panic!(
+        "{} holds charges in {topic} that are over, having heard all up to {upto:?} of generation {generation:?}; a ping is \
+         answered with {pong:?}: {stay:#?}",
+        account.email()
+    );
 }
 
 /// Nothing that waits is missing: every unsettled command that the query lists is held, or is found to be settled meanwhile.

@@ -14,7 +14,8 @@ use crate::checks::{
     nothing_was_asked_twice,
 };
 use crate::follow::{
-    holds_all_open_commands, holds_all_open_sessions, holds_what_queries_say, what_left_is_what_queries_say,
+    holds_all_open_commands, holds_all_open_sessions, holds_no_session, holds_what_queries_say,
+    what_left_is_what_queries_say,
 };
 use crate::log::{Log, is_dense_and_ordered};
 use crate::network::{Network, operator, until};
@@ -189,11 +190,7 @@ impl Watched {
         let no_items = |list: &Value| list["items"].as_array().is_some_and(Vec::is_empty);
         until(&self.operator, "/api/sessions?state=requested,active,stopping", no_items).await;
         for (line, account, topic) in &self.lines {
-            let none = line.wait_for(|held| {
-                let keys = held.topic(topic).into_iter().flat_map(|topic| topic.resources.keys());
-                keys.filter(|key| key.starts_with("session:")).count() == 0
-            });
-            within("nobody to hold a charge that is over", none).await.expect("the line is open");
+            holds_no_session(line, account, topic).await;
             holds_what_queries_say(line, account, topic).await;
         }
         holds_all_open_commands(&self.lines[0].0, &self.operator, "fleet").await;
