@@ -82,11 +82,8 @@ pub async fn what_left_is_what_queries_say(line: &Line, account: &Account, topic
 /// # Panics
 /// When one stays.
 pub async fn holds_no_session(line: &Line, account: &Account, topic: &str) {
-    let of = |held: &Held| {
-        let resources = held.topic(topic).map(|topic| topic.resources.clone()).unwrap_or_default();
-        resources.into_iter().filter(|(key, _)| key.starts_with("session:")).collect::<Vec<_>>()
-    };
-    if let Ok(none) = tokio::time::timeout(WAIT_MAX, line.wait_for(|held| of(held).is_empty())).await {
+    let none = line.wait_for(|held| sessions(held, topic).next().is_none());
+    if let Ok(none) = tokio::time::timeout(WAIT_MAX, none).await {
         none.expect("the line is open");
         return;
     }
@@ -94,8 +91,8 @@ pub async fn holds_no_session(line: &Line, account: &Account, topic: &str) {
     let (upto, generation) = held.topic(topic).map(|topic| (topic.upto, topic.generation)).unwrap_or_default();
     let pong = tokio::time::timeout(ANSWERED_WITHIN, line.ask(json!({"action": "ping"}))).await;
     let mut stay = vec![];
-    for (key, told) in of(&held) {
-        let answer = account.get(&path(&key)).await;
+    for (key, told) in sessions(&held, topic) {
+        let answer = account.get(&path(key)).await;
         stay.push(format!("{key} was told last as {told:?}; as queries have it: {answer:?}"));
     }
     panic!(
@@ -103,6 +100,12 @@ pub async fn holds_no_session(line: &Line, account: &Account, topic: &str) {
          answered with {pong:?}: {stay:#?}",
         account.email()
     );
+}
+
+/// The charges that are held of a topic, by key.
+fn sessions<'h>(held: &'h Held, topic: &str) -> impl Iterator<Item = (&'h String, &'h Resource)> + use<'h> {
+    let resources = held.topic(topic).into_iter().flat_map(|topic| &topic.resources);
+    resources.filter(|(key, _)| key.starts_with("session:"))
 }
 
 /// Nothing that waits is missing: every unsettled command that the query lists is held, or is found to be settled meanwhile.

@@ -17,12 +17,8 @@ pub(super) struct Moment {
 
 impl Moment {
     pub fn timestamp(&self) -> String {
-        timestamp(self.at)
+        self.at.to_rfc3339_opts(SecondsFormat::Millis, true)
     }
-}
-
-fn timestamp(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Somebody may charge here, as soon as there is a car.
@@ -112,7 +108,7 @@ impl Outlet {
         let next = self.reported_at.map(|at| at + TimeDelta::milliseconds(1));
         let at = next.map_or(now.at, |next| next.max(now.at));
         self.reported_at = Some(at);
-        timestamp(at)
+        Moment { at, ..now }.timestamp()
     }
 
     pub fn may_start(&self) -> bool {
