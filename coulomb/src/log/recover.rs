@@ -97,9 +97,16 @@ fn tell(plan: &Recovery, tails: Option<&[KafkaTail]>, ahead: &[String]) {
         _ => say!("The log, of generation {generation}, ends at position {head}, recorded at {at}."),
     }
     if let Some(tails) = tails {
-        match tails.iter().map(|tail| tail.position).max() {
-            None => say!("Kafka has nothing of it."),
-            Some(highest) => say!("Kafka has it up to position {highest}, in {} partitions.", tails.len()),
+        let highest = tails.iter().map(|tail| tail.position).max().unwrap_or_default();
+        let counts = plan.kafka_upto.unwrap_or_default();
+        match counts {
+            Position::START => say!("Kafka has nothing of it."),
+            _ => say!("Kafka has it up to position {counts}, in {} partitions.", tails.len()),
+        }
+        if highest > counts {
+            say!(
+                "What it has above that, up to {highest}, is of former generations and known to be lost: it counts for nothing."
+            );
         }
     }
     if plan.unneeded {

@@ -16,10 +16,14 @@ pub struct Style {
 pub fn print(out: &mut impl Write, event: &LineEvent, style: Style) -> io::Result<()> {
     match event {
         LineEvent::Message { message, .. } if style.json => writeln!(out, "{message}"),
-        LineEvent::Connected | LineEvent::Lost { .. } if style.json => Ok(()),
+        LineEvent::Connected | LineEvent::NotFollowed { .. } | LineEvent::Lost { .. } if style.json => Ok(()),
         LineEvent::Connected => say(out, style, "connected", ""),
         LineEvent::Lost { why, again_in } => {
             say(out, style, "connection lost", &format!("{why}; again in {:.1} s", again_in.as_secs_f64()))
+        }
+        LineEvent::NotFollowed { topic, why, again_in } => {
+            let again = again_in.map(|wait| format!("; again in {:.1} s", wait.as_secs_f64())).unwrap_or_default();
+            say(out, style, "not followed", &format!("{topic}: {}{again}", why.detail))
         }
         LineEvent::Message { message, heard: Heard::News } => news(out, message, style),
         LineEvent::Message { .. } => Ok(()),

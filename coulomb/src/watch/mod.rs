@@ -6,7 +6,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use simulator::phone::{Account, Heard, Line, LineConfig, LineEvent, TokenBy};
+use simulator::phone::{Account, Line, LineConfig, LineEvent, TokenBy};
 use tokio::sync::mpsc;
 
 use crate::data_dir::DataDir;
@@ -77,10 +77,8 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
         };
         let Some(event) = event else { return Ok(()) };
-        if let LineEvent::Message { message, heard: Heard::Other } = &event
-            && message["type"] == "error"
-        {
-            anyhow::bail!("{}: {}", args.topic, message["data"]["detail"].as_str().unwrap_or("refused"));
+        if let LineEvent::NotFollowed { topic, why, again_in: None } = &event {
+            anyhow::bail!("{topic}: {}", if why.detail.is_empty() { &why.title } else { &why.detail });
         }
         match line::print(&mut out, &event, style).and_then(|()| out.flush()) {
             // Whoever read it has enough.

@@ -29,6 +29,8 @@ pub struct Recovery {
     pub shared_upto: Position,
     /// The highest position that others have; not above the head: none is lost.
     pub lost_upto: Position,
+    /// The highest position in Kafka but for records that are known to be lost; none: Kafka was not looked at.
+    pub kafka_upto: Option<Position>,
     pub reason: GenerationReason,
     /// A recovery was cut off, and is carried on.
     pub resumes: bool,
@@ -143,6 +145,7 @@ impl Recovery {
             recorded_at: look.recorded_at,
             shared_upto,
             lost_upto,
+            kafka_upto: kafka,
             reason,
             resumes: filling.is_some(),
             unneeded: same && positions == 0 && filling.is_none() && look.change().is_none(),

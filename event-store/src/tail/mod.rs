@@ -204,8 +204,10 @@ impl Tail {
         let mut slot = self.slot();
         let Slot { ring: Some(ring), fill, .. } = &mut *slot else { return 0 };
         let filled = ring.fill(stretch);
-        *fill = ring.has_gap().then(|| Fill { at: Instant::now() + patience, upto: ring.highest() });
-        let upto = ring.upto();
+        let (upto, now) = (ring.upto(), Instant::now());
+        // What can't wait may have come while this was read, and leaves no gap.
+        let owed = fill.filter(|fill| fill.is_due(now) && fill.upto > upto);
+        *fill = owed.or_else(|| ring.has_gap().then(|| Fill { at: now + patience, upto: ring.highest() }));
         drop(slot);
         self.moved(upto);
         filled

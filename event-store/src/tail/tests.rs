@@ -153,3 +153,21 @@ fn what_cannot_be_read_stays_due_when_the_head_is_asked_for() {
     assert_eq!(compare(&tail, tail.mark(), 4), Standing::Upto(Position(4)));
     assert_eq!(tail.fill_wanted(), None);
 }
+
+/// Two records that can't be decoded come one after the other: the second while the place of the first is being read.
+#[test]
+fn what_cannot_be_read_stays_due_when_what_is_before_it_was_read() {
+    let tail = tail_at(3);
+    let garbage = |position| tail.bring([Carried::Undecodable(Position(position))], PATIENCE);
+    let fill = |position| {
+        let (after, upto) = (Position(position - 1), Position(position));
+        tail.fill(Stretch { after, upto, events: vec![event(position, Generation::FIRST)], bytes: 0 }, PATIENCE)
+    };
+    garbage(4);
+    garbage(5);
+    assert_eq!(fill(4), 1);
+    let due = tail.fill_wanted().filter(|fill| fill.at <= Instant::now());
+    assert_eq!(due.map(|fill| fill.upto), Some(Position(5)));
+    assert_eq!(fill(5), 1);
+    assert_eq!(tail.fill_wanted(), None);
+}

@@ -89,19 +89,14 @@ impl Hub {
     /// Until it is dropped. A feed or database that fails is tried again; sockets stay, and are told nothing wrong.
     pub async fn run(mut self) {
         loop {
-            let step = match self.feed.next().await {
+            match self.feed.next().await {
                 Ok(batch) => self.take(batch).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = step {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the views can't be followed, trying again");
-                metrics::counter!("coulomb_realtime_feed_failures_total").increment(1);
-                tokio::time::sleep(RETRY_AFTER).await;
+                Err(error) => rest("the views can't be followed", &error).await,
             }
         }
     }
 
-    async fn take(&mut self, batch: ViewBatch) -> Result<(), view::Error> {
+    async fn take(&mut self, batch: ViewBatch) {
         let taken_at = Instant::now();
         if batch.generation != self.scene.borrow().generation {
             return self.begin_again(batch).await;
@@ -110,7 +105,7 @@ impl Hub {
         let rows = self.tracker.take(batch);
         let upto = self.tracker.upto();
         if upto == after {
-            return Ok(());
+            return;
         }
         let updates = self.updates(&rows, upto).await;
         metrics::gauge!("coulomb_realtime_position").set(upto.0 as f64);
@@ -129,7 +124,6 @@ impl Hub {
             // A shard ends with the hub only.
             let _ = queue.send(changes.clone()).await;
         }
-        Ok(())
     }
 
     async fn updates(&mut self, rows: &[Arc<RowChange>], upto: Position) -> Vec<Arc<Update>> {
@@ -176,9 +170,15 @@ impl Hub {
     }
 
     /// Another history: what was known may never have been. Clients come back and get snapshots.
-    async fn begin_again(&mut self, batch: ViewBatch) -> Result<(), view::Error> {
+    async fn begin_again(&mut self, batch: ViewBatch) {
         tracing::warn!(generation = batch.generation.0, upto = batch.upto.0, "the log has another generation");
-        self.places = load(&self.views, &self.names).await?;
+        // The feed says it once: until the tables can be read, it waits.
+        self.places = loop {
+            match load(&self.views, &self.names).await {
+                Ok(places) => break places,
+                Err(error) => rest("what resources are composed with can't be read", &error).await,
+            }
+        };
         self.tracker = Tracker::new(batch.upto);
         let places = Arc::new(self.places.clone());
         self.scene.send_replace(Scene { generation: batch.generation, upto: batch.upto, places });
@@ -190,8 +190,14 @@ impl Hub {
         for queue in &self.queues {
             let _ = queue.send(changes.clone()).await;
         }
-        Ok(())
     }
+}
+
+/// After a failure, before it is tried again.
+async fn rest(trouble: &str, error: &view::Error) {
+    tracing::warn!(error = error as &dyn std::error::Error, "{trouble}, trying again");
+    metrics::counter!("coulomb_realtime_feed_failures_total").increment(1);
+    tokio::time::sleep(RETRY_AFTER).await;
 }
 
 fn start_shard(upto: Position) -> (Arc<Shard>, mpsc::Sender<Arc<Changes>>) {
@@ -222,10 +228,7 @@ async fn chargers_at(views: &ViewStore, sites: &BTreeSet<(TenantId, SiteId)>, up
                     query = query.after(Some(next));
                 }
                 // The batch was taken from the feed and must not be lost: without these rows it waits.
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a site's chargers can't be read");
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
+                Err(error) => rest("a site's chargers can't be read", &error).await,
             }
         }
     }

@@ -45,7 +45,12 @@ impl Connection {
                     generation: Generation(generation),
                     position: Position(position),
                 });
-                self.subscribe(id, &topic, since).await
+                if let Err(Failed(problem)) = self.subscribe(id, &topic, since).await {
+                    // Also what was followed of it before: the client has one rule for all that it is told of so.
+                    self.leave(&topic);
+                    self.say(say::not_followed(id, &topic, &problem));
+                }
+                Ok(())
             }
             ClientAction::Unsubscribe(Unsubscribe { topic }) => self.unsubscribe(id, &topic),
             ClientAction::StartCharging { command_id, request } => {
@@ -184,12 +189,16 @@ impl Connection {
 
     fn unsubscribe(&mut self, id: Option<&Value>, name: &str) -> Result<(), Failed> {
         self.caller()?;
+        self.leave(name);
+        self.say(say::unsubscribed(id, name));
+        Ok(())
+    }
+
+    fn leave(&mut self, name: &str) {
         if let Some(present) = self.subscriptions.iter().position(|present| &*present.name == name) {
             let present = self.subscriptions.swap_remove(present);
             self.end_subscription(&present);
         }
-        self.say(say::unsubscribed(id, name));
-        Ok(())
     }
 
     /// The topic of this name, if the caller may follow it.

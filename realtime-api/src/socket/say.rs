@@ -51,6 +51,11 @@ pub fn error(id: Option<&Value>, problem: &Problem) -> Vec<u8> {
     Message { data: Some(problem), ..Message::new("error", id) }.json()
 }
 
+/// The answer to a `subscribe` that begins nothing: it says of which topic nothing comes.
+pub fn not_followed(id: Option<&Value>, topic: &str, problem: &Problem) -> Vec<u8> {
+    Message { topic: Some(topic), data: Some(problem), ..Message::new("error", id) }.json()
+}
+
 pub fn accepted(id: Option<&Value>, accepted: &Accepted) -> Vec<u8> {
     Message { data: Some(accepted), ..Message::new("accepted", id) }.json()
 }

@@ -87,6 +87,37 @@ async fn a_row_ahead_of_the_hub_waits_for_it() {
     assert_eq!(late.next().await["position"], 1_006);
 }
 
+/// A client that took it for a thing of the moment would show for ever what it had.
+#[tokio::test]
+async fn who_cant_be_answered_is_told_of_which_topic_nothing_comes() {
+    let world = World::new().await;
+    let point = Point::new("CP1");
+    world.change(vec![(1_001, point.row())]).await;
+    let mut client = world.driver_socket().await;
+    assert_eq!(client.ask(json!({"action": "subscribe", "topic": "charger:CP1"})).await["upto"], 1_001);
+    let unknown = client.ask(json!({"action": "subscribe", "topic": "charger:CP2", "id": 1})).await;
+    assert_eq!(
+        (&unknown["type"], &unknown["id"], &unknown["topic"]),
+        (&json!("error"), &json!(1), &json!("charger:CP2"))
+    );
+    assert_eq!((&unknown["data"]["status"], &unknown["data"]["retry_after_s"]), (&json!(404), &json!(null)));
+
+    // What the tables have, the hub has not heard of.
+    let ahead = vec![(1_005, point.with(OutletStatus::Faulted).row())];
+    world.write(&ahead).await;
+    let again = json!({"action": "subscribe", "topic": "charger:CP1", "since": 1_001, "generation": 1, "id": 2});
+    let behind = client.ask(again.clone()).await;
+    assert_eq!((&behind["type"], &behind["id"], &behind["topic"]), (&json!("error"), &json!(2), &json!("charger:CP1")));
+    assert_eq!((&behind["data"]["status"], &behind["data"]["retry_after_s"]), (&json!(503), &json!(1)));
+    world.tell(ahead);
+    world.reached(1_005).await;
+    // Nothing comes of it, as it says.
+    assert_eq!(client.ask(json!({"action": "ping"})).await["type"], "pong");
+    assert_eq!(client.ask(again).await["type"], "resumed");
+    assert_eq!(client.next().await["position"], 1_005);
+    assert_eq!(client.next().await["type"], "live");
+}
+
 #[tokio::test]
 async fn another_history_sends_everybody_for_a_snapshot() {
     let world = World::new().await;
@@ -105,6 +136,31 @@ async fn another_history_sends_everybody_for_a_snapshot() {
         (&snapshot["type"], &snapshot["generation"], &snapshot["upto"]),
         (&"snapshot".into(), &2.into(), &900.into())
     );
+}
+
+/// As it is when a server has just been promoted. The feed says it once.
+#[tokio::test]
+async fn another_history_is_not_passed_over_while_the_tables_cant_be_read() {
+    let world = World::new().await;
+    let mut client = world.driver_socket().await;
+    let rename = async |from: &str, to: &str| {
+        let statement = format!("ALTER TABLE views.{from} RENAME TO {to}");
+        sqlx::query(&statement).execute(world.pool()).await.expect("renamed");
+    };
+    rename("sites", "sites_away").await;
+    world.tell_generation(2, 900);
+    let has_failed = |counted: &str| {
+        let failures = counted.lines().find_map(|line| line.strip_prefix("coulomb_realtime_feed_failures_total "));
+        failures.is_some_and(|failures| failures != "0")
+    };
+    let failed = async {
+        while !has_failed(&world.metrics().await) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), failed).await.expect("it looks for what is not there");
+    rename("sites_away", "sites").await;
+    assert_eq!(client.closed().await.0, 1012);
 }
 
 /// What the client holds may never have been, though the position that it waits for is reached meanwhile.

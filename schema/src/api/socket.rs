@@ -117,8 +117,11 @@ pub enum ServerMessage {
         #[schema(value_type = Accepted)]
         data: Value,
     },
-    /// What the client said was not understood, or not done.
+    /// What the client said was not understood, or not done. With a `topic`, the answer to a `subscribe`: nothing comes of
+    /// the topic until it is asked for again, which is for the client to do after the problem's `retry_after_s` if it has one.
     Error {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        topic: Option<String>,
         #[schema(value_type = Problem)]
         data: Value,
     },

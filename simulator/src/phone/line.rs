@@ -17,6 +17,7 @@ use super::account::Account;
 use super::again::{self, Again};
 use super::error::{Error, Problem};
 use super::held::{Heard, Held, Topic};
+use super::put_off::PutOff;
 use crate::Backoff;
 use crate::websocket::{self, Socket};
 
@@ -63,6 +64,12 @@ pub enum LineEvent {
         message: Value,
         heard: Heard,
     },
+    /// Nothing comes of a topic: until it is asked for again, or ever.
+    NotFollowed {
+        topic: String,
+        why: Problem,
+        again_in: Option<Duration>,
+    },
     Lost {
         why: String,
         again_in: Duration,
@@ -93,7 +100,15 @@ impl Line {
         let topics = config.topics.iter().map(|topic| (topic.clone(), Topic::default())).collect();
         let (held, watched) = watch::channel(Held { topics });
         let rng = SmallRng::seed_from_u64(config.seed);
-        let open = Open { config, requests: received, held, unanswered: HashMap::new(), asked: 0, rng };
+        let open = Open {
+            config,
+            requests: received,
+            held,
+            unanswered: HashMap::new(),
+            put_off: PutOff::default(),
+            asked: 0,
+            rng,
+        };
         tokio::spawn(open.run());
         Self { requests, held: watched }
     }
@@ -143,6 +158,7 @@ struct Open {
     requests: mpsc::Receiver<Request>,
     held: watch::Sender<Held>,
     unanswered: HashMap<String, oneshot::Sender<Result<Value, Error>>>,
+    put_off: PutOff,
     asked: u64,
     rng: SmallRng,
 }
@@ -248,6 +264,8 @@ impl Open {
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, Ended> {
         self.tell(LineEvent::Connected).await;
+        // Every one is asked for now.
+        self.put_off = PutOff::default();
         let topics: Vec<String> = self.held.borrow().topics.keys().cloned().collect();
         for topic in topics {
             let subscribe = self.subscription(&topic);
@@ -283,6 +301,10 @@ impl Open {
                 }
                 request = self.requests.recv(), if self.unanswered.len() < UNANSWERED_MAX => {
                     self.send(socket, request).await?;
+                }
+                topic = self.put_off.next() => {
+                    self.put_off.forget(&topic);
+                    write(socket, &self.subscription(&topic)).await?;
                 }
                 () = sleep_until(ping_at) => {
                     ping_at = Instant::now() + PING_INTERVAL;
@@ -323,7 +345,17 @@ impl Open {
                 _ => Ok(data),
             });
         }
-        self.tell(LineEvent::Message { message, heard }).await;
+        let event = self.not_followed(&message).unwrap_or(LineEvent::Message { message, heard });
+        self.tell(event).await;
+    }
+
+    /// An `error` that names a topic is the answer to its `subscribe`.
+    fn not_followed(&mut self, message: &Value) -> Option<LineEvent> {
+        let topic = message["topic"].as_str().filter(|_| message["type"] == "error")?.to_owned();
+        let why: Problem = serde_json::from_value(message["data"].clone()).ok()?;
+        let is_wanted = self.held.borrow().topic(&topic).is_some();
+        let again_in = if is_wanted { self.put_off.put_off(&topic, &why, &mut self.rng) } else { None };
+        Some(LineEvent::NotFollowed { topic, why, again_in })
     }
 
     async fn send(&mut self, socket: &mut Socket, request: Option<Request>) -> Result<(), Ended> {
@@ -331,10 +363,12 @@ impl Open {
             None => return Err(Ended::Closed),
             Some(Request::Subscribe(topic)) => {
                 self.follow(&topic);
+                self.put_off.forget(&topic);
                 write(socket, &self.subscription(&topic)).await?;
             }
             Some(Request::Unsubscribe(topic)) => {
                 self.forget(&topic);
+                self.put_off.forget(&topic);
                 write(socket, &json!({"action": "unsubscribe", "topic": topic})).await?;
             }
             Some(Request::Ask { mut message, answer }) => {
@@ -382,26 +416,94 @@ async fn write(socket: &mut Socket, message: &Value) -> Result<(), tungstenite::
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
     use super::*;
+
+    /// A server, a line to it that follows these, and what the line tells.
+    async fn line_to_a_server(topics: &[&str]) -> (TcpListener, Line, mpsc::Receiver<LineEvent>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (events, told) = mpsc::channel(16);
+        let line = Line::spawn(LineConfig {
+            ws: format!("ws://{address}/ws"),
+            account: Account::with_token("http://127.0.0.1:1", "a-token"),
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            token_by: TokenBy::Header,
+            events: Some(events),
+            seed: 1,
+        });
+        (listener, line, told)
+    }
+
+    /// What the server hears next.
+    async fn heard(socket: &mut WebSocketStream<TcpStream>) -> Value {
+        let message = socket.next().await.expect("it is open").expect("it is sound");
+        serde_json::from_str(message.to_text().expect("text")).expect("JSON")
+    }
+
+    async fn says(socket: &mut WebSocketStream<TcpStream>, message: Value) {
+        socket.send(Message::text(message.to_string())).await.expect("it listens");
+    }
+
+    fn problem(code: &str, status: u16, retry_after_s: Option<u64>) -> Value {
+        let mut problem = json!({"type": format!("/problems/{code}"), "title": "", "status": status, "detail": ""});
+        if let Some(seconds) = retry_after_s {
+            problem["retry_after_s"] = seconds.into();
+        }
+        problem
+    }
+
+    /// Else it would show for ever what was before, on a line that is open.
+    #[tokio::test]
+    async fn what_cant_be_followed_for_the_moment_is_asked_for_again() {
+        let (listener, line, mut told) = line_to_a_server(&["charger:gone", "me"]).await;
+        let (stream, _) = listener.accept().await.expect("it comes");
+        let mut server = tokio_tungstenite::accept_async(stream).await.expect("it speaks");
+        assert_eq!(heard(&mut server).await["topic"], "charger:gone");
+        assert_eq!(heard(&mut server).await, json!({"action": "subscribe", "topic": "me"}));
+        let held = json!({"type": "snapshot", "topic": "me", "upto": 7, "generation": 1,
+            "data": {"sessions": [{"session_id": "s", "position": 7}], "commands": []}});
+        says(&mut server, held).await;
+        says(
+            &mut server,
+            json!({"type": "error", "topic": "charger:gone", "data": problem("charger-unknown", 404, None)}),
+        )
+        .await;
+        says(&mut server, json!({"type": "error", "topic": "me", "data": problem("unavailable", 503, Some(1))})).await;
+        let refused = Instant::now();
+
+        // From where it was, once, and nothing of what there is not.
+        let again = heard(&mut server).await;
+        assert_eq!(again, json!({"action": "subscribe", "topic": "me", "since": 7, "generation": 1}));
+        assert!(refused.elapsed() >= Duration::from_secs(1), "{:?}", refused.elapsed());
+        says(&mut server, json!({"type": "resumed", "topic": "me", "generation": 1})).await;
+        says(
+            &mut server,
+            json!({"type": "session_stopped", "topic": "me", "key": "session:s", "position": 9, "upto": 7,
+            "removed": true, "data": {}}),
+        )
+        .await;
+        line.wait_for(|held| held.topics["me"].resources.is_empty()).await.expect("it is open");
+        let more = tokio::time::timeout(Duration::from_secs(3), heard(&mut server)).await;
+        assert!(more.is_err(), "{more:?}");
+        let mut refusals = vec![];
+        while let Ok(event) = told.try_recv() {
+            if let LineEvent::NotFollowed { topic, why, again_in } = event {
+                refusals.push((topic, why.code().to_owned(), again_in.is_some()));
+            }
+        }
+        let expected = [("charger:gone", "charger-unknown", false), ("me", "unavailable", true)];
+        assert_eq!(refusals, expected.map(|(topic, code, again)| (topic.to_owned(), code.to_owned(), again)));
+    }
 
     /// A server that ends says to each when to come back, and has spread them itself.
     #[tokio::test]
     async fn a_phone_comes_back_when_it_was_told_to() {
         const TOLD: Duration = Duration::from_millis(1_500);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let (events, mut told) = mpsc::channel(16);
-        let line = Line::spawn(LineConfig {
-            ws: format!("ws://{address}/ws"),
-            account: Account::with_token("http://127.0.0.1:1", "a-token"),
-            topics: vec![],
-            token_by: TokenBy::Header,
-            events: Some(events),
-            seed: 1,
-        });
+        let (listener, line, mut told) = line_to_a_server(&[]).await;
         let (stream, _) = listener.accept().await.expect("it comes");
         let mut socket = tokio_tungstenite::accept_async(stream).await.expect("it speaks");
         let reason = format!("reconnect_after_ms={}", TOLD.as_millis()).into();

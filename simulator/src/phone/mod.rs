@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod held;
 mod line;
+mod put_off;
 
 pub use account::{Account, Person};
 pub use driver::{Accepted, Phone};

@@ -7,6 +7,8 @@ use domain::event::Event;
 use domain::session::SessionEvent;
 use serde_json::{Value, json};
 use simulator::phone::{Error, Line, LineConfig, LineEvent, Phone, TokenBy};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
 use tests::balancer::Balancer;
 use tests::cluster::{Cluster, ClusterConfig, upstreams};
 use tests::follow::holds_what_queries_say;
@@ -90,6 +92,57 @@ async fn a_phone_goes_on_at_any_node() {
     charge.stop().await;
     charge.ended(network).await;
     holds_what_queries_say(&line, &account, "me").await;
+}
+
+/// Nobody can connect to the database, or is connected, until it is let in again.
+async fn let_in(database_url: &str, is_let_in: bool) {
+    let options: PgConnectOptions = database_url.parse().expect("a URL");
+    let database = options.get_database().expect("it names one").to_owned();
+    let mut server = PgConnection::connect_with(&options.database("postgres")).await.expect("the server is there");
+    let alter = format!(r#"ALTER DATABASE "{database}" WITH ALLOW_CONNECTIONS {is_let_in}"#);
+    sqlx::raw_sql(&alter).execute(&mut server).await.expect("it is ours");
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+    sqlx::query(end).bind(&database).execute(&mut server).await.expect("they end");
+}
+
+/// It comes back in the moment in which nothing can be read, and is on an open line with what it had.
+#[tokio::test]
+async fn a_phone_that_comes_while_the_database_is_away_follows_when_it_is_back() {
+    let cluster = Cluster::start(ClusterConfig::new("nodes-away")).await;
+    let network = &cluster.network;
+    let account = network.customer(network.person(), None).await;
+    let (told, mut telling) = mpsc::channel(LINE_EVENTS_MAX);
+    let line = Line::spawn(LineConfig {
+        // Not through the balancer, which sends nobody to a node that is not ready.
+        ws: format!("ws://127.0.0.1:{}/ws", cluster.realtimes[0].upstream.port),
+        account: account.clone(),
+        topics: vec!["me".to_owned()],
+        token_by: TokenBy::Header,
+        events: Some(told),
+        seed: 1,
+    });
+    let mut charge = Charge::begun(network, Phone { account: account.clone(), line: line.clone() }).await;
+    let_in(cluster.database.url(), false).await;
+    line.lose(Duration::ZERO).await.expect("the line is open");
+    let refused = within("the subscription to be refused", async {
+        loop {
+            let event = telling.recv().await.expect("the line is open");
+            if let LineEvent::NotFollowed { topic, why, again_in } = event {
+                return (topic, why.status, again_in.is_some());
+            }
+        }
+    });
+    assert_eq!(refused.await, ("me".to_owned(), 503, true));
+    let_in(cluster.database.url(), true).await;
+    while telling.try_recv().is_ok() {}
+    charge.meter("2026-03-01T10:10:00Z", 3500).await;
+    charge.seen(|session| session["energy_wh"] == 2500).await;
+    holds_what_queries_say(&line, &account, "me").await;
+    let mut lost = 0;
+    while let Ok(event) = telling.try_recv() {
+        lost += usize::from(matches!(event, LineEvent::Lost { .. }));
+    }
+    assert_eq!(lost, 0, "it needs no other line for it");
 }
 
 /// Nodes are killed and stand still in the middle of everything, and nobody is left with an older state.
