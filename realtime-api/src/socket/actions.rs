@@ -48,6 +48,8 @@ impl Connection {
                 if let Err(Failed(problem)) = self.subscribe(id, &topic, since).await {
                     // Also what was followed of it before: the client has one rule for all that it is told of so.
                     self.leave(&topic);
+                    let code = problem.code().as_str();
+                    metrics::counter!("coulomb_realtime_subscriptions_refused_total", "code" => code).increment(1);
                     self.say(say::not_followed(id, &topic, &problem));
                 }
                 Ok(())

@@ -109,6 +109,9 @@ async fn who_cant_be_answered_is_told_of_which_topic_nothing_comes() {
     let behind = client.ask(again.clone()).await;
     assert_eq!((&behind["type"], &behind["id"], &behind["topic"]), (&json!("error"), &json!(2), &json!("charger:CP1")));
     assert_eq!((&behind["data"]["status"], &behind["data"]["retry_after_s"]), (&json!(503), &json!(1)));
+    let counted = world.metrics().await;
+    let refused = r#"coulomb_realtime_subscriptions_refused_total{code="unavailable"}"#;
+    assert!(counted.lines().any(|line| line.starts_with(refused)), "{counted}");
     world.tell(ahead);
     world.reached(1_005).await;
     // Nothing comes of it, as it says.
