@@ -14,7 +14,7 @@ use service_host::{Code, Problem};
 use crate::state::invalid;
 
 /// When read models that are far behind the log may have caught up.
-const BEHIND_RETRY_AFTER: Duration = Duration::from_secs(5);
+pub const BEHIND_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What was not answered or done.
 #[derive(Debug, Clone)]

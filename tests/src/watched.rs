@@ -48,6 +48,7 @@ pub struct Watched {
     pub residents: Vec<ResidentConfig>,
     /// Free text that chargers report, of people.
     pub free_texts: Vec<String>,
+    long_outages: bool,
 }
 
 /// Who is watched, and how they live.
@@ -60,6 +61,8 @@ pub struct WatchedConfig {
     pub sample_interval: Duration,
     /// For how long chargers wait for an answer before they say the same again.
     pub answer_wait: Duration,
+    /// The log may be away for longer than an Authorize waits for it (docs/ocpp.md): some are refused then, and nothing else.
+    pub long_outages: bool,
     pub seed: u64,
 }
 
@@ -89,6 +92,7 @@ impl Watched {
             pace: Pace::hectic(),
             sample_interval: Duration::from_millis(400),
             answer_wait: Duration::from_secs(5),
+            long_outages: false,
             seed,
         };
         Self::of(network, config).await
@@ -96,7 +100,7 @@ impl Watched {
 
     pub async fn of(network: &Network, config: WatchedConfig) -> Self {
         let (journal, commands) = (Arc::new(Journal::default()), Arc::new(Commands::default()));
-        let WatchedConfig { chargers, residents, pace, sample_interval, answer_wait, seed } = config;
+        let WatchedConfig { chargers, residents, pace, sample_interval, answer_wait, long_outages, seed } = config;
         // Made before those that need it are made at once.
         network.plan().await;
         let charger = async |number: usize| {
@@ -138,7 +142,7 @@ impl Watched {
             witness: Some(commands.clone()),
             seed,
         });
-        Self { journal, commands, town, operator, lines, residents, free_texts }
+        Self { journal, commands, town, operator, lines, residents, free_texts, long_outages }
     }
 
     /// All that people have given of themselves, and what chargers have said of them.
@@ -210,7 +214,13 @@ impl Watched {
         for charger in self.town.chargers() {
             assert!(held.resources.contains_key(&format!("charger:{}", charger.id())), "{} is held", charger.id());
         }
-        assert_eq!(self.journal.refused(), Vec::<String>::new(), "nothing was answered with a CALLERROR");
+        let (authorize, other): (Vec<_>, Vec<_>) = self.journal.refused().into_iter().partition(|refused| {
+            self.long_outages && refused.contains(" Authorize ") && refused.ends_with(": InternalError")
+        });
+        assert_eq!(other, Vec::<String>::new(), "nothing was answered with a CALLERROR");
+        if !authorize.is_empty() {
+            println!("could not be decided in time: {authorize:?}");
+        }
         let log = Log::open(database_url).await;
         self.is_recorded(&log).await;
         log.close().await;

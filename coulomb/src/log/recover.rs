@@ -98,14 +98,14 @@ fn tell(plan: &Recovery, tails: Option<&[KafkaTail]>, ahead: &[String]) {
     }
     if let Some(tails) = tails {
         let highest = tails.iter().map(|tail| tail.position).max().unwrap_or_default();
-        let counts = plan.kafka_upto.unwrap_or_default();
-        match counts {
-            Position::START => say!("Kafka has nothing of it."),
-            _ => say!("Kafka has it up to position {counts}, in {} partitions.", tails.len()),
+        match (plan.kafka_upto.unwrap_or_default(), highest) {
+            (_, Position::START) => say!("Kafka has nothing of it."),
+            (Position::START, _) => say!("Kafka's last records, up to position {highest}, are known to be lost."),
+            (counts, _) => say!("Kafka has it up to position {counts}."),
         }
-        if highest > counts {
+        if plan.kafka_upto.is_some_and(|counts| Position::START < counts && counts < highest) {
             say!(
-                "What it has above that, up to {highest}, is of former generations and known to be lost: it counts for nothing."
+                "Its records up to position {highest} are of former generations and known to be lost: they count for nothing."
             );
         }
     }

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use simulator::phone::{Account, Line, LineConfig, LineEvent, TokenBy};
+use simulator::phone::{Account, Heard, Line, LineConfig, LineEvent, TokenBy};
 use tokio::sync::mpsc;
 
 use crate::data_dir::DataDir;
@@ -71,14 +71,25 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
     });
     let style = Style { json: args.json, color: std::io::stdout().is_terminal() && !args.json };
     let mut out = std::io::stdout().lock();
+    let mut is_told = false;
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
         };
         let Some(event) = event else { return Ok(()) };
-        if let LineEvent::NotFollowed { topic, why, again_in: None } = &event {
-            anyhow::bail!("{topic}: {}", if why.detail.is_empty() { &why.title } else { &why.detail });
+        match &event {
+            LineEvent::NotFollowed { topic, why, again_in: None } => {
+                anyhow::bail!("{topic}: {}", if why.detail.is_empty() { &why.title } else { &why.detail });
+            }
+            LineEvent::Message { heard: Heard::News, .. } => is_told = true,
+            // Of an older program, which does not say of which topic it speaks.
+            LineEvent::Message { message, .. }
+                if !is_told && message["type"] == "error" && message["topic"].is_null() =>
+            {
+                anyhow::bail!("{}: {}", args.topic, message["data"]["detail"].as_str().unwrap_or("refused"));
+            }
+            _ => {}
         }
         match line::print(&mut out, &event, style).and_then(|()| out.flush()) {
             // Whoever read it has enough.

@@ -29,7 +29,8 @@ pub struct Recovery {
     pub shared_upto: Position,
     /// The highest position that others have; not above the head: none is lost.
     pub lost_upto: Position,
-    /// The highest position in Kafka but for records that are known to be lost; none: Kafka was not looked at.
+    /// The highest position in Kafka but for records that are known to be lost, which count while lost positions are filled;
+    /// none: Kafka was not looked at.
     pub kafka_upto: Option<Position>,
     pub reason: GenerationReason,
     /// A recovery was cut off, and is carried on.

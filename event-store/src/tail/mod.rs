@@ -256,7 +256,9 @@ impl Tail {
                     let (upto, has_gap) = (ring.upto(), ring.has_gap());
                     // What can't be decoded leaves no gap in the ring; where it is above the head, the log has not got it.
                     let is_owed = |fill: &Fill| fill.upto > upto && (fill.upto <= head || fill.at > mark.at);
-                    slot.fill = slot.fill.filter(|fill| has_gap || is_owed(fill));
+                    let highest = ring.highest();
+                    let for_the_gap = |fill: Fill| has_gap.then_some(Fill { upto: highest, ..fill });
+                    slot.fill = slot.fill.and_then(|fill| if is_owed(&fill) { Some(fill) } else { for_the_gap(fill) });
                     slot.lost_upto = lost_before.filter(|lost| head < *lost);
                     return Standing::Upto(upto);
                 }

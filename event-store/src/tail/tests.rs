@@ -171,3 +171,17 @@ fn what_cannot_be_read_stays_due_when_what_is_before_it_was_read() {
     assert_eq!(fill(5), 1);
     assert_eq!(tail.fill_wanted(), None);
 }
+
+/// A record that says that it is far above the log, while something else is missing: only that is read.
+#[test]
+fn what_the_log_does_not_have_is_not_due_for_ever() {
+    let tail = tail_at(3);
+    bring(&tail, [6]);
+    tail.bring([Carried::Undecodable(Position(900))], PATIENCE);
+    let mark = tail.mark();
+    assert_eq!(tail.compare(mark, Position(6), Generation::FIRST, LIMITS), Standing::Upto(Position(3)));
+    assert_eq!(tail.fill_wanted().map(|fill| fill.upto), Some(Position(6)));
+    let events = vec![event(4, Generation::FIRST), event(5, Generation::FIRST)];
+    tail.fill(Stretch { after: Position(3), upto: Position(5), events, bytes: 0 }, PATIENCE);
+    assert_eq!((tail.upto(), tail.fill_wanted()), (Position(6), None));
+}

@@ -46,8 +46,6 @@ impl Connection {
                     position: Position(position),
                 });
                 if let Err(Failed(problem)) = self.subscribe(id, &topic, since).await {
-                    // Also what was followed of it before: the client has one rule for all that it is told of so.
-                    self.leave(&topic);
                     let code = problem.code().as_str();
                     metrics::counter!("coulomb_realtime_subscriptions_refused_total", "code" => code).increment(1);
                     self.say(say::not_followed(id, &topic, &problem));
@@ -122,8 +120,10 @@ impl Connection {
     }
 
     async fn subscribe(&mut self, id: Option<&Value>, name: &str, since: Option<Since>) -> Result<(), Failed> {
+        // Asked for again: it begins anew, or not at all.
+        self.leave(name);
         let topic = self.topic(name).await?;
-        // Asked for again: it begins anew.
+        // Under another spelling of its id.
         if let Some(present) = self.subscriptions.iter().position(|present| present.topic == topic) {
             let present = self.subscriptions.swap_remove(present);
             self.end_subscription(&present);

@@ -19,7 +19,7 @@ use schema::view::{Column, Model, Query, Row, RowChange};
 use service_host::Problem;
 
 use crate::directory::Scene;
-use crate::failed::Failed;
+use crate::failed::{BEHIND_RETRY_AFTER, Failed};
 use crate::hub::{Mailbox, ResourceKey, Shard, SubscriptionId, Topic, Update, Viewer};
 use crate::query::is_visible;
 use crate::resource::{command, session};
@@ -116,7 +116,9 @@ impl Opener<'_> {
         let newest = rows.iter().map(|row| row.position).max().unwrap_or_default();
         if newest > scene.upto {
             let delivered = tokio::time::timeout(HUB_WAIT_MAX, self.shard.completed(newest)).await;
-            delivered.map_err(|_| Problem::unavailable("The views are behind. Try again."))?;
+            // Not at once again: while this is waited for, the socket does nothing else.
+            let behind = || Problem::unavailable("The views are behind. Try again.").retry_after(BEHIND_RETRY_AFTER);
+            delivered.map_err(|_| behind())?;
         }
         let known = rows.iter().filter(|row| row.position <= scene.upto);
         let known = known.filter_map(|row| Update::of(row, &scene.places, &self.api.hub.names)).map(Arc::new);

@@ -102,18 +102,21 @@ async fn who_cant_be_answered_is_told_of_which_topic_nothing_comes() {
     );
     assert_eq!((&unknown["data"]["status"], &unknown["data"]["retry_after_s"]), (&json!(404), &json!(null)));
 
+    let mut other = world.driver_socket().await;
+    assert_eq!(other.ask(json!({"action": "subscribe", "topic": "charger:CP1"})).await["upto"], 1_001);
+
     // What the tables have, the hub has not heard of.
     let ahead = vec![(1_005, point.with(OutletStatus::Faulted).row())];
     world.write(&ahead).await;
     let again = json!({"action": "subscribe", "topic": "charger:CP1", "since": 1_001, "generation": 1, "id": 2});
     let behind = client.ask(again.clone()).await;
     assert_eq!((&behind["type"], &behind["id"], &behind["topic"]), (&json!("error"), &json!(2), &json!("charger:CP1")));
-    assert_eq!((&behind["data"]["status"], &behind["data"]["retry_after_s"]), (&json!(503), &json!(1)));
+    assert_eq!((&behind["data"]["status"], &behind["data"]["retry_after_s"]), (&json!(503), &json!(5)));
     let counted = world.metrics().await;
     let refused = r#"coulomb_realtime_subscriptions_refused_total{code="unavailable"}"#;
     assert!(counted.lines().any(|line| line.starts_with(refused)), "{counted}");
     world.tell(ahead);
-    world.reached(1_005).await;
+    assert_eq!(other.next().await["position"], 1_005);
     // Nothing comes of it, as it says.
     assert_eq!(client.ask(json!({"action": "ping"})).await["type"], "pong");
     assert_eq!(client.ask(again).await["type"], "resumed");
@@ -151,13 +154,15 @@ async fn another_history_is_not_passed_over_while_the_tables_cant_be_read() {
         sqlx::query(&statement).execute(world.pool()).await.expect("renamed");
     };
     rename("sites", "sites_away").await;
-    world.tell_generation(2, 900);
-    let has_failed = |counted: &str| {
-        let failures = counted.lines().find_map(|line| line.strip_prefix("coulomb_realtime_feed_failures_total "));
-        failures.is_some_and(|failures| failures != "0")
+    let failures = async || {
+        let counted = world.metrics().await;
+        let count = counted.lines().find_map(|line| line.strip_prefix("coulomb_realtime_feed_failures_total "));
+        count.map_or(0.0, |count| count.parse::<f64>().expect("a number"))
     };
+    let before = failures().await;
+    world.tell_generation(2, 900);
     let failed = async {
-        while !has_failed(&world.metrics().await) {
+        while failures().await <= before {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

@@ -8,34 +8,121 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::Problem;
 
+/// In seconds. Whoever says less or more is no server that means it.
+const SAID_MIN_S: u64 = 1;
+const SAID_MAX_S: u64 = 30;
+const LEAST_MAX: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Default)]
 pub struct PutOff {
-    until: BTreeMap<String, Instant>,
+    topics: BTreeMap<String, Refused>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    times: u32,
+    /// None: it is asked for already, and not answered yet.
+    again_at: Option<Instant>,
 }
 
 impl PutOff {
-    /// When the topic is to be asked for again: after as long as the server says, and a random time of up to as long, so
-    /// that not all whom it could not answer come at once. None if it can't be followed at all.
+    /// When the topic is to be asked for again: after as long as the server says, twice as long each further time, and a
+    /// random time of up to as long, so that not all whom it could not answer come at once. None if it can't be followed.
     pub fn put_off(&mut self, topic: &str, problem: &Problem, rng: &mut impl Rng) -> Option<Duration> {
-        let least = Duration::from_secs(problem.retry_after_s?);
+        let said = Duration::from_secs(problem.retry_after_s?.clamp(SAID_MIN_S, SAID_MAX_S));
+        let times = self.topics.get(topic).map_or(0, |refused| refused.times);
+        let least = said.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(LEAST_MAX);
         let wait = rng.random_range(least..=least * 2);
-        self.until.insert(topic.to_owned(), Instant::now() + wait);
+        let refused = Refused { times: times.saturating_add(1), again_at: Some(Instant::now() + wait) };
+        self.topics.insert(topic.to_owned(), refused);
         Some(wait)
     }
 
-    /// It is asked for already, or nobody wants it any more.
+    /// It has been answered, or nobody wants it any more.
     pub fn forget(&mut self, topic: &str) {
-        self.until.remove(topic);
+        self.topics.remove(topic);
     }
 
-    /// Returns with a topic when its time has come; never, if there is none. Its place is kept until it is forgotten.
+    /// Asked for again, it may be refused again.
+    pub fn asked(&mut self, topic: &str) {
+        if let Some(refused) = self.topics.get_mut(topic) {
+            refused.again_at = None;
+        }
+    }
+
+    /// Returns with a topic when it is to be asked for; never, if there is none. It is the next one until that is said.
     pub async fn next(&self) -> String {
-        match self.until.iter().min_by_key(|(_, until)| **until) {
-            Some((topic, until)) => {
-                sleep_until(*until).await;
+        let waiting = self.topics.iter().filter_map(|(topic, refused)| Some((refused.again_at?, topic)));
+        match waiting.min() {
+            Some((again_at, topic)) => {
+                sleep_until(again_at).await;
                 topic.clone()
             }
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
+
+    use super::*;
+
+    fn refusal(retry_after_s: Option<u64>) -> Problem {
+        let (kind, title, detail) = ("/problems/unavailable".to_owned(), String::new(), String::new());
+        Problem { kind, title, status: 503, detail, retry_after_s }
+    }
+
+    #[test]
+    fn each_wait_is_longer_and_none_is_without_measure() {
+        let mut rng = SmallRng::seed_from_u64(1);
+        // What is said, and of each time between what the wait is.
+        let table = [
+            (1, [(1, 2), (2, 4), (4, 8)]),
+            (5, [(5, 10), (10, 20), (20, 40)]),
+            (0, [(1, 2), (2, 4), (4, 8)]),
+            (u64::MAX, [(30, 60), (30, 60), (30, 60)]),
+        ];
+        for (said_s, waits_s) in table {
+            let mut put_off = PutOff::default();
+            for (least_s, most_s) in waits_s {
+                let wait = put_off.put_off("me", &refusal(Some(said_s)), &mut rng).expect("it is to be tried again");
+                let expected = Duration::from_secs(least_s)..=Duration::from_secs(most_s);
+                assert!(expected.contains(&wait), "{said_s}: {wait:?} of {expected:?}");
+            }
+            put_off.forget("me");
+            let wait = put_off.put_off("me", &refusal(Some(said_s)), &mut rng);
+            assert!(wait <= Some(Duration::from_secs(waits_s[0].1)), "it was answered in between: {wait:?}");
+        }
+        assert_eq!(PutOff::default().put_off("me", &refusal(None), &mut rng), None);
+    }
+
+    /// Those whom a server could not answer do not come in one moment.
+    #[test]
+    fn waits_are_spread() {
+        let of = |phone| PutOff::default().put_off("me", &refusal(Some(1)), &mut SmallRng::seed_from_u64(phone));
+        let mut tenths = [0; 10];
+        for phone in 0..10_000 {
+            let over = of(phone).expect("it is to be tried again") - Duration::from_secs(1);
+            tenths[usize::try_from(over.as_millis() / 100).expect("small").min(9)] += 1;
+        }
+        assert!(tenths.iter().all(|phones| (800..1_200).contains(phones)), "{tenths:?}");
+    }
+
+    #[tokio::test]
+    async fn only_what_waits_is_asked_for() {
+        let mut rng = SmallRng::seed_from_u64(1);
+        let mut put_off = PutOff::default();
+        for topic in ["charger:1", "charger:2"] {
+            put_off.put_off(topic, &refusal(Some(1)), &mut rng);
+        }
+        let first = put_off.next().await;
+        put_off.asked(&first);
+        let second = put_off.next().await;
+        assert_ne!(first, second);
+        put_off.forget(&second);
+        assert!(tokio::time::timeout(Duration::from_millis(50), put_off.next()).await.is_err());
     }
 }

@@ -88,6 +88,7 @@ async fn nothing_is_lost_and_nothing_is_twice_while_parts_are_killed_and_frozen(
         pace: pace(),
         sample_interval: Duration::from_secs(5),
         answer_wait: Duration::from_secs(10),
+        long_outages: true,
         seed,
     };
     let mut watched = Watched::of(&network, config).await;

@@ -22,8 +22,13 @@ async fn socket(port: u16, account: &Account) -> WebSocketStream<TcpStream> {
     let stream = TcpStream::connect(&address).await.expect("it listens");
     let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("it opens");
     socket.send(Message::text(json!({"action": "subscribe", "topic": "me"}).to_string())).await.expect("it is open");
-    while next(&mut socket).await["type"] != "snapshot" {}
-    socket
+    loop {
+        let message = next(&mut socket).await;
+        assert_ne!(message["type"], "error", "{message}");
+        if message["type"] == "snapshot" {
+            return socket;
+        }
+    }
 }
 
 async fn next(socket: &mut WebSocketStream<TcpStream>) -> Value {

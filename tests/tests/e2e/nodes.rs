@@ -101,6 +101,9 @@ async fn let_in(database_url: &str, is_let_in: bool) {
     let mut server = PgConnection::connect_with(&options.database("postgres")).await.expect("the server is there");
     let alter = format!(r#"ALTER DATABASE "{database}" WITH ALLOW_CONNECTIONS {is_let_in}"#);
     sqlx::raw_sql(&alter).execute(&mut server).await.expect("it is ours");
+    if is_let_in {
+        return;
+    }
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
     sqlx::query(end).bind(&database).execute(&mut server).await.expect("they end");
 }

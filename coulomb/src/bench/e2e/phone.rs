@@ -28,8 +28,14 @@ impl Phone {
         let topic = format!("charger:{}", charger_id(charger));
         socket.send(Message::text(json!({"action": "subscribe", "topic": topic}).to_string())).await?;
         let mut phone = Self { charger, socket };
-        while phone.next().await?["type"] != "snapshot" {}
-        Ok(phone)
+        loop {
+            let message = phone.next().await?;
+            match message["type"].as_str() {
+                Some("snapshot") => return Ok(phone),
+                Some("error") => anyhow::bail!("{topic} can't be followed: {}", message["data"]["detail"]),
+                _ => {}
+            }
+        }
     }
 
     /// Takes the time of every update that a report has caused, in microseconds.
