@@ -33,6 +33,11 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// The first step is another from now on; what has failed counts on.
+    pub fn begin_with(&mut self, first: Duration) {
+        self.first = first;
+    }
+
     /// Between half of the present step, or nothing, and the whole of it.
     pub fn next(&mut self, rng: &mut impl Rng) -> Duration {
         let step = self.first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.longest);

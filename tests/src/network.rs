@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use simulator::charger::{ChargerConfig, OutletConfig};
-use simulator::phone::{Account, Error, Line, LineConfig, Person, Phone, Problem, TokenBy};
-use tokio::sync::OnceCell;
+use simulator::phone::{Account, Error, Line, LineConfig, LineEvent, Person, Phone, Problem, TokenBy};
+use tokio::sync::{OnceCell, mpsc};
 
 use crate::program::{Program, ProgramBuilder, free_port};
 use crate::within;
@@ -15,6 +15,9 @@ use crate::within;
 const OPERATOR_EMAIL: &str = "operator@tests.example";
 const OPERATOR_PASSWORD: &str = "operators-password";
 pub const MASTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+
+/// More than a test's line has to tell.
+const LINE_EVENTS_MAX: usize = 16_384;
 
 /// Where a platform answers, and what was made in it. Cheap to clone.
 #[derive(Clone)]
@@ -219,13 +222,28 @@ impl Network {
         Phone { account, line }
     }
 
+    /// The same, with its phones at another port.
+    pub fn with_phones_at(&self, http: u16) -> Self {
+        Self { ws: format!("ws://127.0.0.1:{http}/ws"), ..self.clone() }
+    }
+
     pub fn line(&self, account: &Account, topics: &[&str]) -> Line {
+        self.open_line(account, topics, None)
+    }
+
+    /// A line, and what it tells.
+    pub fn telling_line(&self, account: &Account, topics: &[&str]) -> (Line, mpsc::Receiver<LineEvent>) {
+        let (told, telling) = mpsc::channel(LINE_EVENTS_MAX);
+        (self.open_line(account, topics, Some(told)), telling)
+    }
+
+    fn open_line(&self, account: &Account, topics: &[&str], events: Option<mpsc::Sender<LineEvent>>) -> Line {
         Line::spawn(LineConfig {
             ws: self.ws.clone(),
             account: account.clone(),
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             token_by: TokenBy::Header,
-            events: None,
+            events,
             seed: 1,
         })
     }

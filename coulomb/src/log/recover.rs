@@ -101,12 +101,14 @@ fn tell(plan: &Recovery, tails: Option<&[KafkaTail]>, ahead: &[String]) {
         match (plan.kafka_upto.unwrap_or_default(), highest) {
             (_, Position::START) => say!("Kafka has nothing of it."),
             (Position::START, _) => say!("Kafka's last records, up to position {highest}, are known to be lost."),
-            (counts, _) => say!("Kafka has it up to position {counts}."),
-        }
-        if plan.kafka_upto.is_some_and(|counts| Position::START < counts && counts < highest) {
-            say!(
-                "Its records up to position {highest} are of former generations and known to be lost: they count for nothing."
-            );
+            (counts, _) => {
+                say!("Kafka has it up to position {counts}.");
+                if counts < highest {
+                    say!(
+                        "Its records up to position {highest} are of former generations and known to be lost: they count for nothing."
+                    );
+                }
+            }
         }
     }
     if plan.unneeded {

@@ -23,7 +23,7 @@ pub fn print(out: &mut impl Write, event: &LineEvent, style: Style) -> io::Resul
         }
         LineEvent::NotFollowed { topic, why, again_in } => {
             let again = again_in.map(|wait| format!("; again in {:.1} s", wait.as_secs_f64())).unwrap_or_default();
-            say(out, style, "not followed", &format!("{topic}: {}{again}", why.detail))
+            say(out, style, "not followed", &format!("{topic}: {}{again}", why.text()))
         }
         LineEvent::Message { message, heard: Heard::News } => news(out, message, style),
         LineEvent::Message { .. } => Ok(()),

@@ -80,7 +80,7 @@ pub async fn run(settings: &Settings, args: Args) -> anyhow::Result<()> {
         let Some(event) = event else { return Ok(()) };
         match &event {
             LineEvent::NotFollowed { topic, why, again_in: None } => {
-                anyhow::bail!("{topic}: {}", if why.detail.is_empty() { &why.title } else { &why.detail });
+                anyhow::bail!("{topic}: {}", why.text());
             }
             LineEvent::Message { heard: Heard::News, .. } => is_told = true,
             // Of an older program, which does not say of which topic it speaks.

@@ -121,13 +121,10 @@ impl Connection {
 
     async fn subscribe(&mut self, id: Option<&Value>, name: &str, since: Option<Since>) -> Result<(), Failed> {
         // Asked for again: it begins anew, or not at all.
-        self.leave(name);
+        self.leave(|present| &*present.name == name);
         let topic = self.topic(name).await?;
         // Under another spelling of its id.
-        if let Some(present) = self.subscriptions.iter().position(|present| present.topic == topic) {
-            let present = self.subscriptions.swap_remove(present);
-            self.end_subscription(&present);
-        }
+        self.leave(|present| present.topic == topic);
         let limit = self.api().limits.subscriptions_max;
         if self.subscriptions.len() >= limit {
             self.subscriptions_refused += 1;
@@ -191,13 +188,13 @@ impl Connection {
 
     fn unsubscribe(&mut self, id: Option<&Value>, name: &str) -> Result<(), Failed> {
         self.caller()?;
-        self.leave(name);
+        self.leave(|present| &*present.name == name);
         self.say(say::unsubscribed(id, name));
         Ok(())
     }
 
-    fn leave(&mut self, name: &str) {
-        if let Some(present) = self.subscriptions.iter().position(|present| &*present.name == name) {
+    fn leave(&mut self, is_it: impl Fn(&Subscription) -> bool) {
+        if let Some(present) = self.subscriptions.iter().position(is_it) {
             let present = self.subscriptions.swap_remove(present);
             self.end_subscription(&present);
         }

@@ -23,11 +23,16 @@ impl Problem {
     pub fn code(&self) -> &str {
         self.kind.rsplit('/').next().unwrap_or_default()
     }
+
+    /// For people: what happened, or what kind of thing it is.
+    pub fn text(&self) -> &str {
+        if self.detail.is_empty() { &self.title } else { &self.detail }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}: {}", .0.code(), if .0.detail.is_empty() { &.0.title } else { &.0.detail })]
+    #[error("{}: {}", .0.code(), .0.text())]
     Refused(Problem),
     /// The request may or may not have arrived.
     #[error("no answer over HTTP")]

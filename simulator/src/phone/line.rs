@@ -383,7 +383,6 @@ impl Open {
             }
             Some(Request::Unsubscribe(topic)) => {
                 self.forget(&topic);
-                self.put_off.forget(&topic);
                 write(socket, &json!({"action": "unsubscribe", "topic": topic})).await?;
             }
             Some(Request::Ask { mut message, answer }) => {
@@ -406,7 +405,8 @@ impl Open {
         });
     }
 
-    fn forget(&self, topic: &str) {
+    fn forget(&mut self, topic: &str) {
+        self.put_off.forget(topic);
         self.held.send_modify(|held| {
             held.topics.remove(topic);
         });

@@ -7,20 +7,22 @@ use rand::Rng;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Problem;
+use crate::Backoff;
 
 /// In seconds. Whoever says less or more is no server that means it.
 const SAID_MIN_S: u64 = 1;
 const SAID_MAX_S: u64 = 30;
-const LEAST_MAX: Duration = Duration::from_secs(30);
+/// Of a wait, with what is random of it.
+const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub struct PutOff {
     topics: BTreeMap<String, Refused>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Refused {
-    times: u32,
+    backoff: Backoff,
     /// None: it is asked for already, and not answered yet.
     again_at: Option<Instant>,
 }
@@ -29,12 +31,13 @@ impl PutOff {
     /// When the topic is to be asked for again: after as long as the server says, twice as long each further time, and a
     /// random time of up to as long, so that not all whom it could not answer come at once. None if it can't be followed.
     pub fn put_off(&mut self, topic: &str, problem: &Problem, rng: &mut impl Rng) -> Option<Duration> {
-        let said = Duration::from_secs(problem.retry_after_s?.clamp(SAID_MIN_S, SAID_MAX_S));
-        let times = self.topics.get(topic).map_or(0, |refused| refused.times);
-        let least = said.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(LEAST_MAX);
-        let wait = rng.random_range(least..=least * 2);
-        let refused = Refused { times: times.saturating_add(1), again_at: Some(Instant::now() + wait) };
-        self.topics.insert(topic.to_owned(), refused);
+        // Half of a step is waited in any case.
+        let step = Duration::from_secs(problem.retry_after_s?.clamp(SAID_MIN_S, SAID_MAX_S)) * 2;
+        let fresh = || Refused { backoff: Backoff::new(step, LONGEST), again_at: None };
+        let refused = self.topics.entry(topic.to_owned()).or_insert_with(fresh);
+        refused.backoff.begin_with(step);
+        let wait = refused.backoff.next(rng);
+        refused.again_at = Some(Instant::now() + wait);
         Some(wait)
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::session::SessionEvent;
 use serde_json::{Value, json};
-use simulator::phone::{Error, Line, LineConfig, LineEvent, Phone, TokenBy};
+use simulator::phone::{Error, LineEvent, Phone};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tests::balancer::Balancer;
@@ -16,9 +16,6 @@ use tests::log::{Log, decoded, is_dense_and_ordered};
 use tests::watched::Watched;
 use tests::{Charge, Network, RawCharger, eventually, text, until, within};
 use tokio::sync::mpsc;
-
-/// More than a test's line has to tell.
-const LINE_EVENTS_MAX: usize = 16_384;
 
 /// What the next connection is answered for `me`, first of all.
 async fn first_of_me(telling: &mut mpsc::Receiver<LineEvent>) -> Value {
@@ -43,15 +40,7 @@ async fn a_phone_goes_on_at_any_node() {
     let nodes = upstreams(&cluster.realtimes);
     let door = Balancer::start(&nodes[..1]).await;
     let account = network.customer(network.person(), None).await;
-    let (told, mut telling) = mpsc::channel(LINE_EVENTS_MAX);
-    let line = Line::spawn(LineConfig {
-        ws: format!("ws://127.0.0.1:{}/ws", door.port()),
-        account: account.clone(),
-        topics: vec!["me".to_owned()],
-        token_by: TokenBy::Header,
-        events: Some(told),
-        seed: 1,
-    });
+    let (line, mut telling) = network.with_phones_at(door.port()).telling_line(&account, &["me"]);
     let mut charge = Charge::begun(network, Phone { account: account.clone(), line: line.clone() }).await;
     first_of_me(&mut telling).await;
     let mut register_wh = 1000;
@@ -114,16 +103,9 @@ async fn a_phone_that_comes_while_the_database_is_away_follows_when_it_is_back()
     let cluster = Cluster::start(ClusterConfig::new("nodes-away")).await;
     let network = &cluster.network;
     let account = network.customer(network.person(), None).await;
-    let (told, mut telling) = mpsc::channel(LINE_EVENTS_MAX);
-    let line = Line::spawn(LineConfig {
-        // Not through the balancer, which sends nobody to a node that is not ready.
-        ws: format!("ws://127.0.0.1:{}/ws", cluster.realtimes[0].upstream.port),
-        account: account.clone(),
-        topics: vec!["me".to_owned()],
-        token_by: TokenBy::Header,
-        events: Some(told),
-        seed: 1,
-    });
+    // Not through the balancer, which sends nobody to a node that is not ready.
+    let direct = network.with_phones_at(cluster.realtimes[0].upstream.port);
+    let (line, mut telling) = direct.telling_line(&account, &["me"]);
     let mut charge = Charge::begun(network, Phone { account: account.clone(), line: line.clone() }).await;
     let_in(cluster.database.url(), false).await;
     line.lose(Duration::ZERO).await.expect("the line is open");

@@ -8,15 +8,12 @@ mod replication;
 use domain::session::SessionEvent;
 use embedded_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
-use simulator::phone::{Line, LineConfig, LineEvent, Phone, TokenBy};
+use simulator::phone::{LineEvent, Phone};
 use tests::cluster::migrated;
 use tests::log::{Log, is_dense_and_ordered};
 use tests::{Charge, MASTER_KEY, Network, Program, ProgramBuilder, RawCharger, configured, free_port, logs, within};
-use tokio::sync::mpsc;
 
 const ROLES: [&str; 4] = ["ocpp-edge", "command-service", "projection-service", "realtime-api"];
-/// More than a test's line has to tell.
-const LINE_EVENTS_MAX: usize = 4096;
 
 /// The platform in four processes.
 struct Roles {
@@ -133,15 +130,7 @@ async fn a_phone_resumes_at_a_new_realtime_api_where_the_killed_one_left_it() {
     let mut roles = Roles::start("realtime").await;
     let network = roles.network.clone();
     let account = network.customer(network.person(), None).await;
-    let (told, mut telling) = mpsc::channel(LINE_EVENTS_MAX);
-    let line = Line::spawn(LineConfig {
-        ws: network.ws.clone(),
-        account: account.clone(),
-        topics: vec!["me".to_owned()],
-        token_by: TokenBy::Header,
-        events: Some(told),
-        seed: 1,
-    });
+    let (line, mut telling) = network.telling_line(&account, &["me"]);
     let mut charge = Charge::begun(&network, Phone { account, line }).await;
 
     roles.realtime_api.kill();

@@ -15,7 +15,7 @@ use schema::record::{self, Head};
 use schema::stored::StoredEvent;
 use schema::topics::Topics;
 use serde_json::{Value, json};
-use simulator::phone::{Line, LineConfig, LineEvent, Phone, TokenBy};
+use simulator::phone::{LineEvent, Phone};
 use sqlx::PgPool;
 use tests::log::{Log, is_dense_and_ordered};
 use tests::{Charge, MASTER_KEY, Network, RawCharger, binary, eventually, operator, until, within};
@@ -109,15 +109,7 @@ async fn relayed(cluster: &Cluster) -> i64 {
 /// A phone, and all that it is told.
 async fn listening(network: &Network) -> (Phone, mpsc::Receiver<LineEvent>) {
     let account = network.customer(network.person(), None).await;
-    let (told, hears) = mpsc::channel(10_000);
-    let line = Line::spawn(LineConfig {
-        ws: network.ws.clone(),
-        account: account.clone(),
-        topics: vec!["me".to_owned()],
-        token_by: TokenBy::Header,
-        events: Some(told),
-        seed: 1,
-    });
+    let (line, hears) = network.telling_line(&account, &["me"]);
     let opened = line.wait_for(|held| held.topic("me").is_some_and(|me| me.upto.is_some()));
     within("the snapshot of me", opened).await.expect("the line is open");
     (Phone { account, line }, hears)
