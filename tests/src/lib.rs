@@ -1,8 +1,8 @@
 //! The workspace's end-to-end tests: real processes, a real Postgres, real sockets.
 //!
 //! [`Program`] is the program in a process of its own, [`Network`] what an operator sees of a running one, [`PythonCharger`]
-//! and [`RawCharger`] are chargers that are not ours, [`log`] and [`follow`] look at what has become of it all, and
-//! [`checks`] say what must be true of it.
+//! and [`RawCharger`] are chargers that are not ours, [`log`], [`topics`] and [`follow`] look at what has become of it all,
+//! and [`checks`] say what must be true of it.
 //!
 //! The binary is built once for each run of the tests (`cargo build --bin coulomb`, same profile and target directory), or
 //! is the one that `COULOMB_TEST_BINARY` names. The Python charger's interpreter is `COULOMB_TEST_PYTHON`, or one whose
@@ -21,6 +21,7 @@ mod program;
 mod python;
 mod raw;
 mod shared;
+pub mod topics;
 pub mod watched;
 
 pub use charge::Charge;

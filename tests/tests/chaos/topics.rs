@@ -4,19 +4,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Message;
 use rdkafka::message::Headers;
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use schema::log::{Position, RecordedEvent};
 use schema::partition::{PARTITION_COUNT, partition};
 use schema::record::{self, Head};
 use schema::stored::StoredEvent;
 use schema::topics::{LogTopic, Topics};
 use tests::personal::first_found;
+use tests::topics::FromBeginning;
 
 /// For the relay to bring the last of it.
 const READ_MAX: Duration = Duration::from_secs(120);
-const WITHIN: Duration = Duration::from_secs(10);
 
 /// What was read.
 pub struct Read {
@@ -36,26 +35,16 @@ struct OfTopic {
     holes: usize,
 }
 
-/// Reads until every partition has told of the last event that the log has in it.
+/// Reads all that is there, and on until every partition has told of the last event that the log has in it.
 ///
 /// # Panics
 /// When that never comes, or a record can't be read.
 pub fn read(brokers: &str, events: &[RecordedEvent]) -> Read {
     let topics = Topics::default();
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("group.id", "chaos").set("enable.auto.commit", "false");
-    let consumer: BaseConsumer = config.create().expect("a consumer can be made");
     let names: HashMap<String, LogTopic> = LogTopic::ALL.map(|topic| (topics.of(topic), topic)).into();
-    let mut all = TopicPartitionList::new();
-    for name in names.keys() {
-        for number in 0..i32::from(PARTITION_COUNT) {
-            all.add_partition_offset(name, number, Offset::Beginning).expect("it is a partition");
-        }
-    }
-    let dead_letters = topics.dead_letters();
-    all.add_partition_offset(&dead_letters, 0, Offset::Beginning).expect("it is a partition");
-    consumer.assign(&all).expect("they can be read");
-
+    let of_dead_letters = (topics.dead_letters(), 1);
+    let of_the_log = names.iter().map(|(name, topic)| (name.clone(), topic.partitions()));
+    let mut reader = FromBeginning::of(brokers, "chaos", of_the_log.chain([of_dead_letters]));
     let mut wanted: HashMap<(LogTopic, u8), Position> = HashMap::new();
     for event in events {
         for topic in LogTopic::ALL.into_iter().filter(|topic| topic.holds(&event.event_type)) {
@@ -65,15 +54,9 @@ pub fn read(brokers: &str, events: &[RecordedEvent]) -> Read {
     let mut read =
         Read { of: LogTopic::ALL.map(|topic| (topic, OfTopic::default())).into(), raw: vec![], dead_letters: 0 };
     let until = Instant::now() + READ_MAX;
-    loop {
-        let message = match consumer.poll(Duration::from_millis(200)) {
-            Some(message) => message.expect("records can be read"),
-            None if wanted.is_empty() => break,
-            None => {
-                assert!(Instant::now() < until, "{} partitions are not told to their end: {wanted:?}", wanted.len());
-                continue;
-            }
-        };
+    while !(wanted.is_empty() && reader.unread().is_empty()) {
+        assert!(Instant::now() < until, "not told to the end: {wanted:?}; not read to the end: {:?}", reader.unread());
+        let Some(message) = reader.poll() else { continue };
         let said = message.headers().into_iter().flat_map(|headers| headers.iter()).filter_map(|header| header.value);
         read.raw.extend(said.chain(message.payload()).chain(message.key()).map(<[u8]>::to_vec));
         let Some(topic) = names.get(message.topic()) else {
@@ -87,13 +70,7 @@ pub fn read(brokers: &str, events: &[RecordedEvent]) -> Read {
             wanted.remove(&(*topic, number));
         }
     }
-    read.dead_letters = count(&consumer, &dead_letters);
     read
-}
-
-fn count(consumer: &BaseConsumer, topic: &str) -> usize {
-    let (low, high) = consumer.fetch_watermarks(topic, 0, WITHIN).expect("the topic is there");
-    usize::try_from(high - low).expect("it is a number of records")
 }
 
 impl OfTopic {
