@@ -15,8 +15,8 @@ const SCRIPT: &str = include_str!("guardian.sh");
 pub struct Watch<'a> {
     /// As which lists of processes show it.
     pub name: &'a str,
-    /// Where processes leave word of themselves: all that ever did are watched over. It must be there, and `user` must be
-    /// able to list and read it.
+    /// Where processes leave word of themselves: all that this owner has started are watched over. It must be there, and
+    /// `user` must be able to list and read it.
     pub pids: &'a Path,
     /// How they are ended; all at a time.
     pub ending: &'a Ending,
@@ -41,7 +41,8 @@ impl Guardian {
     /// When no shell can be run.
     pub fn watch(watch: Watch<'_>) -> Result<Self, Error> {
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, &format!("coulomb-{}-guardian", watch.name)]).arg(watch.pids);
+        command.args(["-c", SCRIPT, &format!("coulomb-{}-guardian", watch.name)]);
+        command.arg(std::process::id().to_string()).arg(watch.pids);
         command.arg(watch.remove.unwrap_or(Path::new(""))).args(watch.ending.words());
         if let Some(User { uid, gid }) = watch.user {
             command.uid(uid).gid(gid);

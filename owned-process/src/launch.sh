@@ -14,7 +14,7 @@ of_us() {
     echo "$1"
 }
 
-echo "$$ $(of_us 20)" >&0
+echo "$$ $(of_us 20) $owner" >&0
 # An owner that ended before the word was there has a guardian that did not find it; one that ends later has another.
 [ "$(of_us 2)" = "$owner" ] || exit 1
 exec "$@" </dev/null

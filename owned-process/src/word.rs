@@ -1,4 +1,4 @@
-//! The word that a process leaves of itself: its pid, and when it began.
+//! The word that a process leaves of itself: its pid, when it began, and the pid of its owner.
 
 use std::path::Path;
 
@@ -29,8 +29,8 @@ pub(crate) fn stands_still(pid: u32) -> bool {
 /// The process that left its word in the file, if it lives. A pid alone could by now belong to another process.
 pub(crate) fn living(file: &Path) -> Option<u32> {
     let text = std::fs::read_to_string(file).ok()?;
-    let (pid, began) = text.trim().split_once(' ')?;
-    let pid = pid.parse().ok()?;
+    let mut words = text.split_whitespace();
+    let (pid, began) = (words.next()?.parse().ok()?, words.next()?);
     (lives(pid) && field(pid, BEGAN).as_deref() == Some(began)).then_some(pid)
 }
 
@@ -45,12 +45,14 @@ mod tests {
         let us = std::process::id();
         let began = field(us, BEGAN).expect("we live");
         let table = [
+            (format!("{us} {began} 1\n"), Some(us)),
+            // As an older program wrote it.
             (format!("{us} {began}\n"), Some(us)),
             // The pid went to us, who began later than another that had it.
-            (format!("{us} 1{began}\n"), None),
+            (format!("{us} 1{began} 1\n"), None),
             (format!("{us}\n"), None),
             (String::new(), None),
-            (format!("{} {began}\n", u32::MAX), None),
+            (format!("{} {began} 1\n", u32::MAX), None),
         ];
         for (text, living_one) in table {
             std::fs::write(&file, &text).expect("ours");

@@ -155,14 +155,38 @@ async fn a_guardian_ends_all_when_its_owner_lets_it_go() {
         [ready(&mut polite, ENDLESS).await, ready(&mut stubborn, STUBBORN).await, ready(&mut frozen, ENDLESS).await];
     assert!(frozen.freeze());
     // A word that is not true any more: of a process that lives, and began at another time.
-    std::fs::write(home.pids().join("d"), format!("{} 1\n", std::process::id())).expect("ours");
+    std::fs::write(home.pids().join("d"), format!("{} 1 {0}\n", std::process::id())).expect("ours");
     watching.dismiss().await;
     assert!(!pids.into_iter().any(lives));
     assert!(!removed.exists());
 }
 
-#[test]
-fn a_second_owner_is_refused_and_told_who_the_first_is() {
+/// The next owner has the same directory and the same names.
+#[tokio::test]
+async fn a_guardian_leaves_alone_what_is_not_its_owners() {
+    let home = Home::new();
+    let watching = home.guardian();
+    let (mut ours, mut anothers, mut later) = (home.process("a"), home.process("b"), home.process("a"));
+    let pid = ready(&mut ours, "trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done").await;
+    let of_another = ready(&mut anothers, ENDLESS).await;
+    let word = home.pids().join("b");
+    let text = std::fs::read_to_string(&word).expect("it left word");
+    let (text, owner) = text.trim().rsplit_once(' ').expect("the last one is the owner's");
+    assert_eq!(owner, std::process::id().to_string());
+    std::fs::write(&word, format!("{text} 1\n")).expect("ours");
+
+    let ending = tokio::spawn(watching.dismiss());
+    until("the guardian to be at it", || ours.said().contains("asked")).await;
+    later.launch_now(&shell(ENDLESS)).expect("it starts");
+    ending.await.expect("no panic");
+    assert!(!lives(pid));
+    assert!(lives(of_another), "another owner's");
+    assert!(later.pid().is_some(), "the one that came when the owner was gone");
+    assert!(anothers.stop().await && later.stop().await);
+}
+
+#[tokio::test]
+async fn a_second_owner_is_refused_and_told_who_the_first_is() {
     let home = Home::new();
     assert!(!OwnerLock::is_taken(home.path()).expect("it can be read"));
     let lock = OwnerLock::take(home.path()).expect("nobody has it");
@@ -172,7 +196,8 @@ fn a_second_owner_is_refused_and_told_who_the_first_is() {
     assert!(matches!(refused, Error::InUse { pid: Some(pid), .. } if pid == us), "{refused}");
     assert!(refused.to_string().contains(&format!("is in use by process {us}; stop it")), "{refused}");
     drop(lock);
-    OwnerLock::take(home.path()).expect("it is free again");
+    // A child of another test, which has not become its program yet, has it too.
+    until("it to be free again", || OwnerLock::take(home.path()).is_ok()).await;
 }
 
 #[tokio::test]
@@ -185,7 +210,7 @@ async fn a_process_whose_owner_is_gone_before_it_began_does_not_begin() {
         launch.args(["-c", include_str!("../src/launch.sh"), "sh", &owner.to_string(), "touch"]).arg(&done);
         let ended = launch.stdin(file).status().expect("a shell runs");
         assert_eq!((ended.success(), done.exists()), (begins, begins), "its owner is {owner}");
-        assert_eq!(std::fs::read_to_string(&word).expect("ours").split_whitespace().count(), 2);
+        assert_eq!(std::fs::read_to_string(&word).expect("ours").split_whitespace().count(), 3);
         let _ = std::fs::remove_file(&done);
     }
 }
@@ -252,4 +277,5 @@ async fn no_process_outlives_an_owner_that_is_killed() {
     let mut next = home.process("one");
     ready(&mut next, ENDLESS).await;
     assert!(!lives(pid));
+    assert!(next.stop().await);
 }
