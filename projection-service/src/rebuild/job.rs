@@ -94,22 +94,27 @@ impl Rebuilder {
 
     pub(super) async fn begin(&self, model: Model) -> Result<(Job, bool), Error> {
         let fold = self.folds.newest(model).clone();
-        let there = builds::read(&self.pool, Some(model)).await?;
-        let shadow = there.into_iter().find(|build| build.state != BuildState::Live);
-        let resumed = shadow.is_some();
-        let build_id = match shadow {
-            None => {
-                let statement = sqlx::query_scalar("SELECT views.begin_build($1, $2)").bind(model.name());
-                statement.bind(version(&fold)).persistent(false).fetch_one(&self.pool).await?
+        let (build_id, resumed) = loop {
+            let there = builds::read(&self.pool, Some(model)).await?;
+            match there.into_iter().find(|build| build.state != BuildState::Live) {
+                None => {
+                    let statement = sqlx::query_scalar("SELECT views.begin_build($1, $2)").bind(model.name());
+                    let begun = statement.bind(version(&fold)).persistent(false).fetch_one(&self.pool).await;
+                    match begun {
+                        // Of one that was killed, whose statement has come to its end since.
+                        Err(error) if is_there(&error) => {}
+                        begun => break (begun?, false),
+                    }
+                }
+                Some(build) if build.state == BuildState::Joined => {
+                    return Err(Error::AlreadyJoined { model, number: build.number });
+                }
+                Some(build) if build.fold_version != version(&fold) => {
+                    let (number, version) = (build.number, build.fold_version);
+                    return Err(Error::OtherVersion { model, number, version, newest: fold.version() });
+                }
+                Some(build) => break (build.id, true),
             }
-            Some(build) if build.state == BuildState::Joined => {
-                return Err(Error::AlreadyJoined { model, number: build.number });
-            }
-            Some(build) if build.fold_version != version(&fold) => {
-                let (number, version) = (build.number, build.fold_version);
-                return Err(Error::OtherVersion { model, number, version, newest: fold.version() });
-            }
-            Some(build) => build.id,
         };
         let rebuilder = Uuid::now_v7();
         let row = sqlx::query(include_str!("take_over.sql")).bind(build_id).bind(rebuilder).persistent(false);
@@ -123,9 +128,14 @@ impl Rebuilder {
 
     /// The indexes of the live table, one after the other; those that are there are not made again.
     pub(super) async fn index(&self, job: &Job) -> Result<(), Error> {
+        // One that was killed may have left the server at an index that nobody sees before it is made.
+        let lock = format!("LOCK TABLE shadow.{} IN SHARE UPDATE EXCLUSIVE MODE", job.model.name());
         loop {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query(&lock).persistent(false).execute(&mut *transaction).await?;
             let statement = sqlx::query_scalar("SELECT views.index_shadow($1)").bind(job.model.name());
-            let made: Option<String> = statement.persistent(false).fetch_one(&self.pool).await?;
+            let made: Option<String> = statement.persistent(false).fetch_one(&mut *transaction).await?;
+            transaction.commit().await?;
             if made.is_none() {
                 break;
             }
@@ -176,4 +186,9 @@ impl Job {
             sqlx::query_scalar(statement).bind(self.build_id).persistent(false).fetch_all(executor).await?;
         Ok(keys.into_iter().collect())
     }
+}
+
+/// Whether a build could not be begun because there is one.
+fn is_there(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "CV011")
 }

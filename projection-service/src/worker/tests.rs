@@ -79,8 +79,10 @@ async fn a_frozen_worker_that_wakes_commits_nothing() {
     let mut frozen = Tenure::claim(&config, &store, pool, &views, &first).await;
     // Its leases are short: it may have lost them by the time it claims.
     let mut attempts = vec![];
+    let mut ttl = Duration::from_secs(1);
     while let Err(Error::Ended) = frozen {
-        let again = take(&store, ALL, first[0].holder, Duration::from_secs(1)).await;
+        let again = take(&store, ALL, first[0].holder, ttl).await;
+        ttl *= 2;
         attempts.push(again.clone());
         frozen = Tenure::claim(&config, &store, pool, &views, &again).await;
     }

@@ -46,6 +46,12 @@ fn follow(process: &Process) -> watch::Receiver<(Position, Seen)> {
     followed
 }
 
+async fn all_are_at(followers: &mut [watch::Receiver<(Position, Seen)>], position: Position) {
+    for follower in followers {
+        follower.wait_for(|(upto, _)| *upto >= position).await.unwrap();
+    }
+}
+
 async fn sites(pool: &PgPool) -> BTreeMap<String, (bool, serde_json::Value)> {
     let rows: Vec<(String, bool, serde_json::Value)> =
         sqlx::query_as("SELECT key, removed, row FROM views.sites").fetch_all(pool).await.unwrap();
@@ -88,16 +94,17 @@ async fn subscribers_are_told_of_what_a_swap_changes_and_of_nothing_else() {
     contained(&views, position).await;
     let rebuilder = rebuilder(pool, both_folds()).await;
     assert!(build(&rebuilder, Model::Sites).await > 0);
-    let followers = [follow(&one), follow(&other)];
+    let mut followers = [follow(&one), follow(&other)];
+    // They have begun, and see all that comes.
+    all_are_at(&mut followers, position).await;
 
     let (stop, growing) = load(&store, network);
-    tokio::time::sleep(Duration::from_millis(200)).await;
     let early = rebuilder.roll_back(Model::Sites, false).await;
     assert!(matches!(early, Err(Error::NeverLive { .. })), "{early:?}");
     let swapped: Exchanged = rebuilder.swap(Model::Sites, false).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    all_are_at(&mut followers, swapped.position).await;
     let back: Exchanged = rebuilder.roll_back(Model::Sites, false).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    all_are_at(&mut followers, back.position).await;
     let again = rebuilder.swap(Model::Sites, false).await;
     assert!(matches!(again, Err(Error::ServedBefore { .. })), "{again:?}");
     stop.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use read_models::Folds;
 use read_models::testing::Network;
 use schema::view::{Model, ViewStore};
+use sqlx::postgres::PgPool;
 
 use super::{both_folds, build, is_left_out, rebuilder};
 use crate::support::{Process, contained, empty, grow, store_options};
@@ -88,6 +89,42 @@ async fn a_build_that_is_killed_at_any_moment_goes_on_where_it_was() {
             assert_eq!(compared.differing(), 0, "seed {seed}: {:?}", compared.sample);
         }
     }
+}
+
+/// A rebuilder that was killed may have left the server at a statement, which comes to its end when the next one is there.
+#[tokio::test]
+async fn what_a_killed_one_left_the_server_at_is_waited_for() {
+    let database = empty().await;
+    let pool = database.pool();
+    let store = EventStore::connect(pool.clone(), store_options()).await.unwrap();
+    let position = grow(&store, &mut Network::new(6), 100).await;
+    let worker = Process::start(database.url(), "worker");
+    contained(&ViewStore::new(pool.clone()), position).await;
+
+    let beginning =
+        "SELECT views.begin_build('sessions', (SELECT fold_version FROM views.builds WHERE model = 'sessions'))";
+    build_while_under_way(pool, beginning).await;
+    drop(worker);
+    let unindexed = "UPDATE views.builds SET state = 'building' WHERE model = 'sessions' AND state = 'joined';
+                     DO $$ BEGIN EXECUTE (SELECT string_agg('DROP INDEX shadow.' || indexname, ';') FROM pg_indexes
+                           WHERE schemaname = 'shadow' AND indexname NOT LIKE '%_pkey'); END $$";
+    sqlx::raw_sql(unindexed).execute(pool).await.unwrap();
+    build_while_under_way(pool, "SELECT views.index_shadow('sessions')").await;
+}
+
+async fn build_while_under_way(pool: &PgPool, statement: &str) {
+    let mut left = pool.begin().await.unwrap();
+    sqlx::query(statement).execute(&mut *left).await.unwrap();
+    let rebuilder = rebuilder(pool, Folds::of_today()).await;
+    let building = tokio::spawn(async move { rebuilder.build(Model::Sessions, &Progress::default()).await });
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
+        assert!(!building.is_finished(), "it waits");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    left.commit().await.unwrap();
+    assert!(building.await.unwrap().unwrap().resumed, "{statement}");
 }
 
 #[tokio::test]
