@@ -179,16 +179,17 @@ impl Hub {
                 Err(error) => rest("what resources are composed with can't be read", &error).await,
             }
         };
+        let delivered = self.tracker.upto();
         self.tracker = Tracker::new(batch.upto);
+        // Before anybody sees the new scene: a position of the former history would hide what stands below it in this one.
+        for shard in self.shards.iter() {
+            shard.completed(delivered).await;
+            shard.begin_again(batch.upto);
+        }
         let places = Arc::new(self.places.clone());
         self.scene.send_replace(Scene { generation: batch.generation, upto: batch.upto, places });
         for mailbox in self.shards.iter().flat_map(|shard| shard.sockets()) {
             mailbox.call(Signal::RESET);
-        }
-        let changes = Changes { after: batch.upto, upto: batch.upto, updates: vec![], taken_at: Instant::now() };
-        let changes = Arc::new(changes);
-        for queue in &self.queues {
-            let _ = queue.send(changes.clone()).await;
         }
     }
 }

@@ -68,6 +68,11 @@ impl Inbox {
         conflated
     }
 
+    /// Another history begins: where this was in the former one says nothing any more.
+    pub fn begin_again(&mut self) {
+        self.upto = Position::START;
+    }
+
     /// All that waits for a subscription whose snapshot holds everything up to `floor`; what is not above it is dropped.
     /// `complete` is what the shard has delivered to all of its sockets.
     pub fn begin(&mut self, id: SubscriptionId, floor: Position, complete: Position) -> (Vec<Arc<Update>>, Position) {

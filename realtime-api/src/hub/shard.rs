@@ -126,6 +126,14 @@ impl Shard {
         }
     }
 
+    /// Another history begins, at `upto`. All that there was of the former one has been delivered.
+    pub fn begin_again(&self, upto: Position) {
+        for mailbox in self.sockets() {
+            mailbox.inbox().begin_again();
+        }
+        self.complete.send_replace(upto);
+    }
+
     pub fn sockets(&self) -> Vec<Arc<Mailbox>> {
         lock(&self.sockets).values().cloned().collect()
     }
@@ -205,4 +213,26 @@ impl Subscriber {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_begins_in_another_history_is_told_of_no_position_of_the_former_one() {
+        let (former, upto, id) = (Position(1001), Position(900), SubscriptionId(1));
+        let shard = Shard::new(Position(1000));
+        let mailbox = shard.attach();
+        mailbox.inbox().put(Position(1000), former, std::iter::empty());
+        let told = |floor| {
+            mailbox.inbox().open(id);
+            let (_, told) = mailbox.inbox().begin(id, floor, shard.complete());
+            mailbox.inbox().close(id);
+            told
+        };
+        assert_eq!(told(upto), former);
+        shard.begin_again(upto);
+        assert_eq!(told(upto), upto);
+    }
 }
