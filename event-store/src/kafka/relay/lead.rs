@@ -138,7 +138,7 @@ async fn prepare(store: &EventStore, options: &RelayOptions, said: &Said) -> Res
     let key = Key { cluster, prefix: prefix.to_owned() };
     let checkpoint = Checkpoint::read(store, &key).await?;
     let written = checkpoint.position;
-    let tails = Tails::read(&options.kafka, &checkpoint).await?;
+    let tails = Tails::read(&options.kafka, &checkpoint, options.tails_within).await?;
     match lineage::settle(store, &tails.of(&options.kafka)).await? {
         Comparison::NothingLost => {}
         Comparison::Lost(loss) => return Err(Stopped::LostTail(loss).into()),

@@ -36,7 +36,7 @@ pub use tails::Error as TailsError;
 /// # Errors
 /// When Kafka can't be read within half a minute.
 pub async fn last_records(options: &KafkaOptions) -> Result<Vec<KafkaTail>, tails::Error> {
-    Ok(tails::Tails::read(options, &checkpoint::Checkpoint::START).await?.of(options))
+    Ok(tails::Tails::read(options, &checkpoint::Checkpoint::START, tails::WITHIN).await?.of(options))
 }
 
 /// So often in a row another has the lease, if it leads and doesn't fail as well.
@@ -66,6 +66,8 @@ pub struct RelayOptions {
     pub checkpoint_every: Duration,
     /// Without an acknowledgement for so long, a leader gives up its lease: Kafka may be there for another one.
     pub kafka_patience: Duration,
+    /// How long the partitions may take to say what they have, before a relay leads.
+    pub tails_within: Duration,
 }
 
 impl RelayOptions {
@@ -78,6 +80,7 @@ impl RelayOptions {
             watermark_every: WATERMARK_EVERY,
             checkpoint_every: Duration::from_millis(250),
             kafka_patience: Duration::from_secs(10),
+            tails_within: tails::WITHIN,
         }
     }
 }

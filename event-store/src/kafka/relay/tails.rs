@@ -19,16 +19,16 @@ use crate::kafka::asking::{GivenUp, ask};
 use crate::kafka::context::Quiet;
 use crate::lineage::{Ends, KafkaTail};
 
-/// How long all partitions together may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long all partitions together may take, where nothing else is set.
+pub(super) const WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the topics can't be read")]
     Kafka(#[from] KafkaError),
-    #[error("partition {partition} of {topic} has not answered within {} s", PATIENCE.as_secs())]
-    Silent { topic: LogTopic, partition: i32 },
+    #[error("partition {partition} of {topic} has not answered within {} s", .within.as_secs())]
+    Silent { topic: LogTopic, partition: i32, within: Duration },
 }
 
 /// The last record of a partition.
@@ -86,13 +86,19 @@ impl Tails {
         self.tails.iter().map(of).collect()
     }
 
-    pub async fn read(options: &KafkaOptions, checkpoint: &Checkpoint) -> Result<Self, Error> {
+    /// `within`: how long all partitions together may take.
+    pub async fn read(options: &KafkaOptions, checkpoint: &Checkpoint, within: Duration) -> Result<Self, Error> {
         let (options, lasts) = (options.clone(), checkpoint.lasts);
-        let read = ask(move |given_up| Self::read_blocking(&options, &lasts, given_up));
+        let read = ask(move |given_up| Self::read_blocking(&options, &lasts, within, given_up));
         read.await.unwrap_or(Err(Error::Kafka(KafkaError::Canceled)))
     }
 
-    fn read_blocking(options: &KafkaOptions, lasts: &Lasts, given_up: GivenUp<'_>) -> Result<Self, Error> {
+    fn read_blocking(
+        options: &KafkaOptions,
+        lasts: &Lasts,
+        within: Duration,
+        given_up: GivenUp<'_>,
+    ) -> Result<Self, Error> {
         let mut config = options.client();
         config
             .set("group.id", "coulomb-relay")
@@ -106,12 +112,15 @@ impl Tails {
         // One topic after the other: a partition's end doesn't say of which topic.
         for topic in LogTopic::ALL {
             let name = options.topics.of(topic);
-            tails.of_topic(&consumer, topic, &name, || began.elapsed() > PATIENCE || given_up())?;
+            let is_over = || began.elapsed() > within || given_up();
+            if let Some(partition) = tails.of_topic(&consumer, topic, &name, is_over)? {
+                return Err(Error::Silent { topic, partition, within });
+            }
             for partition in 0..PARTITION_COUNT {
                 let had = lasts.get(topic, partition) > Position::START;
                 let has = tails.last(topic, partition).is_some();
                 // One that has never had any was made anew since the checkpoint, and lacks what it had.
-                if had && !has && consumer.fetch_watermarks(&name, partition.into(), PATIENCE)?.1 > 0 {
+                if had && !has && consumer.fetch_watermarks(&name, partition.into(), within)?.1 > 0 {
                     tails.expired.push((topic, partition));
                 }
             }
@@ -119,13 +128,14 @@ impl Tails {
         Ok(tails)
     }
 
+    /// A partition that has not answered when it was over, if there is one.
     fn of_topic(
         &mut self,
         consumer: &BaseConsumer<Quiet>,
         topic: LogTopic,
         name: &str,
         is_over: impl Fn() -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<i32>, Error> {
         let mut ends = TopicPartitionList::new();
         let mut open: Vec<i32> = (0..topic.partitions()).collect();
         for &partition in &open {
@@ -134,7 +144,7 @@ impl Tails {
         consumer.assign(&ends)?;
         while let Some(&partition) = open.first() {
             if is_over() {
-                return Err(Error::Silent { topic, partition });
+                return Ok(Some(partition));
             }
             match consumer.poll(POLL) {
                 None => {}
@@ -144,7 +154,8 @@ impl Tails {
                 Some(Err(error)) => return Err(error.into()),
             }
         }
-        Ok(consumer.unassign()?)
+        consumer.unassign()?;
+        Ok(None)
     }
 
     /// What can't be read is not ours, and says nothing of how far ours go.
