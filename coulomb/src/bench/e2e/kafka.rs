@@ -5,7 +5,7 @@ use embedded_kafka::EmbeddedKafka;
 use event_store::kafka::KafkaOptions;
 use schema::topics::Topics;
 
-use super::probe::Probe;
+use super::probe::{Probe, Probed};
 use super::{Args, Measured, measure, seed};
 use crate::bench::line::BenchLine;
 use crate::bench::platform::Server;
@@ -86,19 +86,14 @@ impl Bench<'_> {
         let measured = async {
             let token = seed::login(over_kafka.reach()).await.context("logging in")?;
             for (rate, alone) in self.args.rates().into_iter().zip(&alone) {
-                let probe = Probe::start(kafka, self.args.warm_up())?;
                 let measured = measure(over_kafka.reach(), &token, self.args, rate).await?;
                 self.tell(rate, &measured, alone, out);
-                let probed = probe.stop().await?;
-                for (name, quantile) in QUANTILES {
-                    for (part, figures) in
-                        [("commit to producing", &probed.produced), ("producing to consuming", &probed.consumed)]
-                    {
-                        let case = format!("{part} through Kafka at {rate}/s, {name}");
-                        let ms = figures.value_at_quantile(quantile) as f64 / 1000.0;
-                        out(BenchLine::new("e2e", case, "ms", ms).detail("records", figures.len()));
-                    }
-                }
+            }
+            // Apart: a further consumer costs the broker as much as one of the platform's own.
+            for rate in self.args.rates() {
+                let probe = Probe::start(kafka, self.args.warm_up())?;
+                measure(over_kafka.reach(), &token, self.args, rate).await?;
+                tell_parts(rate, &probe.stop().await?, out);
             }
             anyhow::Ok(())
         };
@@ -121,6 +116,16 @@ impl Bench<'_> {
             let case = format!("charger frame to its acknowledgement beside Kafka at {rate}/s, {name}");
             let line = measured.line(case, measured.acknowledged_ms(quantile), self.args);
             out(line.beside("postgres alone", alone.acknowledged_ms(quantile)));
+        }
+    }
+}
+
+fn tell_parts(rate: u32, probed: &Probed, out: &mut dyn FnMut(BenchLine)) {
+    for (part, figures) in [("commit to producing", &probed.produced), ("producing to consuming", &probed.consumed)] {
+        for (name, quantile) in QUANTILES {
+            let case = format!("{part} through Kafka at {rate}/s, {name}");
+            let ms = figures.value_at_quantile(quantile) as f64 / 1000.0;
+            out(BenchLine::new("e2e", case, "ms", ms).detail("records", figures.len()));
         }
     }
 }
