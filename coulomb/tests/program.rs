@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 fn coulomb(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coulomb"));
@@ -44,8 +46,19 @@ impl Up {
         Self { process, lines, http: http.expect("it says where it listens") }
     }
 
+    /// It may serve before all of it is ready.
     async fn is_ready(&self) -> bool {
-        reqwest::get(format!("{}/ready", self.http)).await.is_ok_and(|answer| answer.status().is_success())
+        let until = Instant::now() + READY_WITHIN;
+        loop {
+            let answer = reqwest::get(format!("{}/ready", self.http)).await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return true;
+            }
+            if Instant::now() > until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     fn terminate(mut self) {

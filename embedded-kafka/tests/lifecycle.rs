@@ -78,6 +78,8 @@ async fn an_owner() {
 
 #[tokio::test]
 async fn no_node_outlives_an_owner_that_is_killed() {
+    // What is fetched the first time takes longer than an owner is waited for.
+    embedded_kafka::testing::brokers().await;
     let home = tempfile::tempdir().expect("a directory");
     let own = std::env::current_exe().expect("a test has a path");
     let mut owner = Command::new(own);

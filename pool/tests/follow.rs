@@ -39,12 +39,11 @@ async fn the_primary_fails_and_the_standby_is_promoted() {
     let mut own = pool.connect().await.expect("a connection");
     let mut listener = pool.listen("told").await.expect("it listens");
 
-    // Frozen, so that a statement under way never gets an answer by itself.
+    // Frozen, so that a statement under way never gets an answer by itself. Whoever only looks for a connection gets one of the
+    // server that is promoted.
+    let mut acquired = pool.acquire().await.expect("a connection");
     first.freeze();
-    let hanging = {
-        let pool = pool.clone();
-        tokio::spawn(async move { sqlx::query("INSERT INTO n VALUES (1)").execute(&pool).await })
-    };
+    let hanging = tokio::spawn(async move { sqlx::query("INSERT INTO n VALUES (1)").execute(&mut acquired).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     second.promote().await.expect("it is promoted");
     let hung = within("what is under way ends", hanging).await.expect("no panic");

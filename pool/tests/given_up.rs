@@ -11,6 +11,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,11 @@ fn signal(name: &str, backend: i32) {
     assert!(sent.is_ok_and(|status| status.success()), "kill {name}");
 }
 
+fn stands_still(backend: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{backend}/stat")).unwrap();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 /// Begins, and gives it up when the server has begun and nobody has noticed yet. While the future runs, its server stands still:
 /// however fast it is, it answers between two of its steps.
 async fn give_up<T>(begin: impl Future<Output = T>, backend: i32, others: &PgPool) {
@@ -32,13 +38,20 @@ async fn give_up<T>(begin: impl Future<Output = T>, backend: i32, others: &PgPoo
     let text = "SELECT state = 'idle in transaction' FROM pg_stat_activity WHERE pid = $1";
     loop {
         signal("-STOP", backend);
-        let is_over = std::future::poll_fn(|context| Poll::Ready(begin.as_mut().poll(context).is_ready())).await;
+        while !stands_still(backend) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // One that stands in the middle of saying so keeps whoever asks waiting.
+        let begun = tokio::time::timeout(ASKED_WITHIN, sqlx::query_scalar(text).bind(backend).fetch_one(others)).await;
+        if let Ok(false) = begun.as_ref().map(|begun| *begun.as_ref().unwrap()) {
+            let is_over = std::future::poll_fn(|context| Poll::Ready(begin.as_mut().poll(context).is_ready())).await;
+            assert!(!is_over, "it was answered by a server that had not begun");
+        }
         signal("-CONT", backend);
-        assert!(!is_over, "it was answered by a server that stood still");
-        tokio::time::sleep(LOOK_EVERY).await;
-        if sqlx::query_scalar(text).bind(backend).fetch_one(others).await.unwrap() {
+        if let Ok(Ok(true)) = begun {
             return;
         }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

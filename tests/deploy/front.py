@@ -134,7 +134,9 @@ class StandIn:
 
 class Front:
     def __init__(self, directory, port):
-        self.http, self.ocpp = free_port(), free_port()
+        self.http = self.ocpp = free_port()
+        while self.ocpp == self.http:
+            self.ocpp = free_port()
         values = {name.replace("-", "_").upper(): f"{name}:{port}" for name in ADDRESSES}
         values["RESOLVER"] = f"127.0.0.1:{name_server()}"
         text = (DOCKER / "nginx/coulomb.conf.template").read_text()

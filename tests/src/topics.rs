@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -46,7 +47,10 @@ impl FromBeginning {
     /// # Panics
     /// When records can't be read.
     pub fn poll(&mut self) -> Option<BorrowedMessage<'_>> {
-        let message = self.consumer.poll(MOMENT)?.expect("records can be read");
+        let message = match self.consumer.poll(MOMENT)? {
+            Err(error) if passes(&error) => return None,
+            message => message.expect("records can be read"),
+        };
         let place = (message.topic().to_owned(), message.partition());
         if self.unread.get(&place).is_some_and(|end| message.offset() + 1 >= *end) {
             self.unread.remove(&place);
@@ -58,4 +62,11 @@ impl FromBeginning {
     pub fn unread(&self) -> &HashMap<(String, i32), i64> {
         &self.unread
     }
+}
+
+/// Whether the client goes on trying by itself.
+fn passes(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition};
+    let passing = [AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition];
+    error.rdkafka_error_code().is_some_and(|code| passing.contains(&code))
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const OPERATOR: &str = "operator@example.org";
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 pub struct Service {
     pub application: Application,
@@ -92,6 +93,16 @@ impl Service {
 
     pub async fn get(&self, path: &str) -> Answer {
         Answer::of(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Waits until all that it does has begun.
+    pub async fn is_ready(&self) {
+        let ready = async {
+            while self.get("/ready").await.status != StatusCode::OK {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(READY_WITHIN, ready).await.expect("it is ready");
     }
 
     /// Posts without a token.

@@ -22,9 +22,12 @@ fn impatient(kafka: &KafkaOptions) -> RelayOptions {
     RelayOptions { kafka_patience: Duration::from_secs(3), ..relay_options(kafka) }
 }
 
-/// It is gone when this returns, or already another one.
 async fn delete(kafka: &KafkaOptions) {
-    let name = kafka.topics.events();
+    delete_topic(kafka, kafka.topics.events()).await;
+}
+
+/// It is gone when this returns, or already another one.
+pub async fn delete_topic(kafka: &KafkaOptions, name: String) {
     let deleted = admin(kafka).delete_topics(&[&name], &AdminOptions::new()).await;
     deleted.expect("asked").remove(0).expect("deleted");
     let consumer: BaseConsumer = kafka.client().create().expect("a consumer");
@@ -108,8 +111,15 @@ async fn a_topic_that_takes_no_large_records_stops_the_relay_which_says_what_to_
     let upto = append_some(&store, 10).await;
     relay.until_relayed(upto).await;
     let_it_take(&kafka, 200).await;
-    let upto = append_some(&store, 10).await;
-    let state = relay.until(|state| state.doing.is_stopped()).await;
+    // The broker knows of it somewhat later.
+    let mut upto = append_some(&store, 10).await;
+    let state = loop {
+        let stopped = relay.until(|state| state.doing.is_stopped());
+        match tokio::time::timeout(Duration::from_secs(1), stopped).await {
+            Ok(state) => break state,
+            Err(_) => upto = append_some(&store, 10).await,
+        }
+    };
     // A moment later it has looked at the topic again, which says the same.
     let Doing::Stopped { why: why @ (Stopped::TooLarge { .. } | Stopped::Topics(_)) } = &state.doing else {
         panic!("{state:?}")

@@ -9,7 +9,7 @@ use event_store::kafka::{KafkaOptions, Relay};
 use event_store::{EventStore, StoreOptions};
 
 use crate::support::{database, store};
-use crate::topic::{append_some, options_at, relay_options, run};
+use crate::topic::{append_some, options_at, relay_options, run, until_written};
 
 /// What supervisors give a process, and more.
 const SOON: Duration = Duration::from_millis(1_500);
@@ -53,7 +53,7 @@ async fn who_starts_without_an_answer_of_kafka_ends_when_it_is_told_to() {
     // From now on the log is known to be in this Kafka.
     let mut relay = run(&first, relay_options(&kafka));
     relay.until_relayed(upto).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    until_written(database.pool(), upto).await;
     drop(relay);
     // The next one leads at once.
     first.lapse_all_leases().await.expect("lapsed");

@@ -7,12 +7,11 @@ use embedded_kafka::testing;
 use event_store::EventStore;
 use event_store::kafka::relay::last_records;
 use event_store::kafka::{KafkaOptions, topics};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 use schema::log::{Generation, Position};
 use schema::topics::LogTopic;
 use sqlx::PgPool;
 
+use crate::deleted::delete_topic;
 use crate::support::{database, store};
 use crate::teller::Teller;
 use crate::topic::{append_some, assert_relayed, options, options_at, relay_options, run, until_written};
@@ -92,10 +91,9 @@ async fn a_topic_that_was_half_written_anew_is_written_to_the_end() {
     let (database, kafka) = (database().await, options().await);
     let store = store(&database).await;
     let had = relayed(&store, &kafka, database.pool(), 100).await;
-    let admin: AdminClient<DefaultClientContext> = kafka.client().create().expect("an admin");
-    let names = LogTopic::ALL.map(|topic| kafka.topics.of(topic));
-    let deleted = admin.delete_topics(&names.each_ref().map(String::as_str), &AdminOptions::new()).await;
-    assert!(deleted.expect("asked").iter().all(Result::is_ok));
+    for topic in LogTopic::ALL {
+        delete_topic(&kafka, kafka.topics.of(topic)).await;
+    }
     topics::ensure(&kafka).await.expect("made anew");
     let mut teller = Teller::new(&store, &kafka);
     let half = Position(had.0 / 2);

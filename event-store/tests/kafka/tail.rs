@@ -97,7 +97,7 @@ async fn warm_up(teller: &mut Teller, writer: &EventStore, reader: &EventStore) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_kafka_well_nothing_is_read_from_postgres() {
     let (database, kafka) = (database().await, kafka_at(embedded_kafka::testing::brokers().await).await);
-    let (writer, reader) = (store(&database).await, following(&database, &kafka, Duration::from_secs(1)).await);
+    let (writer, reader) = (store(&database).await, following(&database, &kafka, Duration::from_secs(5)).await);
     let mut teller = Teller::new(&writer, &kafka);
     let from = warm_up(&mut teller, &writer, &reader).await;
     // Counted a moment after it was handed on.
@@ -117,6 +117,7 @@ async fn with_kafka_well_nothing_is_read_from_postgres() {
     for follower in followers {
         assert_eq!(of(follower).await, expected);
     }
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let after = counts(&reader);
     assert_eq!(after.filled, before.filled, "{after:?}");
     assert_eq!(after.taken - before.taken, 2_000, "{after:?}");
@@ -240,7 +241,7 @@ async fn nothing_is_missing_and_nothing_is_twice_whatever_is_told() {
 /// What it should have said is asked for at once: nothing is there to be waited for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_decoded_is_read_from_postgres_at_once() {
-    const LATE: Duration = Duration::from_secs(5);
+    const LATE: Duration = Duration::from_secs(15);
     let (database, kafka) = (database().await, kafka_at(embedded_kafka::testing::brokers().await).await);
     let (writer, reader) = (store(&database).await, following(&database, &kafka, LATE).await);
     let mut teller = Teller::new(&writer, &kafka);
@@ -286,6 +287,8 @@ async fn while_kafka_is_down_the_log_is_followed_and_then_kafka_is_again() {
         tokio::time::sleep(SOON).await;
     }
     assert_eq!(of(follower).await.len(), 400);
+    // Counted a moment after it was handed on.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let down = counts(&reader);
     assert!(down.filled >= 400, "{down:?}");
     own.restart(1).await.expect("restarted");
@@ -316,7 +319,8 @@ async fn without_kafka_the_log_is_polled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_told_of_a_lost_tail_learns_of_it_and_is_told_no_more() {
     let (database, kafka) = (database().await, kafka_at(embedded_kafka::testing::brokers().await).await);
-    let (writer, reader) = (store(&database).await, following(&database, &kafka, SOON).await);
+    // Looks at the log rarely, so that the follower is told of the lost tail before.
+    let (writer, reader) = (store(&database).await, following(&database, &kafka, SOON * 5).await);
     let mut teller = Teller::new(&writer, &kafka);
     let head = warm_up(&mut teller, &writer, &reader).await;
     let last = writer.look(Position(head.0 - 1), head, &Default::default()).await.expect("a look").events.remove(0);

@@ -34,7 +34,7 @@ pub fn options_at(brokers: &str) -> KafkaOptions {
 
 /// Takes over fast.
 pub fn relay_options(kafka: &KafkaOptions) -> RelayOptions {
-    RelayOptions { lease_ttl: Duration::from_secs(1), ..RelayOptions::new(kafka.clone()) }
+    RelayOptions { lease_ttl: Duration::from_secs(2), ..RelayOptions::new(kafka.clone()) }
 }
 
 /// A relay that ends when it is dropped, as a process does that is killed.

@@ -43,7 +43,7 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"));
+    tokio::time::timeout(3 * PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,8 +207,9 @@ async fn where_nothing_was_lost_it_goes_on_by_itself() {
     let mut pair = Pair::start().await;
     let in_kafka = tails(&pair.before).await;
     let (first, second) = (pair.pair.primary.as_ref().unwrap(), pair.pair.standby.as_ref().unwrap());
-    let port = first.port().to_string();
-    let both = first.tcp_url_of("coulomb").replace(&port, &format!("{port},127.0.0.1:{}", second.port()));
+    // Not in the password.
+    let [alone, both] = [format!(":{}/", first.port()), format!(":{},127.0.0.1:{}/", first.port(), second.port())];
+    let both = first.tcp_url_of("coulomb").replace(&alone, &both);
     let hosts: pool::Hosts = both.parse().expect("two hosts");
     let wait = pool::Options { connections_max: 5, acquire_wait_max: Duration::from_secs(5) };
     let followed = pool::follow(hosts, wait).await.expect("a primary");
@@ -460,10 +461,10 @@ async fn a_dump_in_another_cluster_of_postgres_is_noticed() {
         .expect("a generation");
     assert_eq!(reason, "moved");
     // Where a relay keeps the log in Kafka, it is asked first.
-    database.pool().execute("UPDATE log_generations SET system_identifier = 1").await.expect("written");
     let text = "INSERT INTO relay (cluster, prefix, position, generation, last_events, last_station_commands, epoch)
                 VALUES ('c', 'p', 4, 2, array_fill(0::bigint, ARRAY[64]), array_fill(0::bigint, ARRAY[64]), 1)";
     database.pool().execute(text).await.expect("written");
+    database.pool().execute("UPDATE log_generations SET system_identifier = 1").await.expect("written");
     let store = store_with(&database, options(Successor::Anybody)).await;
     let refused = store.append(one(vec![write(stream(), 0, 1)])).await;
     assert!(matches!(refused, Err(append::Error::Unavailable(_))), "{refused:?}");

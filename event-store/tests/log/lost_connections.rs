@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_store::append::Error;
-use event_store::{Append, Appended, EventStore, Expected, Write};
+use event_store::{Append, Appended, EventStore, Expected, StoreOptions, Write};
 use rand::Rng;
 use sqlx::postgres::PgPool;
 
-use crate::support::{PATIENCE, append, assert_sound, database, event_count, events, key, store, stream, write};
+use crate::support::{PATIENCE, append, assert_sound, database, event_count, events, key, store_with, stream, write};
 
 /// Ends the server's side of every lane, again and again.
 async fn kill_lanes(pool: PgPool, stop: Arc<AtomicBool>) -> u64 {
@@ -15,7 +15,7 @@ async fn kill_lanes(pool: PgPool, stop: Arc<AtomicBool>) -> u64 {
         let lanes = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                      WHERE datname = current_database() AND query LIKE '%FROM log_append%' AND pid <> pg_backend_pid()";
         killed += sqlx::query(lanes).fetch_all(&pool).await.expect("killed").len() as u64;
-        let pause = rand::rng().random_range(2..20);
+        let pause = rand::rng().random_range(2..60);
         tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
     }
     killed
@@ -39,7 +39,8 @@ async fn writer(store: EventStore, keyed: bool) -> i64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_and_nothing_is_twice() {
     let database = database().await;
-    let store = store(&database).await;
+    // However often a lane is lost before it has done anything.
+    let store = store_with(&database, StoreOptions { retry_for: PATIENCE, ..StoreOptions::default() }).await;
     let stop = Arc::new(AtomicBool::new(false));
     let killer = tokio::spawn(kill_lanes(database.pool().clone(), Arc::clone(&stop)));
     let writers = (0..6).map(|n| tokio::spawn(writer(store.clone(), n % 2 == 0)));

@@ -134,7 +134,7 @@ async fn a_command_that_is_not_answered_fails_with_its_connection() {
 
 #[tokio::test]
 async fn a_command_that_is_not_answered_in_time_is_timed_out() {
-    let settings = Settings { answer_timeout: chrono::TimeDelta::seconds(2), ..Settings::default() };
+    let settings = Settings { answer_timeout: chrono::TimeDelta::seconds(6), ..Settings::default() };
     let (network, edge) = network(settings, Limits::default()).await;
     let mut charger = edge.charger("/CP001").await;
     charger.boot().await;

@@ -139,7 +139,8 @@ async fn a_shutdown_drains() {
 #[tokio::test]
 async fn chargers_are_handed_over_evenly_and_over_the_time_that_is_set() {
     const CHARGERS: usize = 100;
-    const SPREAD: Duration = Duration::from_secs(2);
+    // A machine that stands still for a second is not to close most of them in one quarter.
+    const SPREAD: Duration = Duration::from_secs(6);
     const LATE_MAX: Duration = Duration::from_secs(10);
     let network = Network::new().await;
     let config = Config {

@@ -40,12 +40,17 @@ async fn what_a_charger_keeps_is_not_answered_and_comes_again() {
     edge.stop().await;
 }
 
+/// What a charger has not reported is not asked for: it has nothing to answer but the command of the test.
+fn asking_nothing() -> Limits {
+    Limits { stable_after: Duration::from_secs(3600), ..Limits::default() }
+}
+
 /// The log takes the command as sent, and its answer comes after whoever waits for it has given up, several times over.
 #[tokio::test]
 async fn a_command_whose_recording_was_not_answered_is_sent_all_the_same_and_once() {
     let network = Network::unheard(Settings::default()).await;
     network.register("CP001", None).await;
-    let edge = Edge::start(&network.app).await;
+    let edge = Edge::start_limited(&network.app, asking_nothing()).await;
     let mut charger = edge.charger("/CP001").await;
     charger.boot().await;
     network.delay_first("StationCommandSent").await;
@@ -70,7 +75,7 @@ async fn a_command_of_which_it_is_learned_late_that_it_was_recorded_is_not_sent_
     // Of which more than half is over when it is learned.
     let network = Network::unheard(Settings { answer_timeout: TimeDelta::seconds(11), ..Settings::default() }).await;
     network.register("CP001", None).await;
-    let edge = Edge::start(&network.app).await;
+    let edge = Edge::start_limited(&network.app, asking_nothing()).await;
     let mut charger = edge.charger("/CP001").await;
     charger.boot().await;
     network.delay_first("StationCommandSent").await;

@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Charger, Edge, Network};
 
-async fn network() -> (Network, Edge) {
+async fn network() -> Network {
     let network = Network::new().await;
     network.register("CP001", None).await;
+    network
+}
+
+/// It asks soon for what was not reported.
+async fn asking_edge(network: &Network) -> Edge {
     let limits = Limits { stable_after: Duration::from_millis(20), ..Limits::default() };
-    let edge = Edge::start_limited(&network.app, limits).await;
-    (network, edge)
+    Edge::start_limited(&network.app, limits).await
 }
 
 async fn triggered(charger: &mut Charger) -> Value {
@@ -26,12 +30,15 @@ async fn triggered(charger: &mut Charger) -> Value {
 
 #[tokio::test]
 async fn what_was_not_reported_is_asked_for() {
-    let (network, edge) = network().await;
+    let network = network().await;
+    let edge = Edge::start(&network.app).await;
     let mut charger = edge.charger("/CP001").await;
     charger.status(1, "Charging").await;
     charger.status(2, "Available").await;
     charger.vanish();
+    edge.stop().await;
 
+    let edge = asking_edge(&network).await;
     let mut charger = edge.charger("/CP001").await;
     let outlet = |n| Outlet::of_v16_connector(ConnectorNumber::new(n).unwrap());
     charger.status(2, "Available").await;
@@ -56,7 +63,8 @@ async fn what_was_not_reported_is_asked_for() {
 
 #[tokio::test]
 async fn one_that_does_not_know_the_question_is_not_asked_again() {
-    let (network, edge) = network().await;
+    let network = network().await;
+    let edge = asking_edge(&network).await;
     let mut charger = edge.charger("/CP001").await;
     charger.status(1, "Charging").await;
     let frame = triggered(&mut charger).await;

@@ -75,12 +75,12 @@ async fn the_token_is_renewed_on_the_open_socket_by_its_own_user_only() {
 
 #[tokio::test]
 async fn a_socket_without_a_token_or_with_one_that_ends_is_closed() {
-    let world = World::with(Limits { auth_wait: Duration::from_millis(100), ..limits() }).await;
+    let world = World::with(Limits { auth_wait: Duration::from_secs(2), ..limits() }).await;
     let mut silent = world.raw_socket(&[]).await;
     let error = silent.ask(json!({"action": "subscribe", "topic": "me"})).await;
     assert_eq!(error["data"]["type"], "/problems/unauthenticated");
     assert_eq!(silent.closed().await.0, 4003);
-    let short = world.token_for(world.driver, Role::Driver, ACCESS_TOKEN_LIFE_S - 2).await;
+    let short = world.token_for(world.driver, Role::Driver, ACCESS_TOKEN_LIFE_S - 4).await;
     let mut ending = world.socket(&short).await;
     assert_eq!(ending.closed().await.0, 4001);
 }

@@ -26,7 +26,8 @@ async fn at_the_end_sockets_are_told_when_to_come_back() {
 #[tokio::test]
 async fn sockets_are_closed_evenly_over_the_time_that_is_set() {
     const SOCKETS: usize = 80;
-    const SPREAD: Duration = Duration::from_secs(2);
+    // A machine that stands still for a second is not to close most of them in one quarter.
+    const SPREAD: Duration = Duration::from_secs(6);
     const LATE_MAX: Duration = Duration::from_secs(10);
     let world = World::with(Limits { drain_over: SPREAD, ..limits() }).await;
     let mut clients = Vec::new();

@@ -56,8 +56,8 @@ async fn subscriptions_are_counted() {
 
 #[tokio::test]
 async fn a_client_that_answers_no_ping_is_given_up() {
-    let idle = std::time::Duration::from_millis(600);
-    let world = World::with(Limits { ping_after: idle / 2, idle_max: idle, ..limits() }).await;
+    let (ping_after, idle_max) = (Duration::from_millis(300), Duration::from_secs(3));
+    let world = World::with(Limits { ping_after, idle_max, close_wait: ping_after, ..limits() }).await;
     let gone = world.driver_socket().await;
     let mut alive = world.driver_socket().await;
     // A client answers pings as it reads; this one reads all the time.

@@ -186,7 +186,7 @@ async fn an_analyst_sees_what_is_in_archives_only() {
 async fn an_analyst_can_read_the_views_and_nothing_else() {
     let database = with_views().await;
     let name = format!("analyst_{}", Uuid::new_v4().simple());
-    let add = "SELECT analytics.add_analyst($1, 'a password', '500 milliseconds', '500 milliseconds')";
+    let add = "SELECT analytics.add_analyst($1, 'a password', '5 seconds', '5 seconds')";
     sqlx::query(add).bind(&name).execute(database.pool()).await.expect("an analyst can be added");
 
     let options = PgConnectOptions::from_str(database.url()).expect("a URL").username(&name).password("a password");

@@ -26,6 +26,8 @@ use uuid::Uuid;
 const RANGE_POSITIONS: i64 = 30_000;
 const EVENTS: i64 = 70_000;
 const EVENTS_PER_APPEND: usize = 200;
+/// Long against an append, also where the machine stands still for a moment.
+const READS_FOR: Duration = Duration::from_secs(4);
 
 /// A platform with sessions that have ended and one that goes on, and much telemetry of all.
 struct Platform {
@@ -491,7 +493,7 @@ async fn goes_while_others_append(platform: &Platform) {
             waiting.then_some(())
         })
         .await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(READS_FOR).await;
         assert!(platform.is_there("events_telemetry_1").await, "it goes when its reader has");
         reader.commit().await.expect("committed");
         detaching.await.expect("it ends")
@@ -500,7 +502,8 @@ async fn goes_while_others_append(platform: &Platform) {
     let (appended, longest) = appending.await.expect("it appended");
     assert!(detached.status.success(), "{}", both(&detached));
     eprintln!("{appended} appends while two ranges went, the longest {longest:?}");
-    assert!(appended > 10 && longest < Duration::from_secs(1), "{appended} appends, the longest {longest:?}");
+    // None waits for who reads.
+    assert!(appended > 10 && longest < READS_FOR, "{appended} appends, the longest {longest:?}");
     let lines: Vec<Value> = String::from_utf8_lossy(&detached.stdout)
         .lines()
         .map(|line| serde_json::from_str(line).expect("a line is JSON"))

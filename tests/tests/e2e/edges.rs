@@ -143,9 +143,9 @@ async fn an_edge_that_stood_still_says_and_records_nothing_for_a_charger_that_mo
     let older = std::mem::replace(&mut charge.charger, newer);
     charge.meter("2026-03-01T10:20:00Z", 3000).await;
     charge.stop_when_asked().await;
-    charge.ended(network).await;
 
     cluster.edges[0].program().thaw();
+    charge.ended(network).await;
     assert_eq!(older.until_closed().await, (vec![], Some(SUPERSEDED)), "nothing but the close is said");
     // Whoever did not move is served as before.
     stays_charger.ask("Heartbeat", json!({})).await;

@@ -150,7 +150,7 @@ async fn what_a_charger_is_asked_ends_as_it_answers() {
 #[tokio::test]
 async fn a_command_that_is_not_answered_times_out_and_the_next_one_is_sent() {
     let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
-    let settings = [("COULOMB_CALL_TIMEOUT", "1"), ("COULOMB_HEARTBEAT_INTERVAL", "77")];
+    let settings = [("COULOMB_CALL_TIMEOUT", "5"), ("COULOMB_HEARTBEAT_INTERVAL", "77")];
     let (network, _program) = Network::start_on(database.url(), tests::logs("call-timeout"), &settings).await;
     let registered = network.charger().await;
     let operator = network.operator().await;

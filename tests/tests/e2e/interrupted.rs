@@ -57,7 +57,8 @@ async fn locked(pool: &PgPool, table: &str) -> Transaction<'static, Postgres> {
 /// Somebody waits for a lock.
 async fn somebody_waits(pool: &PgPool) {
     eventually("somebody to wait for the lock", || async {
-        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted \
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.expect("it answers");
         (waiting > 0).then_some(())
     })

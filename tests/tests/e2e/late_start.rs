@@ -6,7 +6,7 @@ use tests::{Network, PythonCharger, logs, within};
 #[tokio::test]
 async fn a_transaction_that_comes_after_the_deadline_turns_the_failed_session_active() {
     let database = embedded_postgres::testing::database(&sqlx::migrate::Migrator::DEFAULT).await;
-    let settings = [("COULOMB_START_DEADLINE", "1")];
+    let settings = [("COULOMB_START_DEADLINE", "3")];
     let (network, _program) = Network::start_on(database.url(), logs("late-start"), &settings).await;
     let (registered, driver) = (network.charger().await, network.driver().await);
     let mut charger = PythonCharger::online(&network, &registered).await;

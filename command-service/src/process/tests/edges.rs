@@ -239,7 +239,7 @@ async fn an_edge_whose_lease_is_lost_amid_its_chargers_keeps_the_others() {
 /// Edges that could not renew their leases for longer than those hold, as the watch could not ask: they get time to do it.
 /// `watches`: whether the process that is looked at is the one that watches, or becomes it after the outage.
 async fn a_living_edge_is_left_alone_after_an_outage(at_its_end: &str, watches: bool) {
-    const TTL: Duration = Duration::from_secs(2);
+    const TTL: Duration = Duration::from_secs(4);
     let world = World::new(patient()).await;
     project(&world, "CP001", &world.link).await;
     let other = new_charger(&world.app, "CP002").await;
@@ -266,7 +266,7 @@ async fn a_living_edge_is_left_alone_after_an_outage(at_its_end: &str, watches: 
     sqlx::query(at_its_end).execute(&mut *outage).await.expect("ended");
     outage.commit().await.expect("unlocked");
 
-    tokio::time::sleep(TTL / 4).await;
+    tokio::time::sleep(TTL / 8).await;
     assert!(store.renew_lease(&living, LONG).await.expect("asked"), "nobody took it over");
     // It sees to edges again.
     world.event(world.link.charge_point_id, "ChargePointDisconnected").await;

@@ -237,6 +237,8 @@ impl World {
 
     /// Returns when the hub is there.
     pub async fn reached(&self, position: i64) {
+        // What is above the log is not waited for.
+        self.log_is_at(position).await;
         let path = format!("/api/me?min_position={position}");
         assert_eq!(self.get(&self.driver_token().await, &path).await.0, 200);
     }
