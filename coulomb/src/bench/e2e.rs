@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     seconds: u64,
     /// Measure a process for each role: first with the log from Postgres alone, then through the Kafka at KAFKA_BROKERS, or
-    /// through one that is started for it
+    /// through one that is started for it; and each rate once more with a consumer beside it, which tells the parts of that way
     #[arg(long)]
     kafka: bool,
 }
