@@ -29,7 +29,7 @@
 //! | `ports` | which part has which port |
 //! | `secrets.json` | the operator's password and the master key |
 //! | `logs/<part>.log` | what a process said |
-//! | `pids/<part>` | its process, and when that began |
+//! | `pids/<part>` | its process, when that began, and its owner |
 //! | `kafka/`, `postgres-1/`, `postgres-2/`, `pgbouncer/`, `nginx/`, `traffic/` | what they keep |
 //! | `primary` | which of the two Postgres is the primary |
 //!

@@ -46,19 +46,20 @@ impl Up {
         Self { process, lines, http: http.expect("it says where it listens") }
     }
 
-    /// It may serve before all of it is ready.
     async fn is_ready(&self) -> bool {
+        reqwest::get(format!("{}/ready", self.http)).await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// It may serve before all of it is ready.
+    async fn becomes_ready(&self) -> bool {
         let until = Instant::now() + READY_WITHIN;
-        loop {
-            let answer = reqwest::get(format!("{}/ready", self.http)).await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return true;
-            }
+        while !self.is_ready().await {
             if Instant::now() > until {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        true
     }
 
     fn terminate(mut self) {
@@ -89,7 +90,7 @@ async fn two_run_side_by_side_and_stop_what_they_started() {
     let parents = [passable(), passable()];
     let directories = parents.each_ref().map(|parent| parent.path().join("data"));
     let [one, two] = directories.each_ref().map(|directory| Up::start(directory));
-    assert!(one.is_ready().await && two.is_ready().await);
+    assert!(one.becomes_ready().await && two.becomes_ready().await);
     assert_ne!(one.http, two.http);
 
     let message = refused(coulomb(&directories[0]).args(["up", "--http", "0", "--ocpp", "0"]));
@@ -111,7 +112,7 @@ async fn a_killed_one_is_taken_over_by_the_next() {
     first.process.wait().expect("it is ours");
 
     let second = Up::start(&directory);
-    assert!(second.is_ready().await);
+    assert!(second.becomes_ready().await);
     assert_eq!(std::fs::read(directory.join("master-key")).expect("it is kept"), key);
     second.terminate();
 }

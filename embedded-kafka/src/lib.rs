@@ -14,7 +14,7 @@
 //! | `lock` | held by the owner as long as it lives; its pid is inside |
 //! | `cluster` | the cluster's id and its ports: a restart has the same |
 //! | `tls/` | a certificate authority of its own, with the certificates of server and client; only with `secured` |
-//! | `pids/node-1` | its process, and when that began |
+//! | `pids/node-1` | its process, when that began, and its owner |
 //! | `node-1/server.properties` | written anew at every start |
 //! | `node-1/data/` | the node's records and metadata |
 //! | `node-1/formatted` | there when `data/` is whole |

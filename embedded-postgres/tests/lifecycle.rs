@@ -86,6 +86,7 @@ async fn a_killed_server_is_noticed_and_recovers_at_the_next_start() {
     execute(&server.url(), "CREATE TABLE kept AS SELECT 7 AS answer").await;
     kill(server.pid().expect("it runs"), "KILL");
     server.ended().await.expect("its end is seen");
+    // We are the owner of the next one as well.
     let guardian = server.guardian_pid();
     drop(server);
     until("the guardian to end", || !lives(guardian)).await;

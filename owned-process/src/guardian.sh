@@ -1,7 +1,7 @@
 # Ends processes when their owner is gone, however it went.
 #
-# Arguments: the owner's pid; the directory of pids; a directory to remove at the end (or nothing); then by turns a signal and the tenths of
-# a second that the processes have to end by it.
+# Arguments: the owner's pid; the directory of pids; a directory to remove at the end (or nothing); then by turns a signal
+# and the tenths of a second that the processes have to end by it.
 # Standard input is a pipe whose other end only the owner holds: it ends when the owner does.
 trap '' HUP INT TERM
 owner=$1 pids=$2 remove=$3
@@ -18,17 +18,12 @@ lives() {
 }
 
 # What the owner has left, and nothing else: the next one leaves word of its own under the same names, while we are at it.
-left=''
-for file in "$pids"/*; do
-    pid='' began='' of=''
-    { read -r pid began of <"$file"; } 2>/dev/null
-    [ "$of" = "$owner" ] && left="$left $pid:$began"
-done
-
 # A pid alone could by now belong to another process: when it began says whose it is.
 processes() {
-    for one in $left; do
-        lives "${one%:*}" "${one#*:}" && echo "${one%:*}"
+    for file in "$pids"/*; do
+        pid='' began='' of=''
+        { read -r pid began of <"$file"; } 2>/dev/null
+        [ "$of" = "$owner" ] && lives "$pid" "$began" && echo "$pid"
     done
 }
 

@@ -23,9 +23,10 @@
 //!
 //! - It leaves word of itself before it becomes its program, in a file below the directory of pids, and does not become it
 //!   if the owner is gone by then (`launch.sh`). A pid goes to other processes with time: the word also says when this one
-//!   began.
+//!   began, and whose it is.
 //! - A [`Guardian`] (`guardian.sh`) waits on a pipe whose other end only the owner holds. When that closes, by whatever end
-//!   of the owner, it ends all processes that left word in its directory.
+//!   of the owner, it ends all processes of this owner that left word in its directory. Who lets its guardian go and lives on
+//!   waits for the guardian's end before it starts others there.
 //! - Where even the guardian was killed, the next [`OwnedProcess::launch`] by the same name ends what was left.
 //!
 //! So a process that is dropped goes on until its guardian goes: hold it as long as the guardian.

@@ -113,7 +113,9 @@ async fn a_topic_that_takes_no_large_records_stops_the_relay_which_says_what_to_
     let_it_take(&kafka, 200).await;
     // The broker knows of it somewhat later.
     let mut upto = append_some(&store, 10).await;
+    let until = Instant::now() + PATIENCE;
     let state = loop {
+        assert!(Instant::now() < until, "it goes on");
         let stopped = relay.until(|state| state.doing.is_stopped());
         match tokio::time::timeout(Duration::from_secs(1), stopped).await {
             Ok(state) => break state,

@@ -137,8 +137,11 @@ async fn topics_have_the_copies_that_are_set_though_a_broker_starts_later() {
     all_take_part(&kafka, 2).await;
     let made = async {
         // Each time it waits some seconds for the third one.
+        let mut asked = tokio::time::Instant::now();
         while let Err(error) = topics::ensure(&kafka).await {
             assert!(matches!(error, topics::Error::FewBrokers { there: 2, wanted: 3, .. }), "{error:?}");
+            assert!(asked.elapsed() > Duration::from_secs(5), "it is waited for: {:?}", asked.elapsed());
+            asked = tokio::time::Instant::now();
         }
     };
     let (made, back) = tokio::join!(tokio::time::timeout(PATIENCE, made), brokers.restart(3));

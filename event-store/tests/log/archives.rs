@@ -19,7 +19,7 @@ use schema::stored::StoredEvent;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use crate::support::{append, database, envelope, store_with, stream, write};
+use crate::support::{PATIENCE, append, database, envelope, store_with, stream, write};
 
 /// An archive in memory.
 #[derive(Debug, Default)]
@@ -85,7 +85,9 @@ async fn detach_in(connection: &mut PgConnection, first: i64) {
                     SELECT 2, first, last, 'memory:///', decode(repeat('00', 32), 'hex'), 100, 0, now() \
                     FROM log_ranges WHERE first = $1";
     sqlx::query(archived).bind(first).execute(&mut *connection).await.expect("noted");
+    let until = std::time::Instant::now() + PATIENCE;
     loop {
+        assert!(std::time::Instant::now() < until, "it is never free");
         let detached = sqlx::query_scalar::<_, bool>("SELECT log_detach_range(2::smallint, $1)").bind(first);
         match detached.fetch_one(&mut *connection).await {
             // Somebody reads it: it says that it is to be tried again.

@@ -128,14 +128,15 @@ impl Rebuilder {
 
     /// The indexes of the live table, one after the other; those that are there are not made again.
     pub(super) async fn index(&self, job: &Job) -> Result<(), Error> {
-        // One that was killed may have left the server at an index that nobody sees before it is made.
+        // One that was killed may have left the server at an index, which nobody sees before it is made: it is waited for. A
+        // transaction for each index would have it thrown away.
         let lock = format!("LOCK TABLE shadow.{} IN SHARE UPDATE EXCLUSIVE MODE", job.model.name());
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(&lock).persistent(false).execute(&mut *transaction).await?;
+        transaction.commit().await?;
         loop {
-            let mut transaction = self.pool.begin().await?;
-            sqlx::query(&lock).persistent(false).execute(&mut *transaction).await?;
             let statement = sqlx::query_scalar("SELECT views.index_shadow($1)").bind(job.model.name());
-            let made: Option<String> = statement.persistent(false).fetch_one(&mut *transaction).await?;
-            transaction.commit().await?;
+            let made: Option<String> = statement.persistent(false).fetch_one(&self.pool).await?;
             if made.is_none() {
                 break;
             }

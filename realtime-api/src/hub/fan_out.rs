@@ -182,8 +182,13 @@ impl Hub {
         let delivered = self.tracker.upto();
         self.tracker = Tracker::new(batch.upto);
         // Before anybody sees the new scene: a position of the former history would hide what stands below it in this one.
+        for (shard, queue) in self.shards.iter().zip(&self.queues) {
+            tokio::select! {
+                () = shard.completed(delivered) => {}
+                () = queue.closed() => tracing::error!("a share of the sockets is told nothing any more"),
+            }
+        }
         for shard in self.shards.iter() {
-            shard.completed(delivered).await;
             shard.begin_again(batch.upto);
         }
         let places = Arc::new(self.places.clone());

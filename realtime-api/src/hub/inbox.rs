@@ -68,9 +68,12 @@ impl Inbox {
         conflated
     }
 
-    /// Another history begins: where this was in the former one says nothing any more.
+    /// Another history begins: what waits may never have been, and where this was says nothing any more.
     pub fn begin_again(&mut self) {
         self.upto = Position::START;
+        for waiting in &mut self.waiting {
+            (waiting.places, waiting.place_of) = (BTreeMap::new(), HashMap::new());
+        }
     }
 
     /// All that waits for a subscription whose snapshot holds everything up to `floor`; what is not above it is dropped.
@@ -198,6 +201,17 @@ mod tests {
     fn drained(inbox: &mut Inbox, id: SubscriptionId) -> Vec<(i64, i64)> {
         let all = std::iter::from_fn(|| inbox.take(id, Position(0)));
         all.map(|delivery| (delivery.update.position.0, delivery.upto.0)).collect()
+    }
+
+    #[test]
+    fn nothing_of_a_former_history_is_told_in_another() {
+        let mut inbox = inbox(&[ONE]);
+        put(&mut inbox, 1000, 1001, &[(ONE, 7, 1001)]);
+        inbox.begin_again();
+        let (updates, upto) = inbox.begin(ONE, Position(900), Position(900));
+        assert_eq!((updates.len(), upto), (0, Position(900)));
+        put(&mut inbox, 900, 950, &[(ONE, 7, 950)]);
+        assert_eq!(drained(&mut inbox, ONE), [(950, 950)]);
     }
 
     #[test]

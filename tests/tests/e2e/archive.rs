@@ -28,6 +28,7 @@ const EVENTS: i64 = 70_000;
 const EVENTS_PER_APPEND: usize = 200;
 /// Long against an append, also where the machine stands still for a moment.
 const READS_FOR: Duration = Duration::from_secs(4);
+const WAITS_MAX: Duration = Duration::from_millis(2_500);
 
 /// A platform with sessions that have ended and one that goes on, and much telemetry of all.
 struct Platform {
@@ -502,8 +503,8 @@ async fn goes_while_others_append(platform: &Platform) {
     let (appended, longest) = appending.await.expect("it appended");
     assert!(detached.status.success(), "{}", both(&detached));
     eprintln!("{appended} appends while two ranges went, the longest {longest:?}");
-    // None waits for who reads.
-    assert!(appended > 10 && longest < READS_FOR, "{appended} appends, the longest {longest:?}");
+    // They wait for a tenth of a second at a time, not for who reads, nor as long as other statements may.
+    assert!(appended > 10 && longest < WAITS_MAX, "{appended} appends, the longest {longest:?}");
     let lines: Vec<Value> = String::from_utf8_lossy(&detached.stdout)
         .lines()
         .map(|line| serde_json::from_str(line).expect("a line is JSON"))

@@ -144,6 +144,7 @@ async fn an_edge_that_stood_still_says_and_records_nothing_for_a_charger_that_mo
     charge.meter("2026-03-01T10:20:00Z", 3000).await;
     charge.stop_when_asked().await;
 
+    // Before its lease lapses, and with it the charger that stays.
     cluster.edges[0].program().thaw();
     charge.ended(network).await;
     assert_eq!(older.until_closed().await, (vec![], Some(SUPERSEDED)), "nothing but the close is said");

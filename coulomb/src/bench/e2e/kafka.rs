@@ -92,8 +92,8 @@ impl Bench<'_> {
             // Apart: a further consumer costs the broker as much as one of the platform's own.
             for rate in self.args.rates() {
                 let probe = Probe::start(kafka, self.args.warm_up())?;
-                measure(over_kafka.reach(), &token, self.args, rate).await?;
-                tell_parts(rate, &probe.stop().await?, out);
+                let measured = measure(over_kafka.reach(), &token, self.args, rate).await?;
+                tell_parts(rate, &measured, &probe.stop().await?, out);
             }
             anyhow::Ok(())
         };
@@ -120,12 +120,14 @@ impl Bench<'_> {
     }
 }
 
-fn tell_parts(rate: u32, probed: &Probed, out: &mut dyn FnMut(BenchLine)) {
+fn tell_parts(rate: u32, measured: &Measured, probed: &Probed, out: &mut dyn FnMut(BenchLine)) {
     for (part, figures) in [("commit to producing", &probed.produced), ("producing to consuming", &probed.consumed)] {
         for (name, quantile) in QUANTILES {
             let case = format!("{part} through Kafka at {rate}/s, {name}");
             let ms = figures.value_at_quantile(quantile) as f64 / 1000.0;
-            out(BenchLine::new("e2e", case, "ms", ms).detail("records", figures.len()));
+            let line = BenchLine::new("e2e", case, "ms", ms).detail("records", figures.len());
+            let line = line.detail("rate_per_s", measured.rate);
+            out(line.detail("charger_frame_to_phone_frame_p50_ms", measured.seen_ms(0.5)));
         }
     }
 }

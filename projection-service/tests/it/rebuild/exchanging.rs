@@ -19,7 +19,7 @@ use sqlx::postgres::PgPool;
 use tokio::sync::watch;
 
 use super::{both_folds, build, rebuilder};
-use crate::support::{Process, assert_same, contained, empty, grow, log, store_options, tables};
+use crate::support::{PATIENCE, Process, assert_same, contained, empty, grow, log, store_options, tables};
 
 type Seen = HashMap<(Model, String), Vec<(Position, bool, String)>>;
 
@@ -48,7 +48,8 @@ fn follow(process: &Process) -> watch::Receiver<(Position, Seen)> {
 
 async fn all_are_at(followers: &mut [watch::Receiver<(Position, Seen)>], position: Position) {
     for follower in followers {
-        follower.wait_for(|(upto, _)| *upto >= position).await.unwrap();
+        let there = follower.wait_for(|(upto, _)| *upto >= position);
+        tokio::time::timeout(PATIENCE, there).await.expect("they are told").unwrap();
     }
 }
 
