@@ -214,7 +214,7 @@ async fn a_full_queue_of_passwords_is_unavailable() {
 async fn it_is_healthy_documented_and_measured() {
     let service = Service::start().await;
     service.register("maria").await;
-    service.is_ready().await;
+    service.becomes_ready().await;
     let document = service.get("/openapi.json").await.expect(StatusCode::OK);
     assert!(document.body["paths"]["/api/sessions/start"]["post"].is_object());
     service.get("/api/sessions").await.refused(404, "not-found");

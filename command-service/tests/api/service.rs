@@ -96,7 +96,7 @@ impl Service {
     }
 
     /// Waits until all that it does has begun.
-    pub async fn is_ready(&self) {
+    pub async fn becomes_ready(&self) {
         let ready = async {
             while self.get("/ready").await.status != StatusCode::OK {
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use embedded_kafka::{EmbeddedKafka, testing};
-use event_store::kafka::{Doing, KafkaOptions, topics};
+use event_store::kafka::{Doing, KafkaOptions, RelayState, topics};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -210,11 +210,11 @@ async fn a_partition_without_a_leader_holds_up_kafka_and_not_the_log() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // It gives up, and asks in vain how far the partition is.
-    let told = relay.until(|state| match &state.doing {
+    let says_so = |state: &RelayState| match &state.doing {
         Doing::KafkaDown { why, .. } => why.contains("partition"),
         Doing::Standby | Doing::Leading | Doing::Stopped { .. } => false,
-    });
-    let told = told.await;
+    };
+    let told = relay.until(says_so).await;
     assert!(matches!(&told.doing, Doing::KafkaDown { why, .. } if why.contains("has not answered")), "{told:?}");
     let upto = append_some(&store, 20).await;
     brokers.restart(3).await.expect("it comes back");

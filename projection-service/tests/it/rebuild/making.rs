@@ -12,7 +12,7 @@ use schema::view::{Model, ViewStore};
 use sqlx::postgres::PgPool;
 
 use super::{both_folds, build, is_left_out, rebuilder};
-use crate::support::{Process, contained, empty, grow, store_options};
+use crate::support::{PATIENCE, Process, contained, empty, grow, store_options};
 
 #[tokio::test]
 async fn a_build_of_the_same_fold_has_the_same_rows() {
@@ -119,10 +119,13 @@ async fn build_while_under_way(pool: &PgPool, statement: &str) {
     let building = tokio::spawn(async move { rebuilder.build(Model::Sessions, &Progress::default()).await });
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
                  AND wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
-        assert!(!building.is_finished(), "it waits");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let until_it_waits = async {
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
+            assert!(!building.is_finished(), "it waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, until_it_waits).await.expect("it waits for what was left");
     left.commit().await.unwrap();
     assert!(building.await.unwrap().unwrap().resumed, "{statement}");
 }
